@@ -1,0 +1,1 @@
+//! The edges: one file or folder each, obeying the traits of [`crate::ports`].

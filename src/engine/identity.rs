@@ -1,0 +1,72 @@
+//! Every id that leaves afk is derived from the arming, so that doing a thing twice is doing it once.
+//!
+//! The namespace and the purposes below may never change: a changed one would start every run in flight again.
+
+use uuid::Uuid;
+
+/// The namespace of runs: `uuid5(URL, "https://afk.dev/run")`, written out so that nothing can move it.
+const NAMESPACE: Uuid = Uuid::from_u128(0x9a29_6db6_8d75_5842_abf1_c964_973d_9a60);
+
+/// The id of a run, and of its agent: derived from the arming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub Uuid);
+
+impl RunId {
+    /// The run of an arming. `arming` is the opaque token of the tracker: host, immutable repository id, issue, label
+    /// event id.
+    pub fn of_arming(arming: &str) -> Self {
+        Self(Uuid::new_v5(&NAMESPACE, arming.as_bytes()))
+    }
+
+    /// An id for something the run does. `n` moves only after a refusal whose effect was disproved.
+    pub fn derive(self, purpose: Purpose<'_>, n: u32) -> Uuid {
+        let name = match purpose {
+            Purpose::FirstTurn => format!("turn:implement:{n}"),
+            Purpose::CorrectiveTurn { red_commit } => format!("turn:{red_commit}:{n}"),
+            Purpose::Comment { decision, name } => format!("comment:{decision}:{name}:{n}"),
+            Purpose::ProgressComment => format!("progress:{n}"),
+            Purpose::Notification { decision, kind } => format!("notify:{decision}:{kind}:{n}"),
+        };
+        Uuid::new_v5(&self.0, name.as_bytes())
+    }
+
+    /// The first eight hex digits: how people are shown it.
+    pub fn short(self) -> String {
+        self.0.simple().to_string().chars().take(8).collect()
+    }
+}
+
+impl std::fmt::Display for RunId {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// What a derived id is for.
+#[derive(Debug, Clone, Copy)]
+pub enum Purpose<'a> {
+    /// The turn that starts the agent.
+    FirstTurn,
+    /// A corrective turn: one per red commit.
+    CorrectiveTurn {
+        /// The commit that is red.
+        red_commit: &'a str,
+    },
+    /// A comment that a row writes.
+    Comment {
+        /// The how-manieth row with effects of this run it belongs to; written down before the first effect.
+        decision: u32,
+        /// The name under `[comments]`.
+        name: &'a str,
+    },
+    /// The one progress comment.
+    ProgressComment,
+    /// A notification that a row sends.
+    Notification {
+        /// The how-manieth row with effects of this run it belongs to; written down before the first effect.
+        decision: u32,
+        /// The kind under `[notify]`.
+        kind: &'a str,
+    },
+}

@@ -1,0 +1,1 @@
+//! The next row of a run: pure, total, first match wins.

@@ -1,0 +1,3 @@
+//! The `afk` command.
+
+fn main() {}

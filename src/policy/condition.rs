@@ -1,0 +1,83 @@
+//! Conditions, checked and resolved: every fact exists, every value has the fact's type, no `$` is left.
+
+use std::time::Duration;
+
+use super::pattern::RepoPattern;
+use super::source::Span;
+
+/// A condition over the facts of one scope (see [`super::facts`]).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition<F> {
+    /// Holds when every part holds; an empty list holds.
+    All(Vec<Condition<F>>),
+    /// Holds when at least one part holds; an empty list does not.
+    Any(Vec<Condition<F>>),
+    /// Holds when the part does not; unknown stays unknown.
+    Not(Box<Condition<F>>),
+    /// One comparison of one fact.
+    Test(Test<F>),
+}
+
+/// One comparison, and where the policy writes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Test<F> {
+    /// The fact compared.
+    pub fact: F,
+    /// With what.
+    pub matcher: Matcher,
+    /// The entry in the file, key and value.
+    pub span: Span,
+}
+
+/// What a fact is compared with. Texts compare without ASCII case.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Matcher {
+    /// A bool equals this.
+    Is(bool),
+    /// A text or enum is one of these.
+    OneOf(Vec<String>),
+    /// A quantity is one of these.
+    OneOfQuantities(Vec<Quantity>),
+    /// A quantity compares so with this one.
+    Compare(Comparison, Quantity),
+    /// A repository matches one of the patterns.
+    In(Vec<RepoPattern>),
+    /// A repository matches none of the patterns.
+    NotIn(Vec<RepoPattern>),
+    /// A set holds at least one of these.
+    HasAny(Vec<String>),
+    /// A set holds all of these.
+    HasAll(Vec<String>),
+    /// A set holds none of these.
+    HasNone(Vec<String>),
+    /// A set is empty, or is not.
+    Empty(bool),
+}
+
+/// `lt lte gt gte eq ne`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// Less than.
+    Lt,
+    /// At most.
+    Lte,
+    /// More than.
+    Gt,
+    /// At least.
+    Gte,
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Ne,
+}
+
+/// A number with its type; a test only ever holds the type of its fact.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Quantity {
+    /// A count.
+    Int(i64),
+    /// An amount; never NaN.
+    Number(f64),
+    /// A length of time.
+    Duration(Duration),
+}

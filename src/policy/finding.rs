@@ -1,0 +1,144 @@
+//! What a check of a policy can say.
+
+use super::source::Span;
+
+/// One thing wrong, or worth knowing, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which kind of thing.
+    pub code: Code,
+    /// How bad.
+    pub severity: Severity,
+    /// One sentence, lower case, no full stop, the user's words in backticks.
+    pub message: String,
+    /// The file the span lies in: the policy's name, or a prompt's path.
+    pub file: String,
+    /// Where.
+    pub span: Span,
+    /// What stands beside the marked place: what to write instead.
+    pub label: String,
+    /// More help, each a line of its own.
+    pub help: Vec<String>,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The policy cannot be used: poll and watch do nothing.
+    Error,
+    /// Usable, and probably not what was meant.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+impl Severity {
+    /// The word of the output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($variant:ident = $name:literal, $what:literal, $why:literal, $mend:literal;)+) => {
+        /// The kind of a finding. Each has a page of its own: `afk explain --code NAME`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code { $(#[doc = $what] $variant),+ }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &'static [Code] = &[$(Code::$variant),+];
+
+            /// The name, kebab-case.
+            pub fn name(self) -> &'static str {
+                match self { $(Code::$variant => $name),+ }
+            }
+            /// What it means.
+            pub fn what(self) -> &'static str {
+                match self { $(Code::$variant => $what),+ }
+            }
+            /// Why it matters.
+            pub fn why(self) -> &'static str {
+                match self { $(Code::$variant => $why),+ }
+            }
+            /// How to mend it.
+            pub fn mend(self) -> &'static str {
+                match self { $(Code::$variant => $mend),+ }
+            }
+            /// The code of that name.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.name() == name)
+            }
+        }
+    };
+}
+
+codes! {
+    Unreadable = "unreadable", "the file cannot be read as text",
+        "a policy that cannot be read is a kill switch that is on",
+        "name an existing, regular file in UTF-8 of at most 1 MiB; a symbolic link, a directory or a device is refused";
+    Syntax = "syntax", "the text is not TOML 1.0",
+        "nothing behind a syntax error can be trusted to mean what it seems to",
+        "mend the marked place; https://toml.io/en/v1.0.0 describes the format";
+    UnsupportedVersion = "unsupported-version", "the `version` of the file format is missing or unknown to this build",
+        "another version may give the same words another meaning",
+        "write `version = 1`; it counts the file format, revisions of your own are git's business";
+    UnknownKey = "unknown-key", "a key that the language does not have",
+        "a misspelt key would silently change nothing",
+        "correct the spelling, or remove the key; `afk schema` lists all of them";
+    MissingKey = "missing-key", "a required key is not there",
+        "afk has no defaults for what an operator must decide",
+        "add the key; `policies/afk.toml` of the distribution shows each with a sensible value";
+    TypeMismatch = "type-mismatch", "a value has another type than its place needs",
+        "a comparison between different types would never hold",
+        "write a value of the type that the message names";
+    OutOfRange = "out-of-range", "a value of the right type that makes no sense here",
+        "NaN budgets, negative counts and empty names make gates that never or always open",
+        "write a value inside the range that the message names";
+    UnknownName = "unknown-name", "a reference to something that the policy does not define",
+        "a rule about nothing never matches",
+        "define it, or correct the spelling; facts are listed by `afk facts`";
+    Duplicate = "duplicate", "two things share a name or a label",
+        "output, tests and records could not tell them apart",
+        "rename one of the two";
+    ReservedName = "reserved-name", "a name that afk uses itself, or that is not written the usual way",
+        "`kill-switch`, `paused`, `slot` and `capacity` say in results why an issue was not taken",
+        "choose another name, in kebab-case";
+    WrongMatcher = "wrong-matcher", "a matcher that the type of the fact does not take",
+        "equality on a set, or a comparison on a word, would never hold",
+        "use the matcher that the message names";
+    BadReference = "bad-reference", "a `$table.key` that leads nowhere or to a value of the wrong type",
+        "the rule would compare with nothing",
+        "name an existing scalar or list of the policy, such as `$limits.run_timeout`; `$$` writes a dollar sign";
+    BadTemplate = "bad-template", "a sentence or prompt with a placeholder that does not exist there",
+        "people and agents would read an empty place where the point was",
+        "use a name that exists there (`afk facts` lists them); double a brace to write one";
+    MissingPrompt = "missing-prompt", "a prompt file that cannot be read, or an effect that names no prompt",
+        "an agent would be started without its instructions",
+        "create the file beside the policy, or correct the path";
+    MissingDoorbell = "missing-doorbell", "a notification to a doorbell that the settings do not have",
+        "nobody would be told",
+        "add the doorbell to the settings, or correct the name in `to`";
+    EffectOrder = "effect-order", "effects in an order that cannot be carried out safely",
+        "`close` and `turn` may fail and must hold back the rest, so they come first; `interrupt` ends the agent, so it comes last",
+        "put `close` or `turn` first and `interrupt` last, each at most once";
+    LockEffect = "lock-effect", "an effect that touches the label *in_progress*",
+        "it is the lock of the repository: afk sets it after a dispatch and releases it last",
+        "remove the effect; entering a terminal state releases the lock";
+    BadMachine = "bad-machine", "states and rows that do not make a state machine",
+        "a run must start somewhere, and end",
+        "mark exactly one state as `initial`, give terminal states an `outcome`, start rows only from active states, and give rows into `human` and `cancelled` a `reason`";
+    TooLarge = "too-large", "more of something than this build takes",
+        "a policy is read by people; and every bound here keeps the proofs exact",
+        "split the rule, or drop what is not needed";
+    BadWaiver = "bad-waiver", "a waiver that names no safety invariant, or gives no reason",
+        "a waiver switches a safety proof off, and must say which and why",
+        "name one of the safety invariants and give a `reason`";
+    DispatchesNothing = "dispatches-nothing", "the policy as it stands starts no run",
+        "it ships that way",
+        "turn the kill switch off and put a repository on the allowlist, when you are ready";
+}

@@ -1,0 +1,53 @@
+//! The policy: text in, checked rules or findings out. Pure: no clock, file, network, async or logging.
+//!
+//! [`check`] reads the text, resolves every reference, and reports *every* finding of the file in one run. What it
+//! returns as [`Policy`] cannot be wrong any more, so the engine interprets it without a single error path.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::as_conversions,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod condition;
+pub mod duration;
+pub mod facts;
+pub mod finding;
+pub mod pattern;
+pub mod rules;
+pub mod sentence;
+pub mod source;
+
+pub use condition::{Comparison, Condition, Matcher, Quantity, Test};
+pub use finding::{Code, Finding, Severity};
+pub use pattern::{LabelPattern, ProtectedPaths, RepoPattern};
+pub use rules::*;
+pub use source::{Located, Source, Span};
+
+/// What a check may know of the world outside the text.
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "a closure has nothing to show")]
+pub struct Surroundings<'a> {
+    /// Reads a prompt by the path that the policy writes; the error is a sentence.
+    pub prompt: &'a dyn Fn(&str) -> Result<String, String>,
+    /// The doorbells of the settings; `None` where no settings are at hand, then `to` is not checked.
+    pub doorbells: Option<&'a [String]>,
+}
+
+/// The result of a check.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// There when no finding is an error.
+    pub policy: Option<Policy>,
+    /// In the order of the file.
+    pub findings: Vec<Finding>,
+}

@@ -1,0 +1,149 @@
+//! The three patterns of the language: repositories, priority labels, protected paths.
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+/// `owner/name`, `owner/*`, `owner/prefix*`, a bare `name` or `prefix*`. Compared without ASCII case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepoPattern {
+    text: String,
+    prefix: bool,
+}
+
+impl RepoPattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (stem, prefix) = match text.strip_suffix('*') {
+            Some(stem) => (stem, true),
+            None => (text, false),
+        };
+        if text == "*" {
+            return Err("a bare `*` would enrol every repository there is; name the owner, as in `acme/*`".to_owned());
+        }
+        let (owner, name) = match stem.split_once('/') {
+            Some((owner, name)) => (Some(owner), name),
+            None => (None, stem),
+        };
+        let plain = |part: &str| {
+            part.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'))
+                && part != "."
+                && part != ".."
+        };
+        if owner.is_some_and(|owner| owner.is_empty() || !plain(owner))
+            || !plain(name)
+            || (name.is_empty() && !(prefix && owner.is_some()))
+        {
+            return Err(format!("`{text}` is not a repository; write `owner/name`, `owner/*` or `owner/prefix*`"));
+        }
+        Ok(Self { text: stem.to_ascii_lowercase(), prefix })
+    }
+
+    /// Whether a repository is meant.
+    pub fn matches(&self, repo: &str) -> bool {
+        let (pattern, repo) = (self.text.as_bytes(), repo.as_bytes());
+        if self.prefix {
+            repo.get(..pattern.len()).is_some_and(|start| start.eq_ignore_ascii_case(pattern))
+                // `owner/*` and `prefix*` never reach across the slash that they do not write.
+                && repo.get(pattern.len()..).is_some_and(|rest| !rest.contains(&b'/'))
+        } else {
+            repo.eq_ignore_ascii_case(pattern)
+        }
+    }
+
+    /// Whether it names one repository and no more.
+    pub fn is_exact(&self) -> bool {
+        !self.prefix
+    }
+}
+
+impl std::fmt::Display for RepoPattern {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}{}", self.text, if self.prefix { "*" } else { "" })
+    }
+}
+
+/// `priority:{n}`: a label with a signed integer in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelPattern {
+    before: String,
+    after: String,
+}
+
+impl LabelPattern {
+    /// Reads a pattern, which holds `{n}` once.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once("{n}") {
+            Some((before, after)) if !after.contains("{n}") && (!before.is_empty() || !after.is_empty()) => {
+                Ok(Self { before: before.to_owned(), after: after.to_owned() })
+            }
+            _ => Err(format!("`{text}` must hold `{{n}}` once, and more than that, as in `priority:{{n}}`")),
+        }
+    }
+
+    /// The number a label carries, if it is of this form.
+    pub fn number(&self, label: &str) -> Option<i64> {
+        let bytes = label.as_bytes();
+        let head = bytes.get(..self.before.len())?;
+        let tail_start = bytes.len().checked_sub(self.after.len()).filter(|start| *start >= self.before.len())?;
+        let tail = bytes.get(tail_start..)?;
+        if !head.eq_ignore_ascii_case(self.before.as_bytes()) || !tail.eq_ignore_ascii_case(self.after.as_bytes()) {
+            return None;
+        }
+        let digits = label.get(self.before.len()..tail_start)?;
+        // `parse` also takes a leading plus, which nobody means.
+        if digits.starts_with('+') { None } else { digits.parse().ok() }
+    }
+}
+
+/// Root-anchored globs; `*` stops at `/`, `**` does not.
+#[derive(Debug, Clone, Default)]
+pub struct ProtectedPaths {
+    patterns: Vec<String>,
+    set: GlobSet,
+}
+
+impl PartialEq for ProtectedPaths {
+    fn eq(&self, other: &Self) -> bool {
+        self.patterns == other.patterns
+    }
+}
+
+impl ProtectedPaths {
+    /// Reads the list.
+    ///
+    /// # Errors
+    /// The index of the first pattern that is wrong, and a sentence about it.
+    pub fn parse(patterns: &[String]) -> Result<Self, (usize, String)> {
+        let mut builder = GlobSetBuilder::new();
+        for (index, pattern) in patterns.iter().enumerate() {
+            if pattern.is_empty() || pattern.starts_with('/') {
+                return Err((
+                    index,
+                    format!("`{pattern}` must be a path from the root of the repository, without a leading slash"),
+                ));
+            }
+            let glob = GlobBuilder::new(pattern)
+                .literal_separator(true)
+                .build()
+                .map_err(|error| (index, error.to_string()))?;
+            builder.add(glob);
+        }
+        let set = builder.build().map_err(|error| (0, error.to_string()))?;
+        Ok(Self { patterns: patterns.to_vec(), set })
+    }
+
+    /// Whether a path of a repository is protected.
+    pub fn matches(&self, path: &str) -> bool {
+        self.set.is_match(path)
+    }
+
+    /// The patterns as written.
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
+    }
+}

@@ -1,0 +1,409 @@
+//! The edges of afk: what the ticks need of the world, in their own words. Adapters obey these traits; the ticks
+//! never see more of an adapter than this.
+//!
+//! Every call may fail, hang (the ticks bound each one in time), or succeed without an answer; every writing call is
+//! therefore safe to repeat.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::engine::identity::RunId;
+use crate::policy::facts::{AgentStatus, IssueStatus, PullRequestStatus};
+use crate::policy::{CloseReason, Landing, RepoPattern, Stage, Urgency};
+
+/// A call to the world that did not work out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortError {
+    /// What kind of failure; the ticks choose by it.
+    pub kind: PortErrorKind,
+    /// One sentence: what was asked, of whom, and what came back. Bounded and free of control characters.
+    pub message: String,
+}
+
+/// The failures that the ticks tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortErrorKind {
+    /// No usable answer: the call may or may not have taken effect.
+    Unreachable,
+    /// A clear no: the call took no effect, and the same call will be refused again.
+    Refused,
+    /// The thing does not exist.
+    NotFound,
+    /// What was found is broken: a malformed file, an answer that makes no sense.
+    Invalid,
+}
+
+impl PortError {
+    /// No usable answer.
+    pub fn unreachable(message: impl Into<String>) -> Self {
+        Self { kind: PortErrorKind::Unreachable, message: message.into() }
+    }
+    /// A clear no.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { kind: PortErrorKind::Refused, message: message.into() }
+    }
+    /// Not there.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self { kind: PortErrorKind::NotFound, message: message.into() }
+    }
+    /// Broken.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self { kind: PortErrorKind::Invalid, message: message.into() }
+    }
+}
+
+impl std::fmt::Display for PortError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for PortError {}
+
+/// The result of a call to the world.
+pub type PortResult<T> = Result<T, PortError>;
+
+/// An issue by name: `owner/name#N`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct IssueRef {
+    /// `owner/name`, or a bare `name` where the tracker knows no owners.
+    pub repo: String,
+    /// The number within the repository.
+    pub number: u64,
+}
+
+impl std::fmt::Display for IssueRef {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}#{}", self.repo, self.number)
+    }
+}
+
+/// An issue as the tracker shows it. All texts are untrusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// Its name.
+    pub reference: IssueRef,
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+    /// Where people see it.
+    pub url: String,
+    /// Who opened it; `None` for a deleted account.
+    pub author: Option<String>,
+    /// Open, or closed by whom; never [`IssueStatus::Gone`].
+    pub status: IssueStatus,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// Logins.
+    pub assignees: Vec<String>,
+    /// When it was opened.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A label put on or taken off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelEvent {
+    /// The arming that this event would be: an opaque token of host, immutable repository id, issue and event id.
+    pub arming: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By whom; `None` for a deleted account.
+    pub by: Option<String>,
+    /// Which label.
+    pub label: String,
+    /// On (`true`) or off.
+    pub added: bool,
+}
+
+/// A change of title or body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By whom; `None` for a deleted account.
+    pub by: Option<String>,
+}
+
+/// An issue that has to be closed first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocker {
+    /// `#40`, `acme/lib#7`, or what stands there when it cannot be resolved.
+    pub reference: String,
+    /// Still open; an unreadable blocker counts as open.
+    pub open: bool,
+    /// Where it is said: `dependency`, `body, line 9`.
+    pub evidence: String,
+}
+
+/// A comment on an issue. The body is untrusted unless afk wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    /// The tracker's id.
+    pub id: String,
+    /// Who wrote it; `None` for a deleted account.
+    pub author: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Markdown.
+    pub body: String,
+}
+
+/// The issue tracker. Also the database: a run's record is a comment.
+#[async_trait(?Send)]
+pub trait Tracker {
+    /// The login that afk's own writes carry.
+    async fn login(&self) -> PortResult<String>;
+    /// The tracker's own time, which its events are stamped with.
+    async fn now(&self) -> PortResult<DateTime<Utc>>;
+    /// The repositories that match any of the patterns.
+    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Vec<String>>;
+    /// The issues of a repository that carry a label, all pages: open ones only, or closed ones too.
+    async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Vec<Issue>>;
+    /// One issue; `None` when it was deleted or moved away.
+    async fn issue(&self, issue: &IssueRef) -> PortResult<Option<Issue>>;
+    /// Every label event of an issue, oldest first.
+    async fn label_events(&self, issue: &IssueRef) -> PortResult<Vec<LabelEvent>>;
+    /// Every edit of title or body, oldest first.
+    async fn edits(&self, issue: &IssueRef) -> PortResult<Vec<Edit>>;
+    /// Everything the issue says it is blocked by, closed ones too.
+    async fn blockers(&self, issue: &IssueRef) -> PortResult<Vec<Blocker>>;
+    /// The granted permission of a login: `admin`, `maintain`, `write`, `triage`, `read`, `none`.
+    async fn permission(&self, repo: &str, login: &str) -> PortResult<String>;
+    /// Every comment of an issue, oldest first.
+    async fn comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>>;
+    /// Writes a comment and gives its id.
+    async fn create_comment(&self, issue: &IssueRef, body: &str) -> PortResult<String>;
+    /// Replaces a comment's text.
+    async fn edit_comment(&self, issue: &IssueRef, comment: &str, body: &str) -> PortResult<()>;
+    /// Puts a label on; nothing happens when it is on.
+    async fn add_label(&self, issue: &IssueRef, label: &str) -> PortResult<()>;
+    /// Takes a label off; nothing happens when it is off.
+    async fn remove_label(&self, issue: &IssueRef, label: &str) -> PortResult<()>;
+    /// Closes an issue; nothing happens when it is closed.
+    async fn close(&self, issue: &IssueRef, reason: CloseReason) -> PortResult<()>;
+    /// Opens an issue again; nothing happens when it is open.
+    async fn reopen(&self, issue: &IssueRef) -> PortResult<()>;
+}
+
+/// Where a repository stands before a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The default branch.
+    pub branch: String,
+    /// Its newest commit.
+    pub commit: String,
+}
+
+/// A commit that carries a run's line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunCommit {
+    /// The full hash.
+    pub sha: String,
+    /// When it was committed, by the committer's clock.
+    pub at: DateTime<Utc>,
+    /// First line of the message, untrusted.
+    pub subject: String,
+    /// Paths it changes.
+    pub paths: Vec<String>,
+}
+
+/// What a run has brought to the code host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunCommits {
+    /// The run's commits that are on the default branch, or in its pull request when that is how it lands; oldest first.
+    pub commits: Vec<RunCommit>,
+    /// Whether the newest is on the default branch.
+    pub landed: bool,
+    /// The run's pull request.
+    pub pull_request: PullRequestStatus,
+    /// Where people see it.
+    pub pull_request_url: Option<String>,
+    /// Commits since the base that mention the issue without the run's line: named to people, never counted.
+    pub mentions: Vec<String>,
+}
+
+/// Which commits are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRange {
+    /// The repository.
+    pub repo: String,
+    /// The issue.
+    pub number: u64,
+    /// The run.
+    pub run: RunId,
+    /// Head of the default branch at dispatch; `None` when the record of it is lost.
+    pub base: Option<String>,
+    /// How the run lands.
+    pub landing: Landing,
+}
+
+/// The code host.
+#[async_trait(?Send)]
+pub trait Code {
+    /// The default branch and its newest commit, read afresh.
+    async fn head(&self, repo: &str) -> PortResult<Head>;
+    /// The commits of a run, found by the line `AFK-Run: <run id>` in their messages, never by date.
+    async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits>;
+}
+
+/// A job that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedJob {
+    /// Its name.
+    pub name: String,
+    /// Where people see it.
+    pub url: Option<String>,
+    /// The end of its log; untrusted, at most 8 KiB.
+    pub log_tail: String,
+}
+
+/// The verdict of one stage on one commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StageVerdict {
+    /// Nothing has been asked to judge it.
+    None,
+    /// Not decided yet; the text says how far it is.
+    Pending(String),
+    /// All good.
+    Green,
+    /// Not good.
+    Red(Vec<FailedJob>),
+}
+
+/// Continuous integration.
+#[async_trait(?Send)]
+pub trait Ci {
+    /// The verdict of a stage on a commit; starts the work where the stage is afk's own to start. Never waits for it.
+    async fn verdict(&self, repo: &str, commit: &str, stage: &Stage) -> PortResult<StageVerdict>;
+}
+
+/// Everything an executor needs to bring a run up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The run, which is also the agent's id.
+    pub run: RunId,
+    /// The issue.
+    pub issue: IssueRef,
+    /// The arming it answers.
+    pub arming: String,
+    /// Who armed it.
+    pub armed_by: Option<String>,
+    /// When it was decided.
+    pub dispatched_at: DateTime<Utc>,
+    /// Head of the default branch at dispatch.
+    pub base: String,
+    /// The default branch.
+    pub default_branch: String,
+    /// The model of the policy.
+    pub model: String,
+    /// The runtime mode of the policy.
+    pub runtime_mode: String,
+    /// The id of the first turn.
+    pub turn: Uuid,
+    /// What the agent is told.
+    pub prompt: String,
+    /// SHA-256 of the brief inside the prompt, lower-case hex.
+    pub brief_sha256: String,
+}
+
+/// An agent as its executor shows it. Carries repo, issue, run and controller in clear text, so that a live agent
+/// always leads back to its issue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentReport {
+    /// The run.
+    pub run: RunId,
+    /// The issue.
+    pub issue: IssueRef,
+    /// What is needed to write its record again; `None` where the executor cannot keep it.
+    pub assignment: Option<Assignment>,
+    /// Every turn it accepted that it still knows of.
+    pub turns: Vec<Uuid>,
+    /// How the newest of them is.
+    pub status: AgentStatus,
+    /// The last sign of life.
+    pub last_activity: Option<DateTime<Utc>>,
+    /// What the agent says it has reached.
+    pub milestones: Vec<String>,
+    /// What it has cost, where the executor knows.
+    pub cost_usd: Option<f64>,
+    /// The end of the agent's last words; untrusted, at most 2 KiB.
+    pub last_words: Option<String>,
+    /// Where people watch it.
+    pub link: Option<String>,
+}
+
+impl AgentReport {
+    /// Whether it still works, or may: everything that has not clearly ended.
+    pub fn is_live(&self) -> bool {
+        match self.status {
+            AgentStatus::Starting | AgentStatus::Running | AgentStatus::Waiting | AgentStatus::Unknown => true,
+            AgentStatus::Idle | AgentStatus::Failed | AgentStatus::Gone => false,
+        }
+    }
+}
+
+/// Whatever runs agents.
+#[async_trait(?Send)]
+pub trait Executor {
+    /// Every agent of this controller, live or ended, in one listing.
+    async fn list(&self) -> PortResult<Vec<AgentReport>>;
+    /// Brings a run up from wherever it is; may be called again at any step. Does nothing more once its first turn
+    /// was accepted.
+    async fn ensure(&self, assignment: &Assignment) -> PortResult<()>;
+    /// Sends the same agent another turn. A turn whose id was accepted before is not sent again.
+    async fn turn(&self, run: RunId, turn: Uuid, prompt: &str) -> PortResult<()>;
+    /// Asks the agent to stop; the next listing shows whether it did. Nothing happens when it has ended.
+    async fn interrupt(&self, run: RunId) -> PortResult<()>;
+}
+
+/// What a doorbell is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Derived from the run; the same when it rings again.
+    pub id: Uuid,
+    /// The kind under `[notify]`.
+    pub kind: String,
+    /// One line; untrusted text in it is already bounded and cleaned.
+    pub title: String,
+    /// More lines.
+    pub body: String,
+    /// How loud.
+    pub urgency: Urgency,
+    /// Words.
+    pub tags: Vec<String>,
+    /// The issue.
+    pub issue: IssueRef,
+    /// Its address.
+    pub url: String,
+    /// The run.
+    pub run: RunId,
+    /// The policy revision that decided it.
+    pub revision: String,
+}
+
+/// A doorbell.
+#[async_trait(?Send)]
+pub trait Notifier {
+    /// Rings; may ring twice for one notice, never not at all.
+    async fn ring(&self, notice: &Notice) -> PortResult<()>;
+}
+
+/// Time, injected.
+pub trait Clock {
+    /// Now.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// The directory of a mirror that an executor or CI clones from, and the address that a clone pushes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloneSource {
+    /// afk's own bare mirror.
+    pub mirror: PathBuf,
+    /// The real remote.
+    pub remote: String,
+}
