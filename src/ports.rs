@@ -105,6 +105,15 @@ pub struct Issue {
     pub created_at: DateTime<Utc>,
 }
 
+/// The issues that a listing found, and what it could not read: a broken one never starves the others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// In no particular order.
+    pub issues: Vec<Issue>,
+    /// One entry an issue that could not be read.
+    pub problems: Vec<PortError>,
+}
+
 /// A label put on or taken off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelEvent {
@@ -163,7 +172,7 @@ pub trait Tracker {
     /// The repositories that match any of the patterns.
     async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Vec<String>>;
     /// The issues of a repository that carry a label, all pages: open ones only, or closed ones too.
-    async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Vec<Issue>>;
+    async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing>;
     /// One issue; `None` when it was deleted or moved away.
     async fn issue(&self, issue: &IssueRef) -> PortResult<Option<Issue>>;
     /// Every label event of an issue, oldest first.

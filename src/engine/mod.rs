@@ -17,5 +17,6 @@
 
 pub mod evaluate;
 pub mod identity;
+pub mod pending;
 pub mod select;
 pub mod step;
