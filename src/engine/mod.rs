@@ -17,5 +17,7 @@
 
 pub mod evaluate;
 pub mod identity;
+pub mod order;
 pub mod select;
 pub mod step;
+pub mod trace;
