@@ -1,5 +1,11 @@
 //! Conditions over facts, in three values and a reason for the third.
 
+use std::cmp::Ordering;
+
+use crate::policy::duration;
+use crate::policy::facts::{FactName, Facts, Reading};
+use crate::policy::{Comparison, Condition, Matcher, Quantity, Test};
+
 /// What a condition comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -11,4 +17,197 @@ pub enum Verdict {
     Unknown,
     /// It depends on a fact that nobody asked for yet.
     NotRead,
+}
+
+impl From<bool> for Verdict {
+    fn from(holds: bool) -> Self {
+        if holds { Verdict::Holds } else { Verdict::Fails }
+    }
+}
+
+impl std::ops::Not for Verdict {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        match self {
+            Verdict::Holds => Verdict::Fails,
+            Verdict::Fails => Verdict::Holds,
+            Verdict::Unknown | Verdict::NotRead => self,
+        }
+    }
+}
+
+/// Evaluates a condition. Where it depends on facts both unknown and not read, the verdict says whether reading could
+/// still make it hold: `all` stays [`Verdict::Unknown`], `any` is [`Verdict::NotRead`].
+pub fn evaluate<F: Facts>(condition: &Condition<F::Name>, facts: &F) -> Verdict {
+    settle(condition, facts, false)
+}
+
+/// Carries `not` down to the tests, so that De Morgan's laws hold for all four verdicts.
+fn settle<F: Facts>(condition: &Condition<F::Name>, facts: &F, negated: bool) -> Verdict {
+    match condition {
+        Condition::Test(test) => {
+            let verdict = compare(test, facts);
+            if negated { !verdict } else { verdict }
+        }
+        Condition::Not(part) => settle(part, facts, !negated),
+        Condition::All(parts) if !negated => every(parts, facts, negated),
+        Condition::Any(parts) if negated => every(parts, facts, negated),
+        Condition::All(parts) | Condition::Any(parts) => some(parts, facts, negated),
+    }
+}
+
+/// Fails, then unknown, then not read: the first that occurs decides.
+fn every<F: Facts>(parts: &[Condition<F::Name>], facts: &F, negated: bool) -> Verdict {
+    let mut worst = Verdict::Holds;
+    for part in parts {
+        match settle(part, facts, negated) {
+            Verdict::Holds => {}
+            Verdict::Fails => return Verdict::Fails,
+            Verdict::Unknown => worst = Verdict::Unknown,
+            Verdict::NotRead if worst == Verdict::Holds => worst = Verdict::NotRead,
+            Verdict::NotRead => {}
+        }
+    }
+    worst
+}
+
+/// Holds, then not read, then unknown: the first that occurs decides.
+fn some<F: Facts>(parts: &[Condition<F::Name>], facts: &F, negated: bool) -> Verdict {
+    let mut best = Verdict::Fails;
+    for part in parts {
+        match settle(part, facts, negated) {
+            Verdict::Holds => return Verdict::Holds,
+            Verdict::Fails => {}
+            Verdict::NotRead => best = Verdict::NotRead,
+            Verdict::Unknown if best == Verdict::Fails => best = Verdict::Unknown,
+            Verdict::Unknown => {}
+        }
+    }
+    best
+}
+
+fn compare<F: Facts>(test: &Test<F::Name>, facts: &F) -> Verdict {
+    match facts.read(test.fact) {
+        Reading::Unknown(_) => Verdict::Unknown,
+        Reading::NotRead => Verdict::NotRead,
+        reading => matches(&test.matcher, reading).map_or(Verdict::Unknown, Verdict::from),
+    }
+}
+
+/// `None` where the two cannot be compared: an amount that is not a number. (A matcher of another type than its fact
+/// never passes the check of the policy.)
+fn matches(matcher: &Matcher, reading: Reading<'_>) -> Option<bool> {
+    Some(match (matcher, reading) {
+        (Matcher::Is(wanted), Reading::Bool(value)) => *wanted == value,
+        (Matcher::OneOf(words), Reading::Text(value)) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
+        (Matcher::In(patterns), Reading::Text(repo)) => patterns.iter().any(|pattern| pattern.matches(repo)),
+        (Matcher::NotIn(patterns), Reading::Text(repo)) => !patterns.iter().any(|pattern| pattern.matches(repo)),
+        (Matcher::HasAny(wanted), Reading::Set(set)) => wanted.iter().any(|one| contains(set, one)),
+        (Matcher::HasAll(wanted), Reading::Set(set)) => wanted.iter().all(|one| contains(set, one)),
+        (Matcher::HasNone(wanted), Reading::Set(set)) => !wanted.iter().any(|one| contains(set, one)),
+        (Matcher::Empty(wanted), Reading::Set(set)) => *wanted == set.is_empty(),
+        (Matcher::Compare(comparison, quantity), reading) => {
+            let ordering = order(reading, *quantity)?;
+            match comparison {
+                Comparison::Lt => ordering.is_lt(),
+                Comparison::Lte => ordering.is_le(),
+                Comparison::Gt => ordering.is_gt(),
+                Comparison::Gte => ordering.is_ge(),
+                Comparison::Eq => ordering.is_eq(),
+                Comparison::Ne => ordering.is_ne(),
+            }
+        }
+        (Matcher::OneOfQuantities(quantities), reading) => {
+            let mut found = false;
+            for quantity in quantities {
+                found |= order(reading, *quantity)?.is_eq();
+            }
+            found
+        }
+        _ => return None,
+    })
+}
+
+fn contains(set: &[String], wanted: &str) -> bool {
+    set.iter().any(|member| member.eq_ignore_ascii_case(wanted))
+}
+
+fn order(reading: Reading<'_>, quantity: Quantity) -> Option<Ordering> {
+    match (reading, quantity) {
+        (Reading::Int(value), Quantity::Int(bound)) => Some(value.cmp(&bound)),
+        (Reading::Number(value), Quantity::Number(bound)) => value.partial_cmp(&bound),
+        (Reading::Duration(value), Quantity::Duration(bound)) => Some(value.cmp(&bound)),
+        _ => None,
+    }
+}
+
+/// The tests that keep a condition from holding, in the order of the policy; none where it holds. Of an `any` that does
+/// not hold, every branch is named; under a `not`, the tests that hold and should not.
+pub fn lacking<'c, F: Facts>(condition: &'c Condition<F::Name>, facts: &F) -> Vec<&'c Test<F::Name>> {
+    let mut tests = Vec::new();
+    gather(condition, facts, false, &mut tests);
+    tests
+}
+
+fn gather<'c, F: Facts>(
+    condition: &'c Condition<F::Name>,
+    facts: &F,
+    negated: bool,
+    tests: &mut Vec<&'c Test<F::Name>>,
+) {
+    if settle(condition, facts, negated) == Verdict::Holds {
+        return;
+    }
+    match condition {
+        Condition::Test(test) => tests.push(test),
+        Condition::Not(part) => gather(part, facts, !negated, tests),
+        Condition::All(parts) | Condition::Any(parts) => {
+            for part in parts {
+                gather(part, facts, negated, tests);
+            }
+        }
+    }
+}
+
+/// A test in the words of the policy: `ci = green`, `age >= 1d`, `labels has_none [paused]`.
+pub fn describe<N: FactName>(test: &Test<N>) -> String {
+    let fact = test.fact.spec().name;
+    let list = |words: &[String]| format!("[{}]", words.join(", "));
+    let repos =
+        |patterns: &[crate::policy::RepoPattern]| list(&patterns.iter().map(ToString::to_string).collect::<Vec<_>>());
+    match &test.matcher {
+        Matcher::Is(value) => format!("{fact} = {value}"),
+        Matcher::OneOf(words) => format!("{fact} = {}", words.join(" or ")),
+        Matcher::OneOfQuantities(quantities) => {
+            let written: Vec<String> = quantities.iter().map(|one| quantity(*one)).collect();
+            format!("{fact} = {}", written.join(" or "))
+        }
+        Matcher::Compare(comparison, bound) => {
+            let sign = match comparison {
+                Comparison::Lt => "<",
+                Comparison::Lte => "<=",
+                Comparison::Gt => ">",
+                Comparison::Gte => ">=",
+                Comparison::Eq => "=",
+                Comparison::Ne => "!=",
+            };
+            format!("{fact} {sign} {}", quantity(*bound))
+        }
+        Matcher::In(patterns) => format!("{fact} in {}", repos(patterns)),
+        Matcher::NotIn(patterns) => format!("{fact} not_in {}", repos(patterns)),
+        Matcher::HasAny(words) => format!("{fact} has_any {}", list(words)),
+        Matcher::HasAll(words) => format!("{fact} has_all {}", list(words)),
+        Matcher::HasNone(words) => format!("{fact} has_none {}", list(words)),
+        Matcher::Empty(true) => format!("{fact} empty"),
+        Matcher::Empty(false) => format!("{fact} not empty"),
+    }
+}
+
+fn quantity(quantity: Quantity) -> String {
+    match quantity {
+        Quantity::Int(value) => value.to_string(),
+        Quantity::Number(value) => value.to_string(),
+        Quantity::Duration(value) => duration::format(value),
+    }
 }

@@ -18,5 +18,7 @@
 pub mod evaluate;
 pub mod identity;
 pub mod pending;
+pub mod order;
 pub mod select;
 pub mod step;
+pub mod trace;

@@ -1,1 +1,238 @@
 //! The next row of a run: pure, total, first match wins.
+
+use std::time::Duration;
+
+use super::evaluate::{self, Verdict};
+use crate::policy::facts::{CiStatus, Observed, RunFact, RunFacts};
+use crate::policy::{Comparison, Condition, Effect, Matcher, Quantity, Rules, State, Test, Transition};
+
+/// What binds a run besides its facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Circumstances {
+    /// The kill switch is on, in any of its forms.
+    pub kill_switch: bool,
+    /// The repository is on the allowlist and not on the denylist.
+    pub enrolled: bool,
+}
+
+/// What is due for a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Step<'p> {
+    /// No row matches.
+    Wait,
+    /// This row is the first that matches.
+    Row(&'p Transition),
+    /// This row is the first that matches, and may not take effect now. No later row is tried.
+    Held(&'p Transition, HeldBy),
+}
+
+/// Why a row that matches may not take effect now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldBy {
+    /// It sends a turn, and the kill switch is on.
+    KillSwitch,
+    /// It sends a turn or closes, and whether a person holds the run cannot be established.
+    HeldUnknown,
+    /// It sends a turn or closes, and the state of the issue cannot be established.
+    IssueUnknown,
+}
+
+/// The next row of a run in `state`.
+pub fn step<'p>(rules: &'p Rules, state: &str, facts: &RunFacts, circumstances: Circumstances) -> Step<'p> {
+    let Some((state, _)) = resolve(rules, state).filter(|(state, _)| state.outcome.is_none()) else {
+        return Step::Wait;
+    };
+    let chosen = rules.transitions.iter().find(|row| {
+        row.from.contains(&state.name)
+            && (circumstances.enrolled || !sends_turn(rules, row))
+            && evaluate::evaluate(&row.when, facts) == Verdict::Holds
+    });
+    let Some(row) = chosen else { return Step::Wait };
+    let turns = sends_turn(rules, row);
+    let delicate = turns || rules.effects(row).iter().any(|effect| matches!(effect.value, Effect::Close(_)));
+    if turns && circumstances.kill_switch {
+        Step::Held(row, HeldBy::KillSwitch)
+    } else if delicate && facts.held.known().is_none() {
+        Step::Held(row, HeldBy::HeldUnknown)
+    } else if delicate && facts.issue.known().is_none() {
+        Step::Held(row, HeldBy::IssueUnknown)
+    } else {
+        Step::Row(row)
+    }
+}
+
+/// The state of a run, or the initial one (`true`) where the policy no longer has it.
+fn resolve<'p>(rules: &'p Rules, state: &str) -> Option<(&'p State, bool)> {
+    rules.state(state).map(|state| (state, false)).or_else(|| rules.initial_state().map(|state| (state, true)))
+}
+
+fn sends_turn(rules: &Rules, row: &Transition) -> bool {
+    rules.effects(row).iter().any(|effect| matches!(effect.value, Effect::Turn(_)))
+}
+
+/// How far a run goes in one tick.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Advance<'p> {
+    /// The rows without effects that were taken, in order.
+    pub path: Vec<&'p Transition>,
+    /// The state they lead to.
+    pub state: String,
+    /// What comes next.
+    pub end: End<'p>,
+    /// The policy no longer has the state it started from: it went on from the initial one.
+    pub restarted: bool,
+}
+
+/// What comes after the rows without effects.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum End<'p> {
+    /// Nothing is due.
+    Wait,
+    /// This row has effects: carry them out, then the run is in its `to`.
+    Act(&'p Transition),
+    /// This row is due and held.
+    Held(&'p Transition, HeldBy),
+    /// Rows without effects came back to a state already passed; the last of the path closes the circle.
+    Circle,
+}
+
+/// Takes every row without effects that is due, up to the first row with effects.
+pub fn advance<'p>(rules: &'p Rules, state: &str, facts: &RunFacts, circumstances: Circumstances) -> Advance<'p> {
+    let Some((start, restarted)) = resolve(rules, state) else {
+        return Advance { path: Vec::new(), state: state.to_owned(), end: End::Wait, restarted: false };
+    };
+    let mut passed = vec![start.name.as_str()];
+    let mut path = Vec::new();
+    let mut state = start.name.as_str();
+    // Every turn of the loop passes a state for the first time, so it ends.
+    let end = loop {
+        match step(rules, state, facts, circumstances) {
+            Step::Wait => break End::Wait,
+            Step::Held(row, why) => break End::Held(row, why),
+            Step::Row(row) if !rules.effects(row).is_empty() => break End::Act(row),
+            Step::Row(row) => {
+                path.push(row);
+                state = row.to.as_str();
+                if passed.contains(&state) {
+                    break End::Circle;
+                }
+                passed.push(state);
+            }
+        }
+    };
+    Advance { path, state: state.to_owned(), end, restarted }
+}
+
+/// The lines of the progress comment, and whether each is ticked.
+pub fn checklist<'p>(rules: &'p Rules, facts: &RunFacts) -> Vec<(&'p str, bool)> {
+    rules
+        .checklist
+        .iter()
+        .map(|item| (item.title.as_str(), evaluate::evaluate(&item.when, facts) == Verdict::Holds))
+        .collect()
+}
+
+/// One row, as `explain` shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowTrace<'p> {
+    /// The row.
+    pub row: &'p Transition,
+    /// What its condition comes to.
+    pub verdict: Verdict,
+    /// Its `from` has the state.
+    pub applies: bool,
+    /// What keeps its condition from holding.
+    pub lacking: Vec<&'p Test<RunFact>>,
+}
+
+/// Every row, in file order.
+pub fn trace<'p>(rules: &'p Rules, state: &str, facts: &RunFacts) -> Vec<RowTrace<'p>> {
+    let state = resolve(rules, state).map(|(state, _)| &state.name);
+    rules
+        .transitions
+        .iter()
+        .map(|row| RowTrace {
+            row,
+            verdict: evaluate::evaluate(&row.when, facts),
+            applies: state.is_some_and(|state| row.from.contains(state)),
+            lacking: evaluate::lacking(&row.when, facts),
+        })
+        .collect()
+}
+
+/// How long until a row matches, if only time passes and every other fact stays as it is; `None`: never by itself.
+pub fn due_in(row: &Transition, facts: &RunFacts) -> Option<Duration> {
+    let mut moments = vec![Duration::ZERO];
+    turning_points(&row.when, facts, &mut moments);
+    moments.sort_unstable();
+    moments.into_iter().find(|moment| evaluate::evaluate(&row.when, &later(facts, *moment)) == Verdict::Holds)
+}
+
+/// The next thing to happen to a run, if only time passes, and how long until then. `Duration::ZERO`: it is due now.
+pub fn next_due<'p>(
+    rules: &'p Rules,
+    state: &str,
+    facts: &RunFacts,
+    circumstances: Circumstances,
+) -> Option<(Duration, Step<'p>)> {
+    let mut moments = vec![Duration::ZERO];
+    for row in &rules.transitions {
+        turning_points(&row.when, facts, &mut moments);
+    }
+    moments.sort_unstable();
+    moments
+        .into_iter()
+        .map(|moment| (moment, step(rules, state, &later(facts, moment), circumstances)))
+        .find(|(_, step)| *step != Step::Wait)
+}
+
+/// The moments at which a test of a duration that grows may change its verdict.
+fn turning_points(condition: &Condition<RunFact>, facts: &RunFacts, moments: &mut Vec<Duration>) {
+    match condition {
+        Condition::All(parts) | Condition::Any(parts) => {
+            parts.iter().for_each(|part| turning_points(part, facts, moments));
+        }
+        Condition::Not(part) => turning_points(part, facts, moments),
+        Condition::Test(test) => {
+            let bounds: &[Quantity] = match &test.matcher {
+                Matcher::Compare(_, bound) => std::slice::from_ref(bound),
+                Matcher::OneOfQuantities(bounds) => bounds,
+                _ => return,
+            };
+            let past = matches!(test.matcher, Matcher::Compare(Comparison::Gt | Comparison::Lte | Comparison::Ne, _));
+            for bound in bounds {
+                let Quantity::Duration(bound) = bound else { continue };
+                let Some(left) = growing(test.fact, facts).and_then(|now| bound.checked_sub(now)) else { continue };
+                // The first moment after the bound; policies count whole seconds.
+                moments.push(if past { left.saturating_add(Duration::from_secs(1)) } else { left });
+            }
+        }
+    }
+}
+
+/// A duration that grows while time passes and nothing happens.
+fn growing(fact: RunFact, facts: &RunFacts) -> Option<Duration> {
+    let grown = later(facts, Duration::from_secs(1));
+    match fact {
+        RunFact::Age => Some(facts.age),
+        RunFact::Quiet => Some(facts.quiet),
+        RunFact::VerdictWait if grown.verdict_wait > facts.verdict_wait => Some(facts.verdict_wait),
+        RunFact::RedFor if grown.red_for > facts.red_for => Some(facts.red_for),
+        _ => None,
+    }
+}
+
+/// The facts after some time in which nothing happens.
+fn later(facts: &RunFacts, by: Duration) -> RunFacts {
+    let mut facts = facts.clone();
+    facts.age = facts.age.saturating_add(by);
+    facts.quiet = facts.quiet.saturating_add(by);
+    match facts.ci {
+        CiStatus::Red => facts.red_for = facts.red_for.saturating_add(by),
+        CiStatus::None | CiStatus::Pending | CiStatus::Unknown if facts.pushed != Observed::Known(false) => {
+            facts.verdict_wait = facts.verdict_wait.saturating_add(by);
+        }
+        CiStatus::None | CiStatus::Pending | CiStatus::Unknown | CiStatus::Green => {}
+    }
+    facts
+}
