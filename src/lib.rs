@@ -5,4 +5,5 @@ pub mod cli;
 pub mod engine;
 pub mod policy;
 pub mod ports;
+pub mod schema;
 pub mod settings;

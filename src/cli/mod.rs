@@ -15,6 +15,7 @@ pub mod demo;
 pub mod exit;
 pub mod explain;
 pub mod facts;
+pub mod findings;
 pub mod init;
 pub mod logs;
 pub mod output;

@@ -16,10 +16,10 @@ pub struct Arguments {}
 /// Runs it.
 ///
 /// # Errors
-/// When it cannot do its work.
-pub fn run(_arguments: &Arguments, _out: &mut Output) -> Result<ExitStatus, Failure> {
-    // TO BE FILLED IN: the engine behind this command is not part of this build yet.
-    Err(Failure::could_not_run("`afk schema` is not built yet"))
+/// Never.
+pub fn run(_arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
+    out.json(&crate::schema::schema());
+    Ok(ExitStatus::Done)
 }
 
 const AFTER_HELP: &str = "\
