@@ -1,3 +1,5 @@
 //! The edges: one file or folder each, obeying the traits of [`crate::ports`].
 
 pub mod command;
+pub mod installation;
+pub mod policy_file;

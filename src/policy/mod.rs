@@ -51,3 +51,8 @@ pub struct Checked {
     /// In the order of the file.
     pub findings: Vec<Finding>,
 }
+
+/// Temporary.
+pub fn check(_text: &str, _name: &str, _surroundings: &Surroundings<'_>) -> Checked {
+    Checked { policy: None, findings: Vec::new() }
+}
