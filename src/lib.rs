@@ -8,3 +8,4 @@ pub mod ports;
 pub mod schema;
 pub mod settings;
 pub mod text;
+pub mod ticks;
