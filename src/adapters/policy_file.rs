@@ -35,7 +35,7 @@ pub fn load(path: &Path, doorbells: Option<&[String]>) -> Loaded {
     let text = match read(path) {
         Ok(text) => text,
         Err(error) => {
-            let checked = Checked { policy: None, findings: vec![error.into_finding(&name)] };
+            let checked = Checked { policy: None, findings: vec![error.into_finding(&name)], prompts: Vec::new() };
             return Loaded { source: Source { name, text: String::new() }, prompts: BTreeMap::new(), checked };
         }
     };

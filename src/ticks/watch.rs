@@ -30,6 +30,36 @@ pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
     Ok(fleet)
 }
 
+/// What [`watch`] would do, without doing it.
+///
+/// # Errors
+/// As [`watch`].
+pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
+    let fleet = observe(tick).await?;
+    for run in &fleet.runs {
+        let Some(record) = run.record().filter(|_| run.standing == Standing::Active) else {
+            tick.event(&run.reference, "would repair", format!("{:?}", run.standing).to_lowercase());
+            continue;
+        };
+        match facts::read(tick, &fleet, run, record).await {
+            Err(error) => tick.problem(&run.reference, error),
+            Ok(view) => {
+                let advanced = advance(rules(tick, record), &record.state, &view.facts, circumstances(tick, record));
+                let path: Vec<&str> = advanced.path.iter().map(|row| row.name.as_str()).collect();
+                let what = match (&record.pending, advanced.end) {
+                    (Some(pending), _) => format!("would finish {}", pending.row),
+                    (None, End::Act(row)) => format!("would take {} to {}", row.name, row.to),
+                    (None, End::Held(row, why)) => format!("holds {}: {}", row.name, held_in_words(why)),
+                    (None, End::Wait | End::Circle) => "waits".to_owned(),
+                };
+                let passing = if path.is_empty() { String::new() } else { format!(", passing {}", path.join(", ")) };
+                tick.event(&run.reference, format!("{}: {what}{passing}", record.state), String::new());
+            }
+        }
+    }
+    Ok(fleet)
+}
+
 async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
     if fleet.orders.stopped_at.is_some() {
         end_agent_on_stop(tick, run).await?;
@@ -113,10 +143,8 @@ fn settle_unsent_turn(tick: &Tick<'_>, run: &Run, record: &mut Record) {
 /// Takes rows without effects, and writes down the first with effects as the pending row.
 fn decide(tick: &Tick<'_>, run: &Run, record: &mut Record, view: &mut RunView) {
     let rules = rules(tick, record);
-    let circumstances =
-        Circumstances { kill_switch: tick.policy.kill_switch.value, enrolled: tick.policy.enrolled(&record.repo) };
     let facts = &view.facts;
-    let advanced = advance(rules, &record.state, facts, circumstances);
+    let advanced = advance(rules, &record.state, facts, circumstances(tick, record));
     if advanced.restarted {
         tick.problem(&run.reference, format!("the policy has no state `{}` any more; the run goes on from the initial state", record.state));
         enter(tick, record, rules.initial_state().map_or("", |state| state.name.as_str()));
@@ -219,6 +247,11 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
     };
     tick.event(&run.reference, "released", format!("{}, {outcome}", record.state));
     Ok(())
+}
+
+/// What rows do not read: the kill switch, and whether the repository is still enrolled.
+pub fn circumstances(tick: &Tick<'_>, record: &Record) -> Circumstances {
+    Circumstances { kill_switch: tick.policy.kill_switch.value, enrolled: tick.policy.enrolled(&record.repo) }
 }
 
 fn rules<'t>(tick: &'t Tick<'_>, record: &Record) -> &'t Rules {
