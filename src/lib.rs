@@ -2,6 +2,7 @@
 
 pub mod adapters;
 pub mod engine;
+pub mod files;
 pub mod policy;
 pub mod ports;
 pub mod settings;
