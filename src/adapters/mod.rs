@@ -2,5 +2,8 @@
 
 pub mod command;
 pub mod guarded;
+pub mod http;
 pub mod installation;
 pub mod policy_file;
+pub mod terminal;
+pub mod webhook;

@@ -23,7 +23,6 @@
 //! up to a bound; a directory that makes no sense costs its own run and no other.
 
 mod executor;
-mod files;
 mod output;
 mod processes;
 mod run;
