@@ -5,3 +5,4 @@ pub mod engine;
 pub mod policy;
 pub mod ports;
 pub mod settings;
+pub mod text;
