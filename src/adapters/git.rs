@@ -1,0 +1,1 @@
+//! git, read only through afk's own bare mirrors.
