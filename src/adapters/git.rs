@@ -1,1 +1,0 @@
-//! git, read only through afk's own bare mirrors.
