@@ -75,15 +75,15 @@ impl Crash {
 /// An edge behind a guard.
 #[derive(Debug)]
 pub struct Guarded<T> {
-    inner: T,
+    inner: Rc<T>,
     name: String,
     guard: Guard,
 }
 
 impl<T> Guarded<T> {
     /// Puts an edge behind a guard; `name` is what errors call it.
-    pub fn new(inner: T, name: impl Into<String>, guard: Guard) -> Self {
-        Self { inner, name: name.into(), guard }
+    pub fn new(inner: impl Into<Rc<T>>, name: impl Into<String>, guard: Guard) -> Self {
+        Self { inner: inner.into(), name: name.into(), guard }
     }
 }
 

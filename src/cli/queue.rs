@@ -14,11 +14,14 @@ pub fn write(policy: &Policy, survey: &Survey, dry_run: bool, out: &mut Output) 
     for (index, (armed, decision)) in survey.armed.iter().zip(&survey.decisions).enumerate() {
         let reference = printable(&armed.issue.reference.to_string()).into_owned();
         match decision.outcome {
-            Outcome::Dispatch(place) if dry_run => out.line(format_args!("{GOOD}would dispatch{GOOD:#}  {reference}  {FAINT}as number {place}{FAINT:#}")),
+            Outcome::Dispatch(place) if dry_run => {
+                out.line(format_args!("{GOOD}would dispatch{GOOD:#}  {reference}  {FAINT}as number {place}{FAINT:#}"))
+            }
             // The event has said it.
             Outcome::Dispatch(_) => {}
             _ => {
-                let name = candidates.get(index).and_then(|candidate| fired(policy, candidate, decision)).unwrap_or("-");
+                let name =
+                    candidates.get(index).and_then(|candidate| fired(policy, candidate, decision)).unwrap_or("-");
                 let why = sentence(policy, &candidates, index, decision);
                 out.line(format_args!("not taken  {reference}  {name}: {}", printable(&why)));
             }
@@ -81,7 +84,9 @@ fn reading(reading: Reading<'_>) -> Value {
         Reading::Number(value) => json!(value),
         Reading::Duration(value) => json!(crate::policy::duration::format(value)),
         Reading::Text(value) => json!(crate::text::clean_line(value, 300)),
-        Reading::Set(values) => json!(values.iter().map(|value| crate::text::clean_line(value, 300)).collect::<Vec<_>>()),
+        Reading::Set(values) => {
+            json!(values.iter().map(|value| crate::text::clean_line(value, 300)).collect::<Vec<_>>())
+        }
         Reading::Unknown(why) => json!({ "value": null, "why": crate::text::clean_line(why, 500) }),
         Reading::NotRead => json!({ "value": null, "why": "not read" }),
     }

@@ -54,7 +54,12 @@ pub fn run(request: Request<'_>, out: &mut Output) -> Result<ExitStatus, Failure
     // A policy that is switched off costs nothing: no settings, no lock, no call.
     if request.kind == TickKind::Poll && policy.kill_switch.value {
         let line = policy.line(policy.kill_switch.span);
-        return Ok(switched_off(request, &policy, &format!("kill_switch is true ({}, line {line})", policy.source.name), out));
+        return Ok(switched_off(
+            request,
+            &policy,
+            &format!("kill_switch is true ({}, line {line})", policy.source.name),
+            out,
+        ));
     }
     let settings = wiring::settings(request.settings)?;
     let loaded = policy_file::load(request.policy, Some(&wiring::doorbell_names(&settings)));
@@ -77,7 +82,10 @@ pub fn run(request: Request<'_>, out: &mut Output) -> Result<ExitStatus, Failure
     };
     let (outcome, report) = runtime()?.block_on(async {
         tokio::time::timeout(settings.tick_deadline, tick(request, &policy, &world)).await.unwrap_or_else(|_| {
-            let error = PortError::unreachable(format!("the tick ran into its deadline of {} s", settings.tick_deadline.as_secs()));
+            let error = PortError::unreachable(format!(
+                "the tick ran into its deadline of {} s",
+                settings.tick_deadline.as_secs()
+            ));
             (Err(error), Report::default())
         })
     });
@@ -136,8 +144,12 @@ fn refuse_policy_within_reach(policy: &Path, settings_file: &Path, settings: &Se
     for file in [policy, settings_file] {
         let real = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
         if real.starts_with(&runs) || real.starts_with(runs.canonicalize().unwrap_or_else(|_| runs.clone())) {
-            return Err(Failure::could_not_run(format!("`{}` lies where agents work (`{}`)", file.display(), runs.display()))
-                .help("keep policy and settings where no agent can write them"));
+            return Err(Failure::could_not_run(format!(
+                "`{}` lies where agents work (`{}`)",
+                file.display(),
+                runs.display()
+            ))
+            .help("keep policy and settings where no agent can write them"));
         }
     }
     Ok(())
@@ -145,7 +157,9 @@ fn refuse_policy_within_reach(policy: &Path, settings_file: &Path, settings: &Se
 
 fn switched_off(request: Request<'_>, policy: &Policy, why: &str, out: &mut Output) -> ExitStatus {
     match request.format {
-        Format::Json => out.json(&json!({ "tick": request.kind.word(), "revision": policy.revision, "switched_off": why })),
+        Format::Json => {
+            out.json(&json!({ "tick": request.kind.word(), "revision": policy.revision, "switched_off": why }))
+        }
         Format::Human => out.line(format_args!("switched off: {}; nothing was read or dispatched", printable(why))),
     }
     ExitStatus::Done
@@ -161,7 +175,9 @@ fn broken_policy(request: Request<'_>, loaded: &Loaded, out: &mut Output) -> Res
         })),
         Format::Human => {
             findings::draw(loaded, out);
-            out.line(format_args!("{BAD}the policy cannot be used{BAD:#}: the kill switch counts as on, nothing was done"));
+            out.line(format_args!(
+                "{BAD}the policy cannot be used{BAD:#}: the kill switch counts as on, nothing was done"
+            ));
         }
     }
     if request.kind == TickKind::Watch && !request.dry_run {
@@ -174,7 +190,8 @@ fn broken_policy(request: Request<'_>, loaded: &Loaded, out: &mut Output) -> Res
 /// Rings every doorbell, once per fault, where agents run on under a policy that cannot be used.
 async fn alarm(settings: &Settings, policy: &Path, loaded: &Loaded) -> Result<(), Failure> {
     let world = wiring::world(settings, policy, Access::Full)?;
-    let findings = loaded.checked.findings.iter().map(|finding| format!("{}: {}", finding.code.name(), finding.message));
+    let findings =
+        loaded.checked.findings.iter().map(|finding| format!("{}: {}", finding.code.name(), finding.message));
     let findings: Vec<String> = findings.collect();
     let digest = hex(&Sha256::digest(findings.join("\n").as_bytes()));
     if world.installation.alarm().ok().flatten().as_ref() == Some(&digest) {
@@ -188,7 +205,11 @@ async fn alarm(settings: &Settings, policy: &Path, loaded: &Loaded) -> Result<()
     let notice = Notice {
         id: uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, digest.as_bytes()),
         kind: "policy-broken".to_owned(),
-        title: format!("[POLICY] {} cannot be used, and {} agents run on without anybody following them", policy.display(), live.len()),
+        title: format!(
+            "[POLICY] {} cannot be used, and {} agents run on without anybody following them",
+            policy.display(),
+            live.len()
+        ),
         body: findings.join("\n").chars().take(2_000).collect(),
         urgency: Urgency::High,
         tags: Vec::new(),
@@ -212,7 +233,13 @@ async fn alarm(settings: &Settings, policy: &Path, loaded: &Loaded) -> Result<()
 
 fn beat(kind: TickKind, policy: &Policy, world: &World, outcome: &Result<Outcome, PortError>, report: &Report) {
     let in_flight = match outcome {
-        Ok(Outcome::Polled(survey)) => survey.fleet.runs.iter().filter(|run| run.standing.is_in_flight()).map(|run| run.reference.clone()).collect(),
+        Ok(Outcome::Polled(survey)) => survey
+            .fleet
+            .runs
+            .iter()
+            .filter(|run| run.standing.is_in_flight())
+            .map(|run| run.reference.clone())
+            .collect(),
         Ok(Outcome::Watched(in_flight)) => in_flight.clone(),
         // What was known before is still where to look.
         Err(_) => world.installation.heartbeat(kind).ok().flatten().map(|beat| beat.in_flight).unwrap_or_default(),
@@ -254,7 +281,11 @@ fn write(request: Request<'_>, policy: &Policy, outcome: &Outcome, report: &Repo
     }
     for event in &report.events {
         let detail = printable(&event.detail);
-        out.line(format_args!("{STRONG}{}{STRONG:#}  {}  {FAINT}{detail}{FAINT:#}", printable(&event.issue), printable(&event.what)));
+        out.line(format_args!(
+            "{STRONG}{}{STRONG:#}  {}  {FAINT}{detail}{FAINT:#}",
+            printable(&event.issue),
+            printable(&event.what)
+        ));
     }
     if let Outcome::Polled(survey) = outcome {
         super::queue::write(policy, survey, request.dry_run, out);
@@ -263,5 +294,8 @@ fn write(request: Request<'_>, policy: &Policy, outcome: &Outcome, report: &Repo
         out.line(format_args!("{WARN}skipped{WARN:#}  {}", printable(problem)));
     }
     let dry_run = if request.dry_run { " (dry run: nothing was changed)" } else { "" };
-    out.line(format_args!("{FAINT}policy revision {}, {calls} calls{dry_run}{FAINT:#}", short_revision(&policy.revision)));
+    out.line(format_args!(
+        "{FAINT}policy revision {}, {calls} calls{dry_run}{FAINT:#}",
+        short_revision(&policy.revision)
+    ));
 }

@@ -11,11 +11,12 @@ use crate::adapters::command::CommandExecutor;
 use crate::adapters::command::ci::CommandCi;
 use crate::adapters::git::GitMirrors;
 use crate::adapters::guarded::{Guard, Guarded};
+use crate::adapters::http::Http;
 use crate::adapters::installation::Installation;
 use crate::adapters::local::LocalTracker;
 use crate::adapters::policy_file;
-use crate::adapters::terminal::Terminal;
-use crate::adapters::webhook::Webhook;
+use crate::adapters::terminal::TerminalDoorbell;
+use crate::adapters::webhook::WebhookDoorbell;
 use crate::policy::Policy;
 use crate::ports::{Executor, Notifier};
 use crate::settings::{DoorbellSettings, ExecutorSettings, Settings, TrackerSettings};
@@ -36,8 +37,9 @@ pub enum Access {
 /// # Errors
 /// When they are missing or wrong.
 pub fn settings(path: &Path) -> Result<Settings, Failure> {
-    Settings::load(Some(path)).map_err(|error| {
-        Failure::could_not_run(error.to_string()).help("`afk init` writes settings to start from; `--settings FILE` names others")
+    Settings::load(Some(path), &[]).map_err(|error| {
+        Failure::could_not_run(error.to_string())
+            .help("`afk init` writes settings to start from; `--settings FILE` names others")
     })
 }
 
@@ -67,17 +69,28 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     for (name, executor) in &settings.executors {
         let ExecutorSettings::Command(command) = executor;
         let runs = settings.data.join("runs");
-        let executor = CommandExecutor::new(runs, name.clone(), controller(settings), command.clone(), mirrors.clone(), program.clone());
+        let executor = CommandExecutor::new(
+            runs,
+            name.clone(),
+            controller(settings),
+            command.clone(),
+            mirrors.clone(),
+            program.clone(),
+        );
         executors.insert(name.clone(), Rc::new(Guarded::new(executor, format!("executor `{name}`"), guard.clone())));
     }
 
+    let http = Rc::new(Http::new(settings.call_timeout));
     let mut doorbells: BTreeMap<String, Rc<dyn Notifier>> = BTreeMap::new();
     for (name, doorbell) in &settings.doorbells {
         let what = format!("doorbell `{name}`");
         let bell: Rc<dyn Notifier> = match doorbell {
-            DoorbellSettings::Terminal {} => Rc::new(Guarded::new(Terminal::new(std::io::stderr()), what, guard.clone())),
+            DoorbellSettings::Terminal {} => {
+                Rc::new(Guarded::new(TerminalDoorbell::new(std::io::stderr()), what, guard.clone()))
+            }
             DoorbellSettings::Webhook { url, secret } => {
-                Rc::new(Guarded::new(Webhook::new(url.clone(), secret.clone()), what, guard.clone()))
+                let bell = WebhookDoorbell::new(name.clone(), url.clone(), secret.clone(), http.clone());
+                Rc::new(Guarded::new(bell, what, guard.clone()))
             }
         };
         doorbells.insert(name.clone(), bell);
@@ -87,7 +100,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     let ci = if access == Access::ReadOnly { ci.without_starting() } else { ci };
     Ok(World {
         tracker: Rc::new(Guarded::new(tracker, "tracker", guard.clone())),
-        code: Rc::new(Guarded::new(mirrors, "git", guard.clone())),
+        code: Rc::new(Guarded::<GitMirrors>::new(mirrors, "git", guard.clone())),
         ci: Rc::new(Guarded::new(ci, "ci", guard)),
         executors,
         doorbells,
@@ -126,7 +139,9 @@ pub fn kill_switch(policy: &Policy, installation: &Installation) -> Result<Optio
         return Ok(Some("AFK_KILL_SWITCH is set".to_owned()));
     }
     Ok(match installation.orders() {
-        Ok(orders) => orders.stopped_at.map(|at| format!("`afk stop` since {} (`afk stop --undo` takes it back)", crate::ticks::progress::time(at))),
+        Ok(orders) => orders.stopped_at.map(|at| {
+            format!("`afk stop` since {} (`afk stop --undo` takes it back)", crate::ticks::progress::time(at))
+        }),
         // An order that cannot be read may be one to stop.
         Err(error) => Some(error.message),
     })
@@ -137,7 +152,8 @@ fn from_environment() -> Result<bool, Failure> {
         Err(std::env::VarError::NotPresent) => Ok(false),
         Ok(value) if matches!(value.as_str(), "true" | "1") => Ok(true),
         Ok(value) if matches!(value.as_str(), "false" | "0" | "") => Ok(false),
-        _ => Err(Failure::could_not_run("AFK_KILL_SWITCH is not a boolean").help("write `AFK_KILL_SWITCH=true`, or leave it unset; it can turn the switch on, never off")),
+        _ => Err(Failure::could_not_run("AFK_KILL_SWITCH is not a boolean")
+            .help("write `AFK_KILL_SWITCH=true`, or leave it unset; it can turn the switch on, never off")),
     }
 }
 

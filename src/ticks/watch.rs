@@ -68,7 +68,9 @@ async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()>
     match run.standing {
         Standing::Active => drive(tick, fleet, run).await,
         Standing::Release | Standing::Ending => release(tick, fleet, run).await,
-        Standing::Unclear => Err(PortError::unreachable("locked; its executor cannot be asked, so nothing is done to it")),
+        Standing::Unclear => {
+            Err(PortError::unreachable("locked; its executor cannot be asked, so nothing is done to it"))
+        }
         // Said already, or over.
         Standing::Unreadable | Standing::Finished | Standing::Adopt | Standing::Rebuild => Ok(()),
     }
@@ -91,9 +93,17 @@ async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> 
     for remark in &view.remarks {
         tick.problem(&run.reference, remark);
     }
-    if view.issue.is_some() && !view.issue.as_ref().is_some_and(|issue| super::fleet::has_label(issue, &rules(tick, &record).labels.in_progress.value)) {
+    if view.issue.is_some()
+        && !view
+            .issue
+            .as_ref()
+            .is_some_and(|issue| super::fleet::has_label(issue, &rules(tick, &record).labels.in_progress.value))
+    {
         // Taking the lock off is no order: `held` is. Reported, and put back.
-        tick.problem(&run.reference, "its lock label was missing and is put back; to stop the run, take the ready label off");
+        tick.problem(
+            &run.reference,
+            "its lock label was missing and is put back; to stop the run, take the ready label off",
+        );
         run.labelled = false;
         repair::lock(tick, run).await?;
     }
@@ -146,13 +156,20 @@ fn decide(tick: &Tick<'_>, run: &Run, record: &mut Record, view: &mut RunView) {
     let facts = &view.facts;
     let advanced = advance(rules, &record.state, facts, circumstances(tick, record));
     if advanced.restarted {
-        tick.problem(&run.reference, format!("the policy has no state `{}` any more; the run goes on from the initial state", record.state));
+        tick.problem(
+            &run.reference,
+            format!("the policy has no state `{}` any more; the run goes on from the initial state", record.state),
+        );
         enter(tick, record, rules.initial_state().map_or("", |state| state.name.as_str()));
     }
     for row in &advanced.path {
         let from = record.state.clone();
         enter(tick, record, &row.to);
-        tick.event(&run.reference, format!("{from} → {}", row.to), format!("row {}, line {}", row.name, tick.policy.line(row.span)));
+        tick.event(
+            &run.reference,
+            format!("{from} → {}", row.to),
+            format!("row {}, line {}", row.name, tick.policy.line(row.span)),
+        );
         end_if_terminal(rules, record, row.reason.as_ref().map(|reason| reason.of_run(facts)));
     }
     match advanced.end {
@@ -193,7 +210,11 @@ fn finish(tick: &Tick<'_>, run: &Run, record: &mut Record) {
     let line = rules.transition(&pending.row).map(|row: &Transition| format!(", line {}", tick.policy.line(row.span)));
     enter(tick, record, &pending.to);
     let reason = pending.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    tick.event(&run.reference, format!("{from} → {}", pending.to), format!("row {}{}{reason}", pending.row, line.unwrap_or_default()));
+    tick.event(
+        &run.reference,
+        format!("{from} → {}", pending.to),
+        format!("row {}{}{reason}", pending.row, line.unwrap_or_default()),
+    );
     end_if_terminal(rules, record, pending.reason);
 }
 
@@ -217,13 +238,18 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         AgentPresence::Live => true,
         AgentPresence::None | AgentPresence::Ended => false,
         AgentPresence::Unasked => {
-            return Err(PortError::unreachable("ended; its executor cannot be asked whether the agent has, so it stays locked"));
+            return Err(PortError::unreachable(
+                "ended; its executor cannot be asked whether the agent has, so it stays locked",
+            ));
         }
     };
     if let Some(first) = record.interrupted_at.filter(|_| live) {
         interrupt(tick, fleet, &record).await?;
         if since(first, tick.world.clock.now()) >= rules(tick, &record).effect_timeout {
-            tick.problem(&run.reference, format!("its agent does not end; if you know that it is gone: afk abandon {}", record.run));
+            tick.problem(
+                &run.reference,
+                format!("its agent does not end; if you know that it is gone: afk abandon {}", record.run),
+            );
             live = false;
         }
     }
