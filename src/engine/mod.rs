@@ -17,8 +17,8 @@
 
 pub mod evaluate;
 pub mod identity;
-pub mod pending;
 pub mod order;
+pub mod pending;
 pub mod select;
 pub mod step;
 pub mod trace;

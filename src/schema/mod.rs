@@ -14,6 +14,10 @@ use crate::policy::facts::{IssueFact, RunFact};
 
 /// Texts that are more than white space.
 const FILLED: &str = r"\S";
+/// Paths that do not begin at the root of the machine.
+const RELATIVE: &str = r"^\s*[^/\s]";
+/// Labels as every tracker takes them.
+const LABEL: &str = r"^[^\s,]([^,\n]*[^\s,])?$";
 /// Names that the operator chooses.
 const KEBAB_CASE: &str = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$";
 /// Keys that the operator chooses.
@@ -87,34 +91,34 @@ fn properties() -> Value {
             "The label that plays each role; all different.",
             &["ready", "in_progress", "human", "paused"],
             json!({
-                "ready": text("A person wants an agent to take the issue; applying it arms the issue."),
-                "in_progress": text("The lock of the repository: a run is in flight. afk alone sets and releases it."),
-                "human": text("A person has to look; the issue is not taken."),
-                "paused": text("A person holds the issue back."),
+                "ready": label("A person wants an agent to take the issue; applying it arms the issue."),
+                "in_progress": label("The lock of the repository: a run is in flight. afk alone sets and releases it."),
+                "human": label("A person has to look; the issue is not taken."),
+                "paused": label("A person holds the issue back."),
             }),
         ),
         "trust": table(
             "Who may arm issues. Neither afk's own identity nor an agent's is ever trusted, whatever is written here.",
-            &[],
+            &["permissions"],
             json!({
-                "permissions": with_default(list(
+                "permissions": list(
                     "Granted permissions that suffice.",
                     words("A permission as the tracker grants it.", &["admin", "maintain", "write", "triage", "read"]),
-                ), json!([])),
+                ),
                 "logins": with_default(list("Logins trusted whatever their permission.", text("A login.")), json!([])),
             }),
         ),
         "priority": table(
             "How issues are ordered. Lower runs first; of several labels the lowest counts.",
-            &["default", "order"],
+            &["label", "default", "order"],
             json!({
                 "label": described(
                     "The label that carries a priority; `{n}` stands for a signed integer, as in `priority:{n}`.",
                     json!({ "type": "string", "pattern": r"\{n\}" })),
                 "levels": with_default(map(
                     "Labels that are words, each with its priority: `{ \"priority/high\" = 1 }`.",
-                    json!({ "pattern": FILLED }),
-                    json!({ "type": "integer" }),
+                    json!(true),
+                    described("Its priority.", json!({ "type": "integer" })),
                 ), json!({})),
                 "default": described("The priority of an issue without any such label.", json!({ "type": "integer" })),
                 "order": list(
@@ -196,7 +200,7 @@ fn properties() -> Value {
         "actions": with_default(map(
             "Named lists of effects, carried out in order: `close` and `turn` only as the first, `interrupt` last.",
             definition("name"),
-            json!({ "type": "array", "items": definition("effect") }),
+            at_least_one(list("Its effects, in order.", definition("effect"))),
         ), json!({})),
         "progress": table("The one progress comment on the issue.", &[], json!({
             "checklist": with_default(list(
@@ -240,7 +244,7 @@ fn limits(required: &[&str]) -> Value {
         "additionalProperties".into(),
         described(
             "A count, an amount or a duration.",
-            json!({ "anyOf": [definition("duration"), { "type": "number", "minimum": 0 }] }),
+            json!({ "anyOf": [duration("A duration, above zero."), { "type": "number", "minimum": 0 }] }),
         ),
     );
     limits.insert("propertyNames".into(), definition("key"));
@@ -252,7 +256,7 @@ fn agent(required: &[&str]) -> Value {
         "Which agent takes the issue.",
         required,
         json!({
-            "executor": name("An executor of the settings, by name."),
+            "executor": text("An executor of the settings, by name."),
             "model": text("Handed to the executor."),
             "runtime_mode": text("Handed to the executor."),
             "landing": words("How work reaches the default branch: the agent pushes to it, or opens a pull request.",
@@ -263,7 +267,7 @@ fn agent(required: &[&str]) -> Value {
 }
 
 fn ci() -> Value {
-    let mut stages = list(
+    let stages = at_least_one(list(
         "Where verdicts come from, in order. At least one.",
         json!({
             "description": "A stage.",
@@ -281,26 +285,23 @@ fn ci() -> Value {
                     json!({
                         "name": name("How rules and comments call the stage."),
                         "source": word("A command of the settings, run in a clean clone of the commit.", "command"),
-                        "command": name("Its name under `[ci]` of the settings."),
+                        "command": text("Its name under `[ci]` of the settings."),
                     })),
             ],
         }),
-    );
-    if let Value::Object(stages) = &mut stages {
-        stages.insert("minItems".into(), 1.into());
-    }
+    ));
     table("What judges a commit.", &["stages"], json!({ "stages": stages })).into()
 }
 
 fn protect() -> Value {
     table(
         "What an agent may change only under a person's eyes.",
-        &["paths"],
+        &[],
         json!({
-            "paths": list(
+            "paths": with_default(list(
                 "Globs from the root of the repository; `*` stops at `/`, `**` does not.",
-                json!({ "type": "string", "pattern": "^[^/]" }),
-            ),
+                json!({ "type": "string", "pattern": RELATIVE }),
+            ), json!([])),
         }),
     )
     .into()
@@ -319,7 +320,7 @@ fn notify(required: &[&str]) -> Value {
                 "body": text("More lines. Default: the title."),
                 "urgency": with_default(words("How loud.", &["low", "normal", "high"]), json!("normal")),
                 "tags": with_default(list("Words for channels that have tags.", text("A tag.")), json!([])),
-                "to": list("Doorbells of the settings, by name. Default: every one.", name("A doorbell.")),
+                "to": at_least_one(list("Doorbells of the settings, by name. Default: every one.", text("A doorbell."))),
             }),
         )
         .into(),
@@ -331,9 +332,9 @@ fn prompts(required: &[&str]) -> Value {
         "Prompt files by name, relative to the folder of the policy: minijinja templates over the names that \
          `afk facts` lists.",
         required,
-        json!({ "implement": text("What a new agent is told.") }),
+        json!({ "implement": path("What a new agent is told.") }),
     );
-    prompts.insert("additionalProperties".into(), text("A prompt that a `turn` sends."));
+    prompts.insert("additionalProperties".into(), path("A prompt that a `turn` sends."));
     prompts.insert("propertyNames".into(), definition("key"));
     prompts.into()
 }
@@ -421,6 +422,13 @@ fn list(description: &str, items: Value) -> Value {
     json!({ "description": description, "type": "array", "items": items })
 }
 
+fn at_least_one(mut list: Value) -> Value {
+    if let Value::Object(list) = &mut list {
+        list.insert("minItems".into(), 1.into());
+    }
+    list
+}
+
 fn words(description: &str, words: &[&str]) -> Value {
     json!({ "description": description, "type": "string", "enum": words })
 }
@@ -433,6 +441,14 @@ fn text(description: &str) -> Value {
     json!({ "description": description, "type": "string", "pattern": FILLED })
 }
 
+fn path(description: &str) -> Value {
+    json!({ "description": description, "type": "string", "pattern": RELATIVE })
+}
+
+fn label(description: &str) -> Value {
+    json!({ "description": description, "type": "string", "pattern": LABEL, "maxLength": 50 })
+}
+
 fn name(description: &str) -> Value {
     described(description, definition("name"))
 }
@@ -442,7 +458,8 @@ fn count(description: &str) -> Value {
 }
 
 fn duration(description: &str) -> Value {
-    described(description, definition("duration"))
+    // In conditions 0s is a value like any other, a limit of no time at all is a slip.
+    described(description, json!({ "$ref": "#/$defs/duration", "pattern": "[1-9]" }))
 }
 
 fn definition(name: &str) -> Value {
