@@ -2,6 +2,7 @@
 
 mod support;
 
+use afk::policy::PROMPT_NAMES;
 use afk::policy::facts::{FactName, IssueFact, RunFact};
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -10,12 +11,16 @@ use support::Test;
 #[test]
 fn every_fact_is_listed_for_people() {
     let ran = Test::new().args(["facts"]).run();
-    let (issue, run) = ran.stdout.split_once("\nRUN FACTS").unwrap();
+    let (issue, rest) = ran.stdout.split_once("\nRUN FACTS").unwrap();
+    let (run, prompts) = rest.split_once("\nPROMPT NAMES").unwrap();
     for fact in IssueFact::ALL {
         assert!(issue.contains(&format!("\n  {} ", fact.spec().name)), "{fact:?}");
     }
     for fact in RunFact::ALL {
         assert!(run.contains(&format!("\n  {} ", fact.spec().name)), "{fact:?}");
+    }
+    for name in PROMPT_NAMES {
+        assert!(prompts.contains(&format!("\n  {} ", name.name)), "{name:?}");
     }
     let agent: Vec<&str> = run.lines().skip_while(|line| !line.starts_with("  agent ")).take(2).collect();
     assert_snapshot!(agent.join("\n"), @r"
@@ -29,6 +34,7 @@ fn every_fact_is_listed_for_programs() {
     let listed = Test::new().args(["facts", "--format", "json"]).run().json();
     let facts = listed["facts"].as_array().unwrap();
     assert_eq!(facts.len(), IssueFact::ALL.len() + RunFact::ALL.len());
+    assert_eq!(listed["prompt_names"].as_array().map(Vec::len), Some(PROMPT_NAMES.len()));
     let milestones: Vec<&Value> = facts.iter().filter(|fact| fact["name"] == "milestones").collect();
     assert_snapshot!(serde_json::to_string_pretty(&milestones).unwrap(), @r#"
     [

@@ -9,7 +9,18 @@ use insta::assert_snapshot;
 use support::Test;
 
 const COMMANDS: [&str; 13] = [
-    "demo", "init", "check-policy", "explain", "status", "poll", "watch", "serve", "stop", "abandon", "facts", "schema",
+    "demo",
+    "init",
+    "check-policy",
+    "explain",
+    "status",
+    "poll",
+    "watch",
+    "serve",
+    "stop",
+    "abandon",
+    "facts",
+    "schema",
     "completions",
 ];
 

@@ -6,8 +6,8 @@ mod support;
 use std::fmt::Write;
 use std::fs;
 
-use afk::policy::Code;
 use afk::policy::facts::{FactName, IssueFact, Kind, Members, RunFact};
+use afk::policy::{Code, PROMPT_NAMES};
 use serde_json::{Map, Value};
 
 fn held_equal(path: &str, generated: &str) {
@@ -55,6 +55,13 @@ fn every_fact_has_its_row() {
     );
     facts::<IssueFact>(&mut page, "Issue facts", "Gates read them, as they are at the start of the tick.");
     facts::<RunFact>(&mut page, "Run facts", "`[[transitions]]` and the checklist read them.");
+    page.push_str(
+        "\n## Prompt names\n\nPrompt files write them as `{{ name }}`.\n\n| name | meaning | where |\n|---|---|---|\n",
+    );
+    for name in PROMPT_NAMES {
+        let place = if name.corrective { "corrective turns" } else { "every prompt" };
+        writeln!(page, "| `{}` | {} | {place} |", name.name, name.meaning).unwrap();
+    }
     held_equal("docs/facts.md", &page);
 }
 

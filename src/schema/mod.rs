@@ -10,12 +10,13 @@ mod conditions;
 
 pub use agreement::{Refusal, Validator};
 
+use crate::policy::SAFETY_INVARIANTS;
 use crate::policy::facts::{IssueFact, RunFact};
 
 /// Texts that are more than white space.
 const FILLED: &str = r"\S";
 /// Paths that do not begin at the root of the machine.
-const RELATIVE: &str = r"^\s*[^/\s]";
+const RELATIVE: &str = r"^([^/\s]|\s+\S)";
 /// Labels as every tracker takes them.
 const LABEL: &str = r"^[^\s,]([^,\n]*[^\s,])?$";
 /// Names that the operator chooses.
@@ -31,17 +32,10 @@ const REPO: &str = r"^([A-Za-z0-9._-]+/([A-Za-z0-9._-]+\*?|\*)|[A-Za-z0-9._-]+\*
 /// `owner/name`, or a bare `name`.
 const EXACT_REPO: &str = r"^([A-Za-z0-9._-]+/)?[A-Za-z0-9._-]+$";
 
-/// The safety invariants that a waiver may name, with what each says.
-pub const WAIVABLE: &[(&str, &str)] = &[
-    ("untrusted-dispatch", "nothing passes the gates with `trusted` other than true"),
-    ("unlisted-dispatch", "nothing passes from a repository that is not enrolled"),
-    ("double-dispatch", "nothing passes with a run in flight for it, or where the slots of the repository are taken"),
-    ("blocked-dispatch", "nothing passes with an open blocker"),
-    ("rearm-loop", "nothing passes that already had its run, or carries *human* or *paused*"),
-    ("unbounded-run", "there is an age after which every active state ends"),
-    ("unverified-close", "a row that closes takes effect only where `ci` is green"),
-    ("endless-fixing", "a row that sends a `turn` takes effect only below a bound on `attempts`"),
-];
+/// `owner/name`, a bare `name`, or `owner/*`: what `[repos]` takes.
+const OVERRIDDEN: &str = r"^(([A-Za-z0-9._-]+/)?[A-Za-z0-9._-]+|[A-Za-z0-9._-]+/\*)$";
+/// Path segments that mean a directory, wherever they stand in the name of a repository.
+const DOTS: &str = r"(^|/)\.{1,2}(/|\*?$)";
 
 /// The whole schema.
 pub fn schema() -> Value {
@@ -141,12 +135,12 @@ fn properties() -> Value {
         ),
         "limits": limits(&["settle_time", "effect_timeout", "edit_window"]),
         "agent": agent(&["executor", "model", "runtime_mode", "landing"]),
-        "ci": ci(),
+        "ci": ci(&["stages"]),
         "protect": protect(),
         "repos": map(
             "What differs in one repository, or in those of one owner (`owner/*`); the exact name wins key by key, \
              lists are replaced.",
-            definition("repo_pattern"),
+            json!({ "type": "string", "pattern": OVERRIDDEN, "not": { "pattern": DOTS } }),
             table("What differs here.", &[], json!({
                 "paused": text("Why no new run may start here. Runs in flight go on."),
                 "limits": limits(&[]),
@@ -158,21 +152,22 @@ fn properties() -> Value {
                         json!({ "type": "integer" })),
                 })),
                 "agent": agent(&[]),
-                "ci": ci(),
+                "ci": ci(&[]),
                 "protect": protect(),
                 "prompts": prompts(&[]),
                 "notify": notify(&[]),
             })).into(),
         ),
-        "gates": list(
+        "gates": at_least_one(list(
             "All must hold for an issue to be dispatched. In file order; the first that denies is the one that fired.",
             table("A gate.", &["name", "require", "message"], json!({
-                "name": name("How output calls the gate. `kill-switch`, `paused`, `slot` and `capacity` are taken."),
+                "name": name_but("How output calls the gate. `kill-switch`, `paused`, `slot` and `capacity` are taken.",
+                    &["kill-switch", "paused", "slot", "capacity"]),
                 "require": definition("issue_condition"),
                 "message": text("Said when the gate denies. `{name}` puts in a fact of the issue, `{limits.key}` a \
                     value of the policy; a doubled brace writes one."),
             })).into(),
-        ),
+        )),
         "states": map(
             "The states a run moves through. Exactly one is `initial`.",
             definition("name"),
@@ -186,7 +181,7 @@ fn properties() -> Value {
         "transitions": list(
             "The rows between the states. In file order; the first match wins.",
             table("A row.", &["name", "from", "when", "to"], json!({
-                "name": name("How output calls the row. `wait` is taken."),
+                "name": name_but("How output calls the row. `wait` is taken.", &["wait"]),
                 "from": described("The active states it applies to; `\"*\"`: every one.", json!({
                     "anyOf": [{ "const": "*" }, { "type": "array", "items": definition("name"), "minItems": 1 }],
                 })),
@@ -222,8 +217,7 @@ fn properties() -> Value {
         "waivers": with_default(list(
             "Safety invariants this policy does without, each for a reason.",
             table("A waiver.", &["invariant", "reason"], json!({
-                "invariant": words(
-                    "The invariant.", &WAIVABLE.iter().map(|(name, _)| *name).collect::<Vec<_>>()),
+                "invariant": words("The invariant.", &SAFETY_INVARIANTS),
                 "reason": text("Why this policy does without it."),
             })).into(),
         ), json!([])),
@@ -266,7 +260,7 @@ fn agent(required: &[&str]) -> Value {
     .into()
 }
 
-fn ci() -> Value {
+fn ci(required: &[&str]) -> Value {
     let stages = at_least_one(list(
         "Where verdicts come from, in order. At least one.",
         json!({
@@ -290,7 +284,7 @@ fn ci() -> Value {
             ],
         }),
     ));
-    table("What judges a commit.", &["stages"], json!({ "stages": stages })).into()
+    table("What judges a commit.", required, json!({ "stages": stages })).into()
 }
 
 fn protect() -> Value {
@@ -368,7 +362,7 @@ fn definitions() -> Value {
         "repo_pattern",
         described(
             "`owner/name`, `owner/*` or `owner/prefix*`; a bare `*` is refused.",
-            json!({ "type": "string", "pattern": REPO }),
+            json!({ "type": "string", "pattern": REPO, "not": { "pattern": DOTS } }),
         ),
     );
     define("effect", effect());
@@ -451,6 +445,11 @@ fn label(description: &str) -> Value {
 
 fn name(description: &str) -> Value {
     described(description, definition("name"))
+}
+
+/// A name, but none that afk uses itself.
+fn name_but(description: &str, taken: &[&str]) -> Value {
+    described(description, json!({ "$ref": "#/$defs/name", "not": { "enum": taken } }))
 }
 
 fn count(description: &str) -> Value {
