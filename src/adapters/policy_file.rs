@@ -18,7 +18,8 @@ use crate::policy::{self, Checked, Code, Finding, MAX_POLICY_BYTES, Severity, So
 pub struct Loaded {
     /// The text, for showing places; empty when it could not be read.
     pub source: Source,
-    /// The policy, or what is wrong with it. A file that cannot be read is a finding too.
+    /// The policy, or what is wrong with it. A file that cannot be read is a finding too. Prompts, and findings in
+    /// them, are named by where they lie.
     pub checked: Checked,
 }
 
@@ -38,7 +39,15 @@ pub fn load(path: &Path, doorbells: Option<&[String]>) -> Loaded {
         let path = folder.join(written);
         read(&path).map_err(|error| format!("`{}` {}", path.display(), error.what))
     };
-    let checked = policy::check(&text, &name, &Surroundings { prompt: &prompt, doorbells });
+    let mut checked = policy::check(&text, &name, &Surroundings { prompt: &prompt, doorbells });
+    // The check knows prompts by what the policy writes; people find them by where they lie.
+    let place = |written: &str| folder.join(written).display().to_string();
+    for finding in checked.findings.iter_mut().filter(|finding| finding.file != name) {
+        finding.file = place(&finding.file);
+    }
+    for prompt in &mut checked.prompts {
+        prompt.name = place(&prompt.name);
+    }
     Loaded { source: Source { name, text }, checked }
 }
 
