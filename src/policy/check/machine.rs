@@ -391,6 +391,7 @@ pub fn rows_without_reason<'a>(root: &'a Table, effect: &str) -> BTreeMap<&'a st
         };
         for node in effects.iter().take(MAX_EFFECTS) {
             if let Value::Table(table) = &node.value
+                && table.entries.len() == 1
                 && let Some(Value::Text(name)) = table.get(effect).map(|entry| &entry.node.value)
             {
                 found.insert(name.as_str(), text("name").unwrap_or("without a name"));

@@ -19,6 +19,7 @@ pub struct Report {
 struct Collected {
     findings: Vec<Finding>,
     seen: HashSet<(Code, String, Span, String)>,
+    places: HashSet<Span>,
     left_out: usize,
 }
 
@@ -56,6 +57,9 @@ impl Report {
     /// Anything; what was said before is not said again.
     pub fn add(&self, finding: Finding) {
         let mut collected = self.collected.borrow_mut();
+        if finding.file == self.file {
+            collected.places.insert(finding.span);
+        }
         let key = (finding.code, finding.file.clone(), finding.span, finding.message.clone());
         if !collected.seen.insert(key) {
             return;
@@ -70,6 +74,11 @@ impl Report {
     /// Whether another finding would be shown; where not, no time is spent on suggestions.
     pub fn has_room(&self) -> bool {
         self.collected.borrow().findings.len() < MAX_FINDINGS
+    }
+
+    /// Whether something was found at just this place, so that whatever refers to it need not complain again.
+    pub fn concerns(&self, span: Span) -> bool {
+        self.collected.borrow().places.contains(&span)
     }
 
     /// Whether an error was found.
@@ -146,7 +155,7 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
 }
 
 /// "did you mean", or else the list of what there is.
-pub fn suggestion<'c>(report: &Report, word: &str, candidates: &[&'c str]) -> String {
+pub fn suggestion(report: &Report, word: &str, candidates: &[&str]) -> String {
     if !report.has_room() {
         return String::new();
     }
