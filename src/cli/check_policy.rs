@@ -72,7 +72,8 @@ fn write_report(loaded: &Loaded, out: &mut Output) {
     let errors = findings::count(&loaded.checked.findings, Severity::Error);
     let warnings = findings::count(&loaded.checked.findings, Severity::Warning);
     let notes = loaded.checked.findings.iter().filter(|finding| finding.severity == Severity::Note);
-    let notes = notes.map(|finding| finding.message.as_str()).chain([NO_PROOFS]);
+    let notes = notes.map(|finding| finding.message.as_str());
+    let notes = notes.chain(loaded.checked.policy.as_ref().map(|_| NO_PROOFS));
     let notes: String = notes.map(|note| format!("{STRONG}note{STRONG:#}: {}\n", printable(note))).collect();
     let Some(policy) = &loaded.checked.policy else {
         let (errors, warnings) = (findings::counted(errors, "error"), findings::counted(warnings, "warning"));
