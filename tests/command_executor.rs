@@ -106,6 +106,19 @@ async fn an_agent_sees_the_variables_it_was_given_and_no_others() {
     assert_eq!(seen, [format!("AFK_RUN={}", assignment.run), "CARGO_PKG_NAME=afk".to_owned()]);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_agent_finds_no_more_in_the_environment_of_its_supervisor() {
+    let world = World::new();
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+    let executor = world.executor(shell("tr '\\0' '\\n' < /proc/$PPID/environ"));
+    let assignment = world.assignment("1");
+    executor.ensure(&assignment).await.unwrap();
+    let report = until(&executor, assignment.run, AgentStatus::Idle).await;
+    let words = report.last_words.unwrap();
+    assert!(words.starts_with("PATH=") && words.lines().count() == 1, "{words}");
+}
+
 #[tokio::test]
 async fn ensuring_a_run_again_starts_nothing_again() {
     let world = World::new();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use figment::error::Kind;
+use figment::error::{Actual, Kind};
 use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
@@ -253,12 +253,27 @@ impl Layers {
                 sentence("settings", &format!("nothing is said about `{field}`; add `[{field}]` to {file}"))
             }
             Kind::MissingField(field) => sentence(&self.place_of(&keys), &format!("`{}` lacks `{field}`", name(&keys))),
+            // What stands there may be the secret itself.
+            Kind::UnknownVariant(_, ["variable", "file"]) => sentence(
+                &self.place_of(&keys),
+                &format!(
+                    "`{}` should be `{{ variable = \"NAME\" }}` or `{{ file = \"PATH\" }}`; a secret is never in the settings",
+                    name(&keys)
+                ),
+            ),
             Kind::UnknownVariant(word, known) => sentence(
                 &self.place_of(&keys),
                 &format!("`{}`: `{word}` is not possible here{}", name(&keys), suggest(word, known)),
             ),
             Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
-                sentence(&self.place_of(&keys), &format!("`{}` should be {expected}, and is {found}", name(&keys)))
+                let expected = match expected.as_str() {
+                    "a map" => "a table",
+                    "a sequence" => "a list",
+                    "u64" => "a whole number, 0 or more",
+                    other => other,
+                };
+                let what = format!("`{}` should be {expected}, and is {}", name(&keys), found_word(found));
+                sentence(&self.place_of(&keys), &what)
             }
             other => sentence(&self.place_of(&keys), &format!("`{}`: {other}", name(&keys))),
         }
@@ -326,7 +341,8 @@ impl Provider for Nested<'_> {
             value = Value::from(Dict::from([(key.clone(), value)]));
         }
         let first = self.keys.first().cloned().unwrap_or_default();
-        Ok(Map::from([(Profile::Default, Dict::from([(first, value)]))]))
+        // The profile of the file's layer: it goes over that of the defaults.
+        Ok(Map::from([(Profile::Global, Dict::from([(first, value)]))]))
     }
 }
 
@@ -344,7 +360,15 @@ fn pinpoint(figment: &Figment, error: &figment::Error) -> Vec<String> {
     }) else {
         return keys;
     };
-    for key in table.keys() {
+    for (key, value) in &table {
+        // Without its `kind` every table is another.
+        let suspect = match &error.kind {
+            Kind::UnknownVariant(word, _) => value.as_str().is_none_or(|text| text == word),
+            _ => key != "kind",
+        };
+        if !suspect {
+            continue;
+        }
         let mut path = keys.clone();
         path.push(key.clone());
         let without = Figment::from(Serialized::globals(without(all.clone(), &path)));
@@ -352,8 +376,7 @@ fn pinpoint(figment: &Figment, error: &figment::Error) -> Vec<String> {
             .extract::<Settings>()
             .err()
             .is_some_and(|other| other.kind == error.kind && other.path == error.path);
-        // Without its `kind` every table is another.
-        if !same && (key != "kind" || matches!(error.kind, Kind::UnknownVariant(..))) {
+        if !same {
             keys.push(key.clone());
             break;
         }
@@ -400,6 +423,20 @@ fn places(argument: &str) -> impl Iterator<Item = &str> {
         .skip(1)
         .filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
         .filter(|name| !name.is_empty() && name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_'))
+}
+
+/// Strings are not repeated: one may be a secret in the wrong place.
+fn found_word(found: &Actual) -> String {
+    match found {
+        Actual::Bool(value) => value.to_string(),
+        Actual::Unsigned(number) => format!("the number {number}"),
+        Actual::Signed(number) => format!("the number {number}"),
+        Actual::Float(number) => format!("the number {number}"),
+        Actual::Str(_) => "a string".to_owned(),
+        Actual::Seq => "a list".to_owned(),
+        Actual::Map => "a table".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 fn suggest(word: &str, known: &[&str]) -> String {

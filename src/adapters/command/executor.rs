@@ -153,7 +153,11 @@ impl<W: Workspaces> CommandExecutor<W> {
     fn start_supervisor(&self, turn: &TurnDirectory) -> PortResult<Child> {
         let log = turn.supervisor_log();
         let stderr = files::create(&log).map_err(|error| broken(&log, &error))?;
+        // The agent, the same user, can read its parent's environment: afk's own secrets must not be in it.
+        let environment = self.settings.environment.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         Command::new(&self.supervise)
+            .env_clear()
+            .envs(environment)
             .arg("supervise")
             .arg(&turn.0)
             .current_dir(&turn.0)
