@@ -71,6 +71,12 @@ impl Report {
         }
     }
 
+    /// Counts findings that nobody will see.
+    pub fn leave_out(&self, count: usize) {
+        let mut collected = self.collected.borrow_mut();
+        collected.left_out = collected.left_out.saturating_add(count);
+    }
+
     /// Whether another finding would be shown; where not, no time is spent on suggestions.
     pub fn has_room(&self) -> bool {
         self.collected.borrow().findings.len() < MAX_FINDINGS
