@@ -22,17 +22,8 @@ fn refused(text: String) -> Vec<Code> {
         .spawn(move || {
             let start = Instant::now();
             let checked = judge(&text);
-            // Generous: other tests run beside this one, on machines of all kinds.
-            assert!(start.elapsed() < Duration::from_secs(10), "took {:?}", start.elapsed());
-            if std::env::var_os("SHOW_TIMES").is_some() {
-                let first = checked.findings.first().map(|finding| finding.message.clone());
-                eprintln!(
-                    "{:>8?} {} bytes, {} findings: {first:?}",
-                    start.elapsed(),
-                    text.len(),
-                    checked.findings.len()
-                );
-            }
+            // A second or two in a debug build; a quadratic reader takes minutes.
+            assert!(start.elapsed() < Duration::from_secs(30), "took {:?}", start.elapsed());
             checked
         })
         .unwrap()
@@ -131,7 +122,7 @@ fn overrides_cannot_multiply_a_large_policy() {
     let sound = format!("{}\n{overrides}", shipped());
     let start = Instant::now();
     assert_eq!(judge(&sound).policy.unwrap().overrides.len(), 250);
-    assert!(start.elapsed() < Duration::from_secs(10), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "took {:?}", start.elapsed());
     assert!(refused(format!("{sound}\n#{}", "x".repeat(500_000))).contains(&Code::TooLarge));
     let many: String = (0..20_000).map(|n| format!("[repos.\"acme/r{n}\"]\n")).collect();
     assert!(refused(format!("{}\n{many}", shipped())).contains(&Code::TooLarge));

@@ -135,7 +135,7 @@ fn version(root: &Table, report: &Report) -> Option<()> {
         report.error(Code::UnsupportedVersion, Span::default(), message, "add `version = 1`");
         return None;
     };
-    let field = Field { name: "version".to_owned(), node: &entry.node, span: entry.span(), report };
+    let field = Field { name: "`version`".to_owned(), node: &entry.node, span: entry.span(), report };
     match &field.node.value {
         Value::Int(1) => return Some(()),
         Value::Int(other) => {
