@@ -21,8 +21,8 @@ pub struct Scope<'a> {
     pub report: &'a Report,
     pub prompts: &'a PromptFiles<'a>,
     pub doorbells: Option<&'a [String]>,
-    /// What is left of [`MAX_VALUES`].
-    pub budget: &'a Cell<usize>,
+    /// What is left of [`MAX_VALUES`]; `None` once it was exceeded.
+    pub budget: &'a Cell<Option<usize>>,
 }
 
 /// Keys that are missed where they should stand; a reference to them need not complain again.
@@ -118,24 +118,18 @@ impl<'a> Scope<'a> {
         Lost::Here { message: format!("{} leads nowhere", quoted(&format!("${path}"))), label }
     }
 
-    /// Counts a value of a condition; `false` once there are too many.
+    /// Counts values of a condition or sentence; `false` once there are too many.
     pub fn spend(&self, count: usize, span: Span) -> bool {
-        match self.budget.get().checked_sub(count) {
-            Some(left) => {
-                self.budget.set(left);
-                true
-            }
-            None => {
-                self.report.error(
-                    Code::TooLarge,
-                    Span { start: span.start, end: span.start },
-                    format!("the conditions of this policy hold more than {MAX_VALUES} values, overrides counted each"),
-                    "drop what is not needed",
-                );
-                self.budget.set(0);
-                false
-            }
+        // Nothing left has been reported: `None`.
+        let Some(left) = self.budget.get() else { return false };
+        let rest = left.checked_sub(count);
+        if rest.is_none() {
+            let message =
+                format!("the rules of this policy hold more than {MAX_VALUES} values, overrides counted each");
+            self.report.error(Code::TooLarge, span, message, "at this place; drop what is not needed");
         }
+        self.budget.set(rest);
+        rest.is_some()
     }
 }
 

@@ -8,6 +8,10 @@ use super::super::source::Span;
 
 /// More findings than this help nobody, and a hostile file could give millions.
 pub const MAX_FINDINGS: usize = 200;
+/// Characters of a message or a label.
+const LONGEST_MESSAGE: usize = 500;
+/// Characters of the user's words in a message.
+const LONGEST_QUOTE: usize = 60;
 
 /// Collects findings.
 pub struct Report {
@@ -55,7 +59,9 @@ impl Report {
     }
 
     /// Anything; what was said before is not said again.
-    pub fn add(&self, finding: Finding) {
+    pub fn add(&self, mut finding: Finding) {
+        finding.message = cleaned(&finding.message, LONGEST_MESSAGE);
+        finding.label = cleaned(&finding.label, LONGEST_MESSAGE);
         let mut collected = self.collected.borrow_mut();
         if finding.file == self.file {
             collected.places.insert(finding.span);
@@ -69,6 +75,12 @@ impl Report {
         } else {
             collected.left_out = collected.left_out.saturating_add(1);
         }
+    }
+
+    /// Counts findings that nobody will see.
+    pub fn leave_out(&self, count: usize) {
+        let mut collected = self.collected.borrow_mut();
+        collected.left_out = collected.left_out.saturating_add(count);
     }
 
     /// Whether another finding would be shown; where not, no time is spent on suggestions.
@@ -124,9 +136,12 @@ pub fn quoted(text: &str) -> String {
 
 /// Text of the user, bounded and without control characters.
 pub fn clipped(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut shown: String = text.chars().take(LONGEST).flat_map(shown_letter).collect();
-    if text.chars().nth(LONGEST).is_some() {
+    cleaned(text, LONGEST_QUOTE)
+}
+
+fn cleaned(text: &str, longest: usize) -> String {
+    let mut shown: String = text.chars().take(longest).flat_map(shown_letter).collect();
+    if text.chars().nth(longest).is_some() {
         shown.push('…');
     }
     shown
