@@ -105,15 +105,6 @@ pub struct Issue {
     pub created_at: DateTime<Utc>,
 }
 
-/// The issues that a listing found, and what it could not read: a broken one never starves the others.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Listing {
-    /// In no particular order.
-    pub issues: Vec<Issue>,
-    /// One entry an issue that could not be read.
-    pub problems: Vec<PortError>,
-}
-
 /// A label put on or taken off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelEvent {
@@ -160,6 +151,24 @@ pub struct Comment {
     pub at: DateTime<Utc>,
     /// Markdown.
     pub body: String,
+}
+
+/// Issues of one repository, and those that could not be read: one that fails does not hold back the others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// What was asked for.
+    pub issues: Vec<Issue>,
+    /// Issues that may belong to it or not: nobody could tell.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// An issue that is there and cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which.
+    pub issue: IssueRef,
+    /// Why.
+    pub error: PortError,
 }
 
 /// The issue tracker. Also the database: a run's record is a comment.

@@ -254,7 +254,7 @@ fn the_text_of_a_policy_cannot_drive_the_terminal() {
         .chars()
         .filter(|letter| *letter != '\n' && (letter.is_control() || afk::text::is_invisible(*letter)))
         .collect();
-    assert_eq!(wild, []);
+    assert_eq!(wild, Vec::<char>::new());
 }
 
 #[test]

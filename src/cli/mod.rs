@@ -20,12 +20,15 @@ pub mod init;
 pub mod logs;
 pub mod output;
 pub mod poll;
+pub mod queue;
 pub mod schema;
 pub mod serve;
 pub mod status;
 pub mod stop;
 pub mod supervise;
+pub mod tick;
 pub mod watch;
+pub mod wiring;
 
 use exit::{ExitStatus, Failure};
 use output::Output;

@@ -4,7 +4,9 @@ use clap::Args;
 
 use super::exit::{ExitStatus, Failure};
 use super::output::Output;
+use super::tick::{self, Request};
 use super::{FormatArguments, PolicyArguments, SettingsArguments};
+use crate::adapters::installation::TickKind;
 
 /// Take the armed issues that the policy allows and start an agent on each: one tick
 ///
@@ -30,9 +32,15 @@ pub struct Arguments {
 ///
 /// # Errors
 /// When it cannot do its work.
-pub fn run(_arguments: &Arguments, _out: &mut Output) -> Result<ExitStatus, Failure> {
-    // TO BE FILLED IN: the engine behind this command is not part of this build yet.
-    Err(Failure::could_not_run("`afk poll` is not built yet"))
+pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let request = Request {
+        kind: TickKind::Poll,
+        policy: &arguments.policy.policy,
+        settings: &arguments.settings.settings,
+        dry_run: arguments.dry_run,
+        format: arguments.format.format,
+    };
+    tick::run(request, out)
 }
 
 const AFTER_HELP: &str = "\

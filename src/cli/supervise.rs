@@ -1,27 +1,30 @@
 //! `afk supervise`: the process that watches over one agent.
 
+use std::path::PathBuf;
+use std::process::ExitCode;
+
 use clap::Args;
 
 use super::exit::{ExitStatus, Failure};
 use super::output::Output;
-use std::path::PathBuf;
+use crate::adapters::command::supervise;
 
 /// Watch over one agent process (afk starts this itself)
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// The directory of the run
+    /// The directory of the turn
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
 }
 
-/// Runs it.
+/// Runs it, until the agent has ended.
 ///
 /// # Errors
-/// When it cannot do its work.
-pub fn run(_arguments: &Arguments, _out: &mut Output) -> Result<ExitStatus, Failure> {
-    // TO BE FILLED IN: the engine behind this command is not part of this build yet.
-    Err(Failure::could_not_run("`afk supervise` is not built yet"))
+/// None: what goes wrong is written into the directory of the turn, for the next tick to read.
+pub fn run(arguments: &Arguments, _out: &mut Output) -> Result<ExitStatus, Failure> {
+    let ended = supervise(&arguments.dir) == ExitCode::SUCCESS;
+    Ok(if ended { ExitStatus::Done } else { ExitStatus::CouldNotRun })
 }
 
 const AFTER_HELP: &str = "\

@@ -110,13 +110,16 @@ pub fn select(policy: &Policy, candidates: &[Candidate], in_flight: &[String]) -
     winners.sort_unstable_by(|(left, _), (right, _)| ranking.compare(*left, *right));
     let dispatch = &policy.base.dispatch;
     let room = dispatch.max_in_flight.value.saturating_sub(in_flight.len());
+    let (places, limit) = if room <= dispatch.max_per_tick.value {
+        (room, CapacityLimit::MaxInFlight)
+    } else {
+        (dispatch.max_per_tick.value, CapacityLimit::MaxPerTick)
+    };
     let mut dispatched: usize = 0;
     for (taken, (index, bits)) in winners.into_iter().enumerate() {
         let Some(decision) = decisions.get_mut(index) else { continue };
-        decision.outcome = if taken >= room {
-            Outcome::Capacity(CapacityLimit::MaxInFlight)
-        } else if taken >= dispatch.max_per_tick.value {
-            Outcome::Capacity(CapacityLimit::MaxPerTick)
+        decision.outcome = if taken >= places {
+            Outcome::Capacity(limit)
         } else if decision.trace.lacks(bits) {
             Outcome::Unread
         } else {

@@ -30,12 +30,7 @@ pub fn newest(events: &[LabelEvent], labels: &Labels) -> Option<Arming> {
 
 /// The arming that an event is.
 pub fn of_event(event: &LabelEvent) -> Arming {
-    Arming {
-        token: event.arming.clone(),
-        run: RunId::of_arming(&event.arming),
-        at: event.at,
-        by: event.by.clone(),
-    }
+    Arming { token: event.arming.clone(), run: RunId::of_arming(&event.arming), at: event.at, by: event.by.clone() }
 }
 
 /// Whether a login may arm issues of a repository, and the evidence for people.

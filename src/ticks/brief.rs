@@ -31,13 +31,19 @@ pub fn brief(issue: &Issue, trusted_comments: &[Comment]) -> Brief {
     let mut visible = |text: &str, max: usize| {
         let (shown, had) = without_html_comments(text);
         // Emoji are written with two of the invisible characters; those hide nothing.
-        hidden |= had || shown.chars().any(|letter| text::is_invisible(letter) && !matches!(letter, '\u{fe0f}' | '\u{200d}'));
+        hidden |=
+            had || shown.chars().any(|letter| text::is_invisible(letter) && !matches!(letter, '\u{fe0f}' | '\u{200d}'));
         text::clean_block(&shown, max)
     };
-    let mut content = format!("Title: {}\n\n{}\n", text::clean_line(&issue.title, 300), visible(&issue.body, MAX_BRIEF));
+    let mut content =
+        format!("Title: {}\n\n{}\n", text::clean_line(&issue.title, 300), visible(&issue.body, MAX_BRIEF));
     for comment in trusted_comments {
         let author = comment.author.as_deref().unwrap_or("a deleted account");
-        content.push_str(&format!("\nComment by {}:\n\n{}\n", text::clean_line(author, 60), visible(&comment.body, 8_000)));
+        content.push_str(&format!(
+            "\nComment by {}:\n\n{}\n",
+            text::clean_line(author, 60),
+            visible(&comment.body, 8_000)
+        ));
     }
     let block = fence("issue", &text::clean_block(&content, MAX_BRIEF));
     let sha256 = hex(&Sha256::digest(block.as_bytes()));

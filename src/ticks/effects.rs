@@ -50,7 +50,8 @@ impl Stage<'_> {
                     let what = in_words(&effect.effect);
                     self.tick.problem(&run.reference, format!("{what}: {error}"));
                     let turn_overdue = record.sending.as_ref().is_some_and(|sending| {
-                        matches!(effect.effect, Effect::Turn(_)) && super::facts::since(sending.first_tried, now) >= effect_timeout
+                        matches!(effect.effect, Effect::Turn(_))
+                            && super::facts::since(sending.first_tried, now) >= effect_timeout
                     });
                     if effect.is_overdue(now, effect_timeout) || turn_overdue {
                         self.give_up(record, &effect, &what);
@@ -81,7 +82,13 @@ impl Stage<'_> {
         }
     }
 
-    async fn attempt(&self, run: &Run, record: &mut Record, pending: &PendingRow, effect: &mut PendingEffect) -> PortResult<()> {
+    async fn attempt(
+        &self,
+        run: &Run,
+        record: &mut Record,
+        pending: &PendingRow,
+        effect: &mut PendingEffect,
+    ) -> PortResult<()> {
         let tracker = &self.tick.world.tracker;
         let (issue, rules) = (&run.reference, self.rules(record));
         let labels = &rules.labels;
@@ -114,7 +121,10 @@ impl Stage<'_> {
         }
         let issue = self.view.issue.as_ref().ok_or_else(|| PortError::not_found("the issue is gone"))?;
         let rules = self.rules(record);
-        let template = rules.prompts.get(prompt).ok_or_else(|| PortError::refused(format!("the policy has no prompt `{prompt}` any more")))?;
+        let template = rules
+            .prompts
+            .get(prompt)
+            .ok_or_else(|| PortError::refused(format!("the policy has no prompt `{prompt}` any more")))?;
         let executor = self.tick.world.executors.get(&record.executor);
         let executor = executor.ok_or_else(|| no_executor(&record.executor))?;
         let sending = match &record.sending {
@@ -147,13 +157,17 @@ impl Stage<'_> {
         let id = record.run.derive(Purpose::Comment { decision: pending.decision, name }, 0);
         let marker = format!("<!-- afk-comment:{id} -->");
         let written = tracker.comments(&run.reference).await?.iter().any(|comment| {
-            comment.body.contains(&marker) && comment.author.as_deref().is_some_and(|author| author.eq_ignore_ascii_case(&self.fleet.afk))
+            comment.body.contains(&marker)
+                && comment.author.as_deref().is_some_and(|author| author.eq_ignore_ascii_case(&self.fleet.afk))
         });
         if written {
             return Ok(());
         }
         let rules = self.rules(record);
-        let sentence = rules.comments.get(name).ok_or_else(|| PortError::refused(format!("the policy has no comment `{name}` any more")))?;
+        let sentence = rules
+            .comments
+            .get(name)
+            .ok_or_else(|| PortError::refused(format!("the policy has no comment `{name}` any more")))?;
         let said = pending.say(sentence, |placeholder| self.name(record, placeholder));
         let body = format!("{said}\n{}\n{marker}", self.evidence(rules, record));
         tracker.create_comment(&run.reference, &body).await.map(drop)
@@ -170,11 +184,27 @@ impl Stage<'_> {
         if let Some(commits) = progress::commits(self.view) {
             lines.push_str(&format!("\n- Commits of the run: {commits}"));
         }
-        let mentions: Vec<String> = self.view.commits.iter().flat_map(|commits| &commits.mentions).take(5).map(|sha| format!("`{}`", progress::short_commit(sha))).collect();
+        let mentions: Vec<String> = self
+            .view
+            .commits
+            .iter()
+            .flat_map(|commits| &commits.mentions)
+            .take(5)
+            .map(|sha| format!("`{}`", progress::short_commit(sha)))
+            .collect();
         if !mentions.is_empty() {
-            lines.push_str(&format!("\n- They mention the issue without the run's line, and were not counted: {}", mentions.join(", ")));
+            lines.push_str(&format!(
+                "\n- They mention the issue without the run's line, and were not counted: {}",
+                mentions.join(", ")
+            ));
         }
-        if let Some(words) = self.view.agent.as_ref().and_then(|agent| agent.last_words.as_deref()).filter(|words| !words.trim().is_empty()) {
+        if let Some(words) = self
+            .view
+            .agent
+            .as_ref()
+            .and_then(|agent| agent.last_words.as_deref())
+            .filter(|words| !words.trim().is_empty())
+        {
             lines.push_str(&format!("\n- The agent's last words: `{}`", harmless(words, 400)));
         }
         let labels = &rules.labels;
@@ -186,9 +216,18 @@ impl Stage<'_> {
     }
 
     /// Rings every doorbell that has not rung for this yet.
-    async fn notify(&self, record: &Record, pending: &PendingRow, kind: &str, rung: &mut Vec<String>) -> PortResult<()> {
+    async fn notify(
+        &self,
+        record: &Record,
+        pending: &PendingRow,
+        kind: &str,
+        rung: &mut Vec<String>,
+    ) -> PortResult<()> {
         let rules = self.rules(record);
-        let notification = rules.notify.get(kind).ok_or_else(|| PortError::refused(format!("the policy has no notification `{kind}` any more")))?;
+        let notification = rules
+            .notify
+            .get(kind)
+            .ok_or_else(|| PortError::refused(format!("the policy has no notification `{kind}` any more")))?;
         let say = |sentence| pending.say(sentence, |placeholder| self.name(record, placeholder));
         let notice = Notice {
             id: record.run.derive(Purpose::Notification { decision: pending.decision, kind }, 0),
@@ -274,7 +313,9 @@ pub async fn interrupt(tick: &Tick<'_>, fleet: &Fleet, record: &Record) -> PortR
 
 /// The error for an executor that the settings do not have.
 pub fn no_executor(name: &str) -> PortError {
-    PortError::refused(format!("the settings have no executor `{name}`; add `[executors.{name}]`, or name another in `[agent]` of the policy"))
+    PortError::refused(format!(
+        "the settings have no executor `{name}`; add `[executors.{name}]`, or name another in `[agent]` of the policy"
+    ))
 }
 
 fn in_words(effect: &Effect) -> String {

@@ -89,7 +89,9 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
     remember(&mut record, agent_status, newest, ci, now);
     let facts = RunFacts {
         repo: record.repo.clone(),
-        labels: issue.as_ref().map_or(Observed::Unknown("the issue is gone".to_owned()), |issue| Observed::Known(issue.labels.clone())),
+        labels: issue
+            .as_ref()
+            .map_or(Observed::Unknown("the issue is gone".to_owned()), |issue| Observed::Known(issue.labels.clone())),
         priority: issue.as_ref().map_or(Observed::Unknown("the issue is gone".to_owned()), |issue| {
             Observed::Known(rules.priority.of(&issue.labels))
         }),

@@ -194,8 +194,8 @@ pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
         let label = tick.policy.rules(&repo).labels.in_progress.value.clone();
         match world.tracker.labelled(&repo, &label, false).await {
             Ok(listing) => {
-                for problem in &listing.problems {
-                    tick.problem(&repo, problem);
+                for unreadable in &listing.unreadable {
+                    tick.problem(&unreadable.issue, &unreadable.error);
                 }
                 issues.extend(listing.issues.into_iter().map(|issue| (issue.reference.clone(), Some(issue))));
             }
@@ -247,7 +247,8 @@ pub async fn runs_of(
     }
 
     let known: BTreeSet<RunId> = records.iter().map(|recorded| recorded.record.run).collect();
-    let newest_ended = records.iter().rfind(|recorded| recorded.record.outcome.is_some()).map(|recorded| recorded.record.run);
+    let newest_ended =
+        records.iter().rfind(|recorded| recorded.record.outcome.is_some()).map(|recorded| recorded.record.run);
     let any_active = records.iter().any(|recorded| recorded.record.outcome.is_none());
     let mut runs = Vec::new();
     for recorded in records {

@@ -46,11 +46,16 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<R
     let arming = armed.arming.as_ref().ok_or_else(|| PortError::invalid("no event tells who armed it"))?;
     let name = &rules.agent.executor.value;
     let executor = world.executors.get(name).ok_or_else(|| effects::no_executor(name))?;
-    let template = rules.prompts.get("implement").ok_or_else(|| PortError::invalid("the policy has no prompt `implement`"))?;
+    let template =
+        rules.prompts.get("implement").ok_or_else(|| PortError::invalid("the policy has no prompt `implement`"))?;
     let head = world.code.head(&issue.reference.repo).await?;
     let brief = brief_of(tick, &fleet.afk, issue).await?;
     if brief.had_hidden_parts {
-        tick.event(&issue.reference, "hidden text", "the issue has parts that a reader cannot see; the agent is not shown them");
+        tick.event(
+            &issue.reference,
+            "hidden text",
+            "the issue has parts that a reader cannot see; the agent is not shown them",
+        );
     }
     let mut assignment = Assignment {
         run: arming.run,

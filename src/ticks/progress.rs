@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::engine::step;
 use crate::policy::facts::RunFact;
-use crate::policy::{Comparison, Condition, Matcher, Quantity, RunOutcome, Rules};
+use crate::policy::{Comparison, Condition, Matcher, Quantity, Rules, RunOutcome};
 use crate::ports::{PortError, PortResult, StageVerdict};
 use crate::text;
 
@@ -22,7 +22,11 @@ use super::world::Tick;
 pub async fn save(tick: &Tick<'_>, run: &mut Run, record: Record, view: Option<&RunView>) -> PortResult<()> {
     let tracker = &tick.world.tracker;
     let block = tick.world.seal.write(&record).ok_or_else(|| {
-        PortError::invalid(format!("the record of run {} is larger than {} bytes", record.run.short(), super::record::MAX_BYTES))
+        PortError::invalid(format!(
+            "the record of run {} is larger than {} bytes",
+            record.run.short(),
+            super::record::MAX_BYTES
+        ))
     })?;
     let body = format!("{}\n{block}", text_of(tick.policy.rules(&record.repo), &record, view));
     let comment = match &run.recorded {
@@ -54,7 +58,10 @@ fn text_of(rules: &Rules, record: &Record, view: Option<&RunView>) -> String {
     said.push_str("\n| | |\n|---|---|\n");
     let mut row = |name: &str, value: String| said.push_str(&format!("| {name} | {value} |\n"));
     let armed_by = record.armed_by.as_deref().map_or("somebody".to_owned(), |login| harmless(login, 60));
-    row("Started", format!("{}, because {armed_by} applied `{}`", time(record.dispatched_at), rules.labels.ready.value));
+    row(
+        "Started",
+        format!("{}, because {armed_by} applied `{}`", time(record.dispatched_at), rules.labels.ready.value),
+    );
     if record.rebuilt {
         row("Record", "was lost and written anew; what it does not say is unknown".to_owned());
     }
@@ -117,7 +124,8 @@ fn ends_at_the_latest(rules: &Rules, record: &Record) -> Option<DateTime<Utc>> {
 /// The commits of a run, for people: short hashes, oldest first.
 pub fn commits(view: &RunView) -> Option<String> {
     let commits = &view.commits.as_ref()?.commits;
-    let shown: Vec<String> = commits.iter().rev().take(10).rev().map(|commit| format!("`{}`", short_commit(&commit.sha))).collect();
+    let shown: Vec<String> =
+        commits.iter().rev().take(10).rev().map(|commit| format!("`{}`", short_commit(&commit.sha))).collect();
     let more = commits.len().saturating_sub(shown.len());
     match (shown.is_empty(), more) {
         (true, _) => None,
@@ -151,5 +159,10 @@ pub fn time(at: DateTime<Utc>) -> String {
 
 /// Untrusted text for a line of a comment: one line, bounded, pinging nobody, ending no table cell and no code span.
 pub fn harmless(text: &str, max: usize) -> String {
-    text::clean_line(text, max).replace('@', "＠").replace('|', "¦").replace('`', "'").replace('<', "‹").replace('>', "›")
+    text::clean_line(text, max)
+        .replace('@', "＠")
+        .replace('|', "¦")
+        .replace('`', "'")
+        .replace('<', "‹")
+        .replace('>', "›")
 }

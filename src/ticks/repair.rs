@@ -75,7 +75,9 @@ async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
     }
     let mut record = match &agent.assignment {
         Some(assignment) if RunId::of_arming(&assignment.arming) == agent.run => record_of(tick, &executor, assignment),
-        _ => return Err(PortError::invalid(format!("agent {} does not say which arming it answers", agent.run.short()))),
+        _ => {
+            return Err(PortError::invalid(format!("agent {} does not say which arming it answers", agent.run.short())));
+        }
     };
     // A first turn and no more is a dispatch that was cut short: nothing is lost. With more, the record is; what the
     // agent was sent is not.
@@ -98,12 +100,17 @@ async fn rebuild(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
     let by_afk = |login: Option<&str>| login.is_some_and(|login| login.eq_ignore_ascii_case(&fleet.afk));
     let locked = events.iter().rposition(|event| event.label.eq_ignore_ascii_case(label) && event.added);
     let Some(locked) = locked.and_then(|index| events.get(index).map(|event| (index, event))) else {
-        return Err(PortError::invalid(format!("it carries {label}, and no event tells who put it there; take it off by hand")));
+        return Err(PortError::invalid(format!(
+            "it carries {label}, and no event tells who put it there; take it off by hand"
+        )));
     };
     if !by_afk(locked.1.by.as_deref()) {
         return Err(PortError::invalid(format!("{label} was not put there by afk; take it off by hand")));
     }
-    let ready = events.iter().take(locked.0).rfind(|event| event.label.eq_ignore_ascii_case(&rules.labels.ready.value) && event.added);
+    let ready = events
+        .iter()
+        .take(locked.0)
+        .rfind(|event| event.label.eq_ignore_ascii_case(&rules.labels.ready.value) && event.added);
     let Some(ready) = ready.map(arming::of_event) else {
         tick.world.tracker.remove_label(&run.reference, label).await?;
         run.standing = Standing::Finished;

@@ -112,16 +112,19 @@ async fn armed_issues(tick: &Tick<'_>, fleet: &Fleet) -> Vec<Armed> {
         let rules = tick.policy.rules(repo);
         match tick.world.tracker.labelled(repo, &rules.labels.ready.value, true).await {
             Ok(listing) => {
-                for problem in &listing.problems {
-                    tick.problem(repo, problem);
+                for unreadable in &listing.unreadable {
+                    tick.problem(&unreadable.issue, &unreadable.error);
                 }
                 for issue in listing.issues {
-                    found.insert(issue.reference.clone(), Armed {
-                        candidate: free_facts(tick, rules, fleet, &issue),
-                        issue,
-                        arming: None,
-                        evidence: Evidence::default(),
-                    });
+                    found.insert(
+                        issue.reference.clone(),
+                        Armed {
+                            candidate: free_facts(tick, rules, fleet, &issue),
+                            issue,
+                            arming: None,
+                            evidence: Evidence::default(),
+                        },
+                    );
                 }
             }
             Err(error) => tick.problem(repo, error),
@@ -217,7 +220,8 @@ async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed
         arming::trust(tick, &fleet.afk, rules, &reference.repo, armed.issue.author.as_deref()).await.fact;
     facts.open_blockers = match tracker.blockers(&reference).await {
         Ok(blockers) => {
-            let open = blockers.iter().filter(|blocker| blocker.open).map(|blocker| blocker.reference.clone()).collect();
+            let open =
+                blockers.iter().filter(|blocker| blocker.open).map(|blocker| blocker.reference.clone()).collect();
             armed.evidence.blockers = blockers;
             Observed::Known(open)
         }

@@ -30,6 +30,36 @@ pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
     Ok(fleet)
 }
 
+/// What [`watch`] would do, without doing it.
+///
+/// # Errors
+/// As [`watch`].
+pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
+    let fleet = observe(tick).await?;
+    for run in &fleet.runs {
+        let Some(record) = run.record().filter(|_| run.standing == Standing::Active) else {
+            tick.event(&run.reference, "would repair", format!("{:?}", run.standing).to_lowercase());
+            continue;
+        };
+        match facts::read(tick, &fleet, run, record).await {
+            Err(error) => tick.problem(&run.reference, error),
+            Ok(view) => {
+                let advanced = advance(rules(tick, record), &record.state, &view.facts, circumstances(tick, record));
+                let path: Vec<&str> = advanced.path.iter().map(|row| row.name.as_str()).collect();
+                let what = match (&record.pending, advanced.end) {
+                    (Some(pending), _) => format!("would finish {}", pending.row),
+                    (None, End::Act(row)) => format!("would take {} to {}", row.name, row.to),
+                    (None, End::Held(row, why)) => format!("holds {}: {}", row.name, held_in_words(why)),
+                    (None, End::Wait | End::Circle) => "waits".to_owned(),
+                };
+                let passing = if path.is_empty() { String::new() } else { format!(", passing {}", path.join(", ")) };
+                tick.event(&run.reference, format!("{}: {what}{passing}", record.state), String::new());
+            }
+        }
+    }
+    Ok(fleet)
+}
+
 async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
     if fleet.orders.stopped_at.is_some() {
         end_agent_on_stop(tick, run).await?;
@@ -38,7 +68,9 @@ async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()>
     match run.standing {
         Standing::Active => drive(tick, fleet, run).await,
         Standing::Release | Standing::Ending => release(tick, fleet, run).await,
-        Standing::Unclear => Err(PortError::unreachable("locked; its executor cannot be asked, so nothing is done to it")),
+        Standing::Unclear => {
+            Err(PortError::unreachable("locked; its executor cannot be asked, so nothing is done to it"))
+        }
         // Said already, or over.
         Standing::Unreadable | Standing::Finished | Standing::Adopt | Standing::Rebuild => Ok(()),
     }
@@ -61,9 +93,17 @@ async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> 
     for remark in &view.remarks {
         tick.problem(&run.reference, remark);
     }
-    if view.issue.is_some() && !view.issue.as_ref().is_some_and(|issue| super::fleet::has_label(issue, &rules(tick, &record).labels.in_progress.value)) {
+    if view.issue.is_some()
+        && !view
+            .issue
+            .as_ref()
+            .is_some_and(|issue| super::fleet::has_label(issue, &rules(tick, &record).labels.in_progress.value))
+    {
         // Taking the lock off is no order: `held` is. Reported, and put back.
-        tick.problem(&run.reference, "its lock label was missing and is put back; to stop the run, take the ready label off");
+        tick.problem(
+            &run.reference,
+            "its lock label was missing and is put back; to stop the run, take the ready label off",
+        );
         run.labelled = false;
         repair::lock(tick, run).await?;
     }
@@ -113,18 +153,23 @@ fn settle_unsent_turn(tick: &Tick<'_>, run: &Run, record: &mut Record) {
 /// Takes rows without effects, and writes down the first with effects as the pending row.
 fn decide(tick: &Tick<'_>, run: &Run, record: &mut Record, view: &mut RunView) {
     let rules = rules(tick, record);
-    let circumstances =
-        Circumstances { kill_switch: tick.policy.kill_switch.value, enrolled: tick.policy.enrolled(&record.repo) };
     let facts = &view.facts;
-    let advanced = advance(rules, &record.state, facts, circumstances);
+    let advanced = advance(rules, &record.state, facts, circumstances(tick, record));
     if advanced.restarted {
-        tick.problem(&run.reference, format!("the policy has no state `{}` any more; the run goes on from the initial state", record.state));
+        tick.problem(
+            &run.reference,
+            format!("the policy has no state `{}` any more; the run goes on from the initial state", record.state),
+        );
         enter(tick, record, rules.initial_state().map_or("", |state| state.name.as_str()));
     }
     for row in &advanced.path {
         let from = record.state.clone();
         enter(tick, record, &row.to);
-        tick.event(&run.reference, format!("{from} → {}", row.to), format!("row {}, line {}", row.name, tick.policy.line(row.span)));
+        tick.event(
+            &run.reference,
+            format!("{from} → {}", row.to),
+            format!("row {}, line {}", row.name, tick.policy.line(row.span)),
+        );
         end_if_terminal(rules, record, row.reason.as_ref().map(|reason| reason.of_run(facts)));
     }
     match advanced.end {
@@ -165,7 +210,11 @@ fn finish(tick: &Tick<'_>, run: &Run, record: &mut Record) {
     let line = rules.transition(&pending.row).map(|row: &Transition| format!(", line {}", tick.policy.line(row.span)));
     enter(tick, record, &pending.to);
     let reason = pending.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    tick.event(&run.reference, format!("{from} → {}", pending.to), format!("row {}{}{reason}", pending.row, line.unwrap_or_default()));
+    tick.event(
+        &run.reference,
+        format!("{from} → {}", pending.to),
+        format!("row {}{}{reason}", pending.row, line.unwrap_or_default()),
+    );
     end_if_terminal(rules, record, pending.reason);
 }
 
@@ -189,13 +238,18 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         AgentPresence::Live => true,
         AgentPresence::None | AgentPresence::Ended => false,
         AgentPresence::Unasked => {
-            return Err(PortError::unreachable("ended; its executor cannot be asked whether the agent has, so it stays locked"));
+            return Err(PortError::unreachable(
+                "ended; its executor cannot be asked whether the agent has, so it stays locked",
+            ));
         }
     };
     if let Some(first) = record.interrupted_at.filter(|_| live) {
         interrupt(tick, fleet, &record).await?;
         if since(first, tick.world.clock.now()) >= rules(tick, &record).effect_timeout {
-            tick.problem(&run.reference, format!("its agent does not end; if you know that it is gone: afk abandon {}", record.run));
+            tick.problem(
+                &run.reference,
+                format!("its agent does not end; if you know that it is gone: afk abandon {}", record.run),
+            );
             live = false;
         }
     }
@@ -219,6 +273,11 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
     };
     tick.event(&run.reference, "released", format!("{}, {outcome}", record.state));
     Ok(())
+}
+
+/// What rows do not read: the kill switch, and whether the repository is still enrolled.
+pub fn circumstances(tick: &Tick<'_>, record: &Record) -> Circumstances {
+    Circumstances { kill_switch: tick.policy.kill_switch.value, enrolled: tick.policy.enrolled(&record.repo) }
 }
 
 fn rules<'t>(tick: &'t Tick<'_>, record: &Record) -> &'t Rules {

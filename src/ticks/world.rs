@@ -92,7 +92,10 @@ impl<'w> Tick<'w> {
         let tick = Self { policy, world, started, report: RefCell::default(), permissions: RefCell::default() };
         let skew = now.signed_duration_since(world.clock.now()).num_seconds();
         if skew.abs() > MAX_SKEW_SECONDS {
-            tick.problem("clock", format!("the tracker's clock differs from this machine's by {skew} s; mend one of them"));
+            tick.problem(
+                "clock",
+                format!("the tracker's clock differs from this machine's by {skew} s; mend one of them"),
+            );
         }
         Ok(tick)
     }
@@ -121,8 +124,11 @@ impl<'w> Tick<'w> {
     /// Says that something could not be done.
     pub fn problem(&self, about: impl std::fmt::Display, error: impl std::fmt::Display) {
         let problem = format!("{about}: {error}");
-        tracing::warn!(revision = %self.policy.revision, "{problem}");
-        self.report.borrow_mut().problems.push(problem);
+        let problems = &mut self.report.borrow_mut().problems;
+        if !problems.contains(&problem) {
+            tracing::warn!(revision = %self.policy.revision, "{problem}");
+            problems.push(problem);
+        }
     }
 
     /// What happened so far.

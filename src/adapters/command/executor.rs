@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Workspaces;
-use super::files;
 use super::output::Progress;
 use super::processes;
 use super::run::{Exit, Manifest, RunDirectory, Started, Turn, TurnDirectory};
 use crate::engine::identity::RunId;
+use crate::files;
 use crate::policy::facts::AgentStatus;
 use crate::ports::{AgentReport, Assignment, Executor, PortError, PortResult};
 use crate::settings::CommandExecutorSettings;

@@ -22,8 +22,9 @@
 //! The agent may run as the same user and may write any of these. They are opened without following links and read
 //! up to a bound; a directory that makes no sense costs its own run and no other.
 
+pub mod ci;
+pub mod ci_job;
 mod executor;
-mod files;
 mod output;
 mod processes;
 mod run;

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::files;
 use crate::engine::identity::RunId;
+use crate::files;
 use crate::ports::Assignment;
 use crate::settings::CommandExecutorSettings;
 

@@ -16,10 +16,10 @@ use tokio::process::{ChildStderr, ChildStdout};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::files;
 use super::output::{OutputReader, Stream};
 use super::processes::{self, Family, RUN_VARIABLE};
 use super::run::{Exit, RunDirectory, Started, Turn, TurnDirectory, Why};
+use crate::files;
 
 /// How often a request to interrupt is looked for, and progress written down.
 const BEAT: Duration = Duration::from_millis(200);

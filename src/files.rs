@@ -1,4 +1,5 @@
-//! Reading and writing files that an agent may have tampered with: no links followed, everything bounded.
+//! Reading and writing files that others may have tampered with: no links followed, everything bounded. The errors
+//! say what is wrong and leave it to the caller to say with which file.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
@@ -26,22 +27,29 @@ pub fn create_directory(path: &Path) -> io::Result<()> {
 
 /// Opens a regular file for writing, made or emptied.
 pub fn create(path: &Path) -> io::Result<File> {
-    regular(
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(careful()).open(path)?,
-        path,
-    )
+    regular(OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(careful()).open(path)?)
 }
 
 /// Opens a regular file for reading.
 pub fn open(path: &Path) -> io::Result<File> {
-    regular(OpenOptions::new().read(true).custom_flags(careful()).open(path)?, path)
+    let opened = OpenOptions::new().read(true).custom_flags(careful()).open(path);
+    regular(opened.map_err(name_links)?)
 }
 
-fn regular(file: File, path: &Path) -> io::Result<File> {
+/// "Too many levels of symbolic links" is what a system says of one.
+fn name_links(error: io::Error) -> io::Error {
+    if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+        io::Error::new(ErrorKind::InvalidData, "it is a symbolic link")
+    } else {
+        error
+    }
+}
+
+fn regular(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(io::Error::new(ErrorKind::InvalidData, format!("`{}` is not a regular file", path.display())))
+        Err(io::Error::new(ErrorKind::InvalidData, "it is not a regular file"))
     }
 }
 
@@ -52,7 +60,7 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if u64::try_from(read).is_ok_and(|read| read <= limit) {
         Ok(bytes)
     } else {
-        Err(io::Error::new(ErrorKind::InvalidData, format!("`{}` is larger than {limit} bytes", path.display())))
+        Err(io::Error::new(ErrorKind::InvalidData, format!("it is larger than {limit} bytes")))
     }
 }
 
@@ -62,9 +70,9 @@ pub fn read_record<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-        io::Error::new(ErrorKind::InvalidData, format!("`{}` is not what it should be: {error}", path.display()))
-    })
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| io::Error::new(ErrorKind::InvalidData, format!("it is not what it should be: {error}")))
 }
 
 /// Writes a JSON record whole or not at all.
@@ -121,7 +129,6 @@ pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
             .mode(0o600)
             .custom_flags(careful())
             .open(path)?,
-        path,
     )?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
