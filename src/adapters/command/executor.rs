@@ -286,7 +286,7 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
             turns.into_iter().next_back().map_or(first, |(_, turn)| turn)
         } else if accepted(&first)? {
             // Nothing is left of it but what its supervisor could not end.
-            processes::end_strays(run);
+            processes::end_strays(run, &directory.0);
             return Ok(());
         } else {
             // Not begun, and never to begin.

@@ -55,16 +55,17 @@ fn run(turn_directory: &Path) -> io::Result<()> {
     };
     let run_directory = RunDirectory(run_directory.to_owned());
     let directory = TurnDirectory(turn_directory);
-    let Some(turn) = files::read_record::<Turn>(&directory.order())? else {
-        return Err(io::Error::other(format!("`{}` does not exist", directory.order().display())));
-    };
+    let order = directory.order();
+    let turn = files::read_record::<Turn>(&order)
+        .and_then(|turn| turn.ok_or_else(|| io::ErrorKind::NotFound.into()))
+        .map_err(|error| io::Error::other(format!("`{}`: {error}", order.display())))?;
     let Some(lock) = take_lock(&run_directory, &directory)? else { return Ok(()) };
 
     if files::exists(&directory.interrupt())? {
         return write_exit(&directory, Why::Interrupted, None, false, Some("interrupted before it began".to_owned()));
     }
     processes::adopt_orphans();
-    processes::end_strays(turn.run);
+    processes::end_strays(turn.run, &run_directory.0);
     let output = files::create(&directory.output())?;
     files::write_record(&directory.started(), &Started { at: Utc::now(), supervisor: std::process::id() })?;
     // From here on the turn counts as begun, so that it must end in an exit record.
