@@ -254,7 +254,7 @@ fn the_text_of_a_policy_cannot_drive_the_terminal() {
         .chars()
         .filter(|letter| *letter != '\n' && (letter.is_control() || afk::text::is_invisible(*letter)))
         .collect();
-    assert_eq!(wild, []);
+    assert_eq!(wild, Vec::<char>::new());
 }
 
 #[test]
@@ -281,5 +281,25 @@ fn a_place_at_the_very_end_is_drawn() {
         let ran = Test::new().file("x.toml", text).args(["check-policy", "x.toml"]).run();
         assert_eq!(ran.code, 1, "{text:?}: {ran}");
         assert!(ran.stdout.starts_with("error["), "{text:?}: {ran}");
+    }
+}
+
+#[test]
+fn a_megabyte_of_nonsense_ends_in_an_error_soon() {
+    let texts = [
+        "[[gates]]\n".repeat(100_000),
+        format!("x = {}", "[".repeat(1_000_000)),
+        format!("x = {}", "{a=".repeat(300_000)),
+        format!("[{}]", "a.".repeat(500_000)),
+        format!("kill_switch = \"{}\"", "é".repeat(500_000)),
+        (0..50_000).map(|n| format!("k{n}.a = 1\n")).collect(),
+    ];
+    for text in texts {
+        let started = std::time::Instant::now();
+        let ran = Test::new().file("x.toml", &text).args(["check-policy", "x.toml"]).run();
+        let head: String = text.chars().take(20).collect();
+        assert_eq!(ran.code, 1, "{head}: {ran}");
+        assert!(ran.stdout.len() < 200_000, "{head}: {} bytes", ran.stdout.len());
+        assert!(started.elapsed().as_secs() < 20, "{head}: {:?}", started.elapsed());
     }
 }

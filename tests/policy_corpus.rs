@@ -84,8 +84,8 @@ fn every_error_says_what_to_write_instead() {
 fn the_corpus_has_a_file_for_every_code_that_a_check_of_the_text_can_give() {
     let texts: String = corpus("bad").iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     for code in Code::ALL {
-        // The one is about the file rather than its text, the other no error.
-        if !matches!(code, Code::Unreadable | Code::DispatchesNothing) {
+        // The first is about the file rather than its text, the second no error, the third a defect of afk.
+        if !matches!(code, Code::Unreadable | Code::DispatchesNothing | Code::SchemaDisagrees) {
             assert!(texts.contains(&format!("# expect: {} ", code.name())), "no bad policy for {}", code.name());
         }
     }
