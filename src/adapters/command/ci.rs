@@ -27,6 +27,7 @@ pub struct CommandCi {
     mirrors: Rc<GitMirrors>,
     commands: BTreeMap<String, CiCommand>,
     supervisor: PathBuf,
+    starts: bool,
 }
 
 impl CommandCi {
@@ -38,7 +39,13 @@ impl CommandCi {
         commands: BTreeMap<String, CiCommand>,
         supervisor: PathBuf,
     ) -> Self {
-        Self { root, mirrors, commands, supervisor }
+        Self { root, mirrors, commands, supervisor, starts: true }
+    }
+
+    /// Only looks: a job that has not been started stays so, and is pending.
+    #[must_use]
+    pub fn without_starting(self) -> Self {
+        Self { starts: false, ..self }
     }
 
     fn command(&self, stage: &Stage) -> PortResult<&CiCommand> {
@@ -93,6 +100,9 @@ impl Ci for CommandCi {
                 return Ok(StageVerdict::Red(vec![failed]));
             }
             JobState::Running => return Ok(StageVerdict::Pending(format!("`{name}` is running"))),
+            JobState::Startable { .. } if !self.starts => {
+                return Ok(StageVerdict::Pending(format!("`{name}` is not started yet")));
+            }
             JobState::Startable { problem } => problem,
         };
         if !self.mirrors.has(repo, commit).await? {
