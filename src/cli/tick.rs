@@ -38,7 +38,7 @@ pub struct Request<'a> {
 #[derive(Debug)]
 pub enum Outcome {
     /// A poll, and the queue as it decided it.
-    Polled(Survey),
+    Polled(Box<Survey>),
     /// A watch, and the issues that are still in flight.
     Watched(Vec<IssueRef>),
 }
@@ -187,8 +187,8 @@ async fn tick(request: Request<'_>, policy: &Policy, world: &World) -> (Result<O
         fleet.runs.into_iter().filter(|run| run.standing.is_in_flight()).map(|run| run.reference).collect()
     };
     let outcome = match (request.kind, request.dry_run) {
-        (TickKind::Poll, true) => survey(&tick, None).await.map(Outcome::Polled),
-        (TickKind::Poll, false) => poll(&tick).await.map(Outcome::Polled),
+        (TickKind::Poll, true) => survey(&tick, None).await.map(Box::new).map(Outcome::Polled),
+        (TickKind::Poll, false) => poll(&tick).await.map(Box::new).map(Outcome::Polled),
         (TickKind::Watch, true) => look(&tick).await.map(in_flight).map(Outcome::Watched),
         (TickKind::Watch, false) => watch(&tick).await.map(in_flight).map(Outcome::Watched),
     };
