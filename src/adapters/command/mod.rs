@@ -23,6 +23,8 @@
 //! up to a bound; a directory that makes no sense costs its own run and no other.
 
 mod executor;
+mod listing;
+mod log;
 mod output;
 mod processes;
 mod run;
