@@ -76,7 +76,10 @@ async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
     let mut record = match &agent.assignment {
         Some(assignment) if RunId::of_arming(&assignment.arming) == agent.run => record_of(tick, &executor, assignment),
         _ => {
-            return Err(PortError::invalid(format!("agent {} does not say which arming it answers", agent.run.short())));
+            return Err(PortError::invalid(format!(
+                "agent {} does not say which arming it answers",
+                agent.run.short()
+            )));
         }
     };
     // A first turn and no more is a dispatch that was cut short: nothing is lost. With more, the record is; what the
