@@ -306,11 +306,15 @@ fn draw(explanation: &Explanation, out: &mut Output) {
         short_revision(&explanation.revision),
         now.format("%Y-%m-%d %H:%M:%SZ")
     ));
-    if let Some(why) = &explanation.kill_switch {
-        out.line(format_args!("{WARN}kill switch is on{WARN:#}: {why}; with it off this would be decided:\n"));
-    }
     // An issue whose run is over but for its lock is in the queue as well.
     let goes_on = explanation.runs.iter().any(|run| matches!(run.standing, "active" | "adopt" | "rebuild"));
+    if let Some(why) = &explanation.kill_switch {
+        let then = match explanation.queue {
+            Some(_) if !goes_on => "; with it off this would be decided:",
+            _ => "; until it is off nothing is dispatched and no turn is sent",
+        };
+        out.line(format_args!("{WARN}kill switch is on{WARN:#}: {why}{then}\n"));
+    }
     for run in &explanation.runs {
         run::draw(run, now, out);
         out.line("");

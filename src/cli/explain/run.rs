@@ -118,7 +118,12 @@ impl RunStory {
         let mut story = Self::of_record(tick, fleet, run);
         let Some(record) = run.record().filter(|_| run.standing == Standing::Active) else { return story };
         match facts::read(tick, fleet, run, record).await {
-            Ok(view) => story.tell(tick, record, &view, switched_off),
+            Ok(view) => {
+                for remark in &view.remarks {
+                    tick.problem(&run.reference, remark);
+                }
+                story.tell(tick, record, &view, switched_off);
+            }
             Err(error) => {
                 tick.problem(&run.reference, &error);
                 story.waits_for = format!(
