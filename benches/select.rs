@@ -16,7 +16,7 @@ use afk::policy::{Policy, RepoPattern, Rules};
 use builder::{Known, located, policy, rules, shipped_gates, strings, urgent, with};
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
-const ROUNDS: usize = 31;
+const ROUNDS: usize = 101;
 const REPOS: usize = 200;
 const MAX_IN_FLIGHT: usize = 64;
 const MAX_PER_TICK: usize = 32;

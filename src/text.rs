@@ -87,11 +87,7 @@ fn skip_control_string(rest: &mut Letters<'_>) {
     while let Some(letter) = rest.next_if(|letter| !matches!(letter, '\n' | '\r')) {
         match letter {
             '\u{7}' | '\u{9c}' => return,
-            '\u{1b}' => {
-                if rest.next_if_eq(&'\\').is_some() {
-                    return;
-                }
-            }
+            '\u{1b}' if rest.next_if_eq(&'\\').is_some() => return,
             _ => {}
         }
     }

@@ -7,8 +7,9 @@ use std::process::{Command, Output};
 use pretty_assertions::assert_eq;
 use tempfile::TempDir;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "policies/afk.toml",
+    "policies/afk-policy.schema.json",
     "policies/prompts/implement.md",
     "policies/prompts/fix-forward.md",
     "afk.settings.toml",
@@ -63,6 +64,7 @@ fn everything_that_a_first_run_needs_is_written_and_named() {
         said,
         "\
 wrote policies/afk.toml                 disabled: kill_switch = true, allowlist empty
+wrote policies/afk-policy.schema.json   completion and hover text in editors
 wrote policies/prompts/implement.md     what an agent is told first
 wrote policies/prompts/fix-forward.md   and after red CI
 wrote afk.settings.toml                 repository acme/app at git@github.com:acme/app.git
@@ -163,4 +165,29 @@ fn a_directory_that_cannot_be_written_ends_with_exit_code_4_and_its_name() {
     assert_eq!(output.status.code(), Some(4));
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(complaint.contains("could not write") && complaint.contains("policies"), "{complaint}");
+}
+
+#[test]
+fn what_it_wrote_passes_check_policy() {
+    let (_home, app) = app(Some("git@github.com:acme/app.git"));
+    stdout(&afk(&app, &["init"]));
+
+    let said = stdout(&afk(&app, &["check-policy"]));
+
+    assert!(said.contains("policies/afk.toml: ok"), "{said}");
+    assert!(said.contains("this policy dispatches nothing: kill_switch is true"), "{said}");
+}
+
+#[test]
+fn an_enrolled_policy_passes_too() {
+    let (_home, app) = app(Some("git@github.com:acme/app.git"));
+    stdout(&afk(&app, &["init"]));
+    let path = app.join("policies/afk.toml");
+    let text = fs::read_to_string(&path).expect("a file");
+    let text = text.replacen("kill_switch = true ", "kill_switch = false", 1);
+    fs::write(&path, text.replacen("allowlist   = []", "allowlist   = [\"acme/app\"]", 1)).expect("a file");
+
+    let said = stdout(&afk(&app, &["check-policy"]));
+
+    assert!(said.contains("policies/afk.toml: ok") && !said.contains("dispatches nothing"), "{said}");
 }

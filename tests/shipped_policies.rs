@@ -52,3 +52,23 @@ fn the_classic_policy_is_sound() {
     assert_eq!(policy.base.states.iter().filter(|state| state.outcome.is_none()).count(), 1);
     assert!(!policy.waivers.is_empty());
 }
+
+#[test]
+fn the_policy_of_the_quickstart_is_sound_and_enrols_the_toy_repository_only() {
+    let checked = check_file("examples/quickstart/policies/afk.toml");
+    assert_eq!(complaints(&checked), Vec::<String>::new());
+    let policy = checked.policy.unwrap();
+    assert!(!policy.kill_switch.value);
+    assert!(policy.enrolled("greeter") && !policy.enrolled("acme/app"));
+}
+
+#[test]
+fn the_quickstart_moves_runs_by_the_rows_of_the_shipped_policy() {
+    let rows = |path: &str| {
+        let policy = check_file(path).policy.unwrap();
+        let rows = policy.base.transitions.iter().map(|row| (row.name.clone(), row.to.clone(), row.action.clone()));
+        let gates = policy.base.gates.iter().map(|gate| gate.name.clone());
+        (gates.collect::<Vec<_>>(), rows.collect::<Vec<_>>())
+    };
+    assert_eq!(rows("examples/quickstart/policies/afk.toml"), rows("policies/afk.toml"));
+}

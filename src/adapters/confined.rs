@@ -26,7 +26,18 @@ pub struct Directory {
 
 /// Held until dropped; other holders wait.
 #[derive(Debug)]
-pub struct DirectoryLock(#[expect(dead_code, reason = "closing it releases the lock")] File);
+pub struct DirectoryLock(File);
+
+impl DirectoryLock {
+    /// Lets every process started from now on hold the lock too: it is free when the last of them has ended.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn share_with_children(&self) -> PortResult<()> {
+        rustix::io::fcntl_setfd(&self.0, rustix::io::FdFlags::empty())
+            .map_err(|error| PortError::unreachable(format!("cannot share a lock: {}", std::io::Error::from(error))))
+    }
+}
 
 /// A regular file as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,6 @@
 //! path is refused, so that a policy means the same on every machine, and so is a symbolic link, so that what a
 //! reviewer sees in the repository is what agents are told.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -13,19 +11,15 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::policy::{self, Checked, Code, Finding, Severity, Source, Span, Surroundings};
-
-/// How large a policy or a prompt may be, in bytes.
-pub const MAX_BYTES: u64 = 1024 * 1024;
+use crate::policy::{self, Checked, Code, Finding, MAX_POLICY_BYTES, Severity, Source, Span, Surroundings};
 
 /// A policy as it lies on disk, and what the check said of it.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The text, for showing places; empty when it could not be read.
     pub source: Source,
-    /// The prompts that were read, by the path as the policy writes it.
-    pub prompts: BTreeMap<String, Source>,
-    /// The policy, or what is wrong with it. A file that cannot be read is a finding too.
+    /// The policy, or what is wrong with it. A file that cannot be read is a finding too. Prompts, and findings in
+    /// them, are named by where they lie.
     pub checked: Checked,
 }
 
@@ -35,24 +29,26 @@ pub fn load(path: &Path, doorbells: Option<&[String]>) -> Loaded {
     let text = match read(path) {
         Ok(text) => text,
         Err(error) => {
-            let checked = Checked { policy: None, findings: vec![error.into_finding(&name)], prompts: Vec::new() };
-            return Loaded { source: Source { name, text: String::new() }, prompts: BTreeMap::new(), checked };
+            let findings = vec![error.into_finding(&name)];
+            let checked = Checked { policy: None, findings, prompts: Vec::new() };
+            return Loaded { source: Source { name, text: String::new() }, checked };
         }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let prompts = RefCell::new(BTreeMap::new());
     let prompt = |written: &str| {
-        if Path::new(written).is_absolute() {
-            return Err(format!("`{written}` is an absolute path; name it relative to the folder of the policy"));
-        }
         let path = folder.join(written);
-        let text = read(&path).map_err(|error| error.sentence(&path.display().to_string()))?;
-        let source = Source { name: path.display().to_string(), text: text.clone() };
-        prompts.borrow_mut().insert(written.to_owned(), source);
-        Ok(text)
+        read(&path).map_err(|error| format!("`{}` {}", path.display(), error.what))
     };
-    let checked = policy::check(&text, &name, &Surroundings { prompt: &prompt, doorbells });
-    Loaded { source: Source { name, text }, prompts: prompts.into_inner(), checked }
+    let mut checked = policy::check(&text, &name, &Surroundings { prompt: &prompt, doorbells });
+    // The check knows prompts by what the policy writes; people find them by where they lie.
+    let place = |written: &str| folder.join(written).display().to_string();
+    for finding in checked.findings.iter_mut().filter(|finding| finding.file != name) {
+        finding.file = place(&finding.file);
+    }
+    for prompt in &mut checked.prompts {
+        prompt.name = place(&prompt.name);
+    }
+    Loaded { source: Source { name, text }, checked }
 }
 
 /// Why a file was not read.
@@ -66,10 +62,6 @@ struct Unreadable {
 impl Unreadable {
     fn new(what: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { what: what.into(), mend: mend.into() }
-    }
-
-    fn sentence(&self, name: &str) -> String {
-        format!("`{name}` {}; {}", self.what, self.mend)
     }
 
     fn into_finding(self, name: &str) -> Finding {
@@ -127,8 +119,8 @@ fn regular(kind: FileType) -> Result<(), Unreadable> {
 
 fn text(file: File, io: impl Fn(std::io::Error) -> Unreadable) -> Result<String, Unreadable> {
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > MAX_BYTES {
+    file.take(MAX_POLICY_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() > MAX_POLICY_BYTES {
         return Err(Unreadable::new("is larger than 1 MiB", "split the text, or name the right file"));
     }
     String::from_utf8(bytes).map_err(|error| {
@@ -177,9 +169,9 @@ mod tests {
     fn a_file_of_exactly_the_bound_is_read_and_one_byte_more_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large.toml");
-        fs::write(&path, vec![b'#'; MAX_BYTES as usize]).unwrap();
-        assert_eq!(read(&path).map(|text| text.len()).ok(), Some(MAX_BYTES as usize));
-        fs::write(&path, vec![b'#'; MAX_BYTES as usize + 1]).unwrap();
+        fs::write(&path, vec![b'#'; MAX_POLICY_BYTES]).unwrap();
+        assert_eq!(read(&path).map(|text| text.len()).ok(), Some(MAX_POLICY_BYTES));
+        fs::write(&path, vec![b'#'; MAX_POLICY_BYTES + 1]).unwrap();
         assert_eq!(refusal(&path), format!("`{}` is larger than 1 MiB", path.display()));
     }
 

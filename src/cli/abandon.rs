@@ -1,10 +1,15 @@
 //! `afk abandon`: a person's word that an agent is gone.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
+use uuid::Uuid;
 
 use super::exit::{ExitStatus, Failure};
 use super::output::Output;
-use super::{PolicyArguments, SettingsArguments};
+use super::wiring::{self, Access};
+use super::{PolicyArguments, SettingsArguments, tick};
+use crate::engine::identity::RunId;
 
 /// Give a run up: your word that its agent is gone
 ///
@@ -27,19 +32,45 @@ pub struct Arguments {
 /// Runs it.
 ///
 /// # Errors
-/// When it cannot do its work.
-pub fn run(_arguments: &Arguments, _out: &mut Output) -> Result<ExitStatus, Failure> {
-    // TO BE FILLED IN: the engine behind this command is not part of this build yet.
-    Err(Failure::could_not_run("`afk abandon` is not built yet"))
+/// When there is no such run, or more than one, or the orders cannot be written.
+pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let settings = wiring::settings(&arguments.settings.settings)?;
+    let world = wiring::world(&settings, &arguments.policy.policy, Access::ReadOnly)?;
+    let wanted = arguments.run.to_ascii_lowercase();
+    let mut found = BTreeSet::new();
+    for executor in world.executors.values() {
+        let agents = tick::runtime()?.block_on(executor.list());
+        let agents = agents.map_err(|error| Failure::could_not_run(error.message))?;
+        found.extend(agents.iter().map(|agent| agent.run).filter(|run| run.to_string().starts_with(&wanted)));
+    }
+    // An agent that no executor shows any more can be named in full.
+    found.extend(Uuid::parse_str(&wanted).ok().map(RunId));
+    let run = match (found.pop_first(), found.pop_first()) {
+        (Some(run), None) => run,
+        (None, _) => {
+            return Err(Failure::usage(format!("no executor knows a run `{}`", arguments.run))
+                .help("`afk status` shows the runs; a whole id is taken at your word"));
+        }
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage(format!("more than one run begins with `{}`", arguments.run))
+                .help("write more of its digits"));
+        }
+    };
+    world
+        .installation
+        .give_orders(|orders| {
+            orders.abandoned.insert(run);
+        })
+        .map_err(|error| Failure::could_not_run(error.message))?;
+    out.line(format_args!("run {run}: its agent counts as gone; the next `afk watch` goes on from there"));
+    Ok(ExitStatus::Done)
 }
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0  released
-  1  the policy is wrong
+  0  noted; the next `afk watch` goes on from there
   2  there is no such run
   4  could not run
-  5  another tick holds the lock
 
 Examples:
   afk abandon 6c1f03d2

@@ -1,10 +1,13 @@
 //! `afk ci-job`: the process that judges one commit.
 
+use std::path::PathBuf;
+use std::process::ExitCode;
+
 use clap::Args;
 
 use super::exit::{ExitStatus, Failure};
 use super::output::Output;
-use std::path::PathBuf;
+use crate::adapters::command::ci_job::run_ci_job;
 
 /// Run one CI command on a commit (afk starts this itself)
 #[derive(Debug, Args)]
@@ -15,13 +18,13 @@ pub struct Arguments {
     pub dir: PathBuf,
 }
 
-/// Runs it.
+/// Runs it, until the command has ended.
 ///
 /// # Errors
-/// When it cannot do its work.
-pub fn run(_arguments: &Arguments, _out: &mut Output) -> Result<ExitStatus, Failure> {
-    // TO BE FILLED IN: the engine behind this command is not part of this build yet.
-    Err(Failure::could_not_run("`afk ci-job` is not built yet"))
+/// None: what goes wrong is written into the directory of the job, for the next tick to read.
+pub fn run(arguments: &Arguments, _out: &mut Output) -> Result<ExitStatus, Failure> {
+    let ended = run_ci_job(&arguments.dir) == ExitCode::SUCCESS;
+    Ok(if ended { ExitStatus::Done } else { ExitStatus::CouldNotRun })
 }
 
 const AFTER_HELP: &str = "\

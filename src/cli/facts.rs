@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::exit::{ExitStatus, Failure};
 use super::output::{FAINT, Output, STRONG};
 use super::{Format, FormatArguments};
+use crate::policy::PROMPT_NAMES;
 use crate::policy::facts::{FactName, FactSpec, IssueFact, Kind, Members, RunFact};
 
 /// List the facts that rules may read, and the names that prompts may use
@@ -27,7 +28,11 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     match arguments.format.format {
         Format::Json => {
             let facts: Vec<Value> = documents::<IssueFact>().chain(documents::<RunFact>()).collect();
-            out.json(&json!({ "facts": facts }));
+            let prompts: Vec<Value> = PROMPT_NAMES
+                .iter()
+                .map(|name| json!({ "name": name.name, "meaning": name.meaning, "corrective_only": name.corrective }))
+                .collect();
+            out.json(&json!({ "facts": facts, "prompt_names": prompts }));
         }
         Format::Human => {
             out.line(format_args!(
@@ -36,6 +41,11 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
             table::<IssueFact>(out);
             out.line(format_args!("\n{STRONG}RUN FACTS{STRONG:#}: transitions and the checklist read them"));
             table::<RunFact>(out);
+            out.line(format_args!("\n{STRONG}PROMPT NAMES{STRONG:#}: prompt files write them as {{{{ name }}}}"));
+            for name in PROMPT_NAMES {
+                let only = if name.corrective { " (only in corrective turns)" } else { "" };
+                out.line(format_args!("  {STRONG}{:18}{STRONG:#}  {}{only}", name.name, name.meaning));
+            }
         }
     }
     Ok(ExitStatus::Done)

@@ -56,7 +56,7 @@ fn in_order(loaded: &Loaded) -> Vec<&Finding> {
 }
 
 fn source_of<'a>(loaded: &'a Loaded, finding: &Finding) -> &'a Source {
-    loaded.prompts.get(&finding.file).unwrap_or(&loaded.source)
+    loaded.checked.prompts.iter().find(|prompt| prompt.name == finding.file).unwrap_or(&loaded.source)
 }
 
 fn document(finding: &Finding, source: &Source) -> Value {
@@ -87,12 +87,17 @@ fn drawing(finding: &Finding, source: &Source, renderer: &Renderer) -> String {
     // A file that could not be read has no place to show, and its name is in the message.
     if !source.text.is_empty() {
         let view = View::of(&source.text, finding.span.start..finding.span.end);
-        group = group.element(Origin::path(name).line(line).char_column(column)).element(
-            Snippet::source(view.text)
-                .line_start(line)
-                .fold(false)
-                .annotation(AnnotationKind::Primary.span(view.span).label(printable(&finding.label))),
-        );
+        let mut snippet = Snippet::source(view.text)
+            .line_start(line)
+            .fold(false)
+            .annotation(AnnotationKind::Primary.span(view.span).label(printable(&finding.label)));
+        if view.cut {
+            // What is drawn does not begin where the line does, so the place is said apart from it.
+            group = group.element(Origin::path(name).line(line).char_column(column));
+        } else {
+            snippet = snippet.path(name);
+        }
+        group = group.element(snippet);
     }
     for help in &finding.help {
         group = group.element(Level::HELP.message(printable(help)));
@@ -104,6 +109,8 @@ fn drawing(finding: &Finding, source: &Source, renderer: &Renderer) -> String {
 struct View {
     text: String,
     span: Range<usize>,
+    /// Whether the beginning of the line is left out.
+    cut: bool,
 }
 
 impl View {
@@ -118,9 +125,9 @@ impl View {
         let before: Vec<char> = text[line_start..start].chars().collect();
         let marked: Vec<char> = text[start..end].chars().collect();
         let after: Vec<char> = text[end..line_end].chars().collect();
-        let mut view = View { text: String::new(), span: 0..0 };
         let skipped = before.len().saturating_sub(CONTEXT);
-        if skipped > 0 {
+        let mut view = View { text: String::new(), span: 0..0, cut: skipped > 0 };
+        if view.cut {
             view.text.push('…');
         }
         view.push(&before[skipped..]);

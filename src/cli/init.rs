@@ -18,6 +18,7 @@ use repository::Repository;
 const POLICY: &str = include_str!("../../policies/afk.toml");
 const IMPLEMENT: &str = include_str!("../../policies/prompts/implement.md");
 const FIX_FORWARD: &str = include_str!("../../policies/prompts/fix-forward.md");
+const SCHEMA: &str = include_str!("../../schema/afk-policy.schema.json");
 const SETTINGS: &str = include_str!("init/afk.settings.toml");
 const ISSUE: &str = include_str!("init/issue.md");
 const CLAUDE: &str = include_str!("../../examples/agents/claude.settings.toml");
@@ -25,7 +26,7 @@ const CODEX: &str = include_str!("../../examples/agents/codex.settings.toml");
 
 /// What of the shipped policy is said otherwise, so that it fits the settings written beside it.
 const ADAPTED: [(&str, &str); 3] = [
-    ("#:schema ../schema/afk-policy.schema.json\n", ""),
+    ("#:schema ../schema/afk-policy.schema.json\n", "#:schema afk-policy.schema.json\n"),
     ("executor     = \"t3\"\n", "executor     = \"agent\"                      # [executors.agent] of the settings\n"),
     (
         "name    = \"build\"\n\
@@ -61,6 +62,7 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
 
     let mut files = vec![
         ("policies/afk.toml", policy(), "disabled: kill_switch = true, allowlist empty".to_owned()),
+        ("policies/afk-policy.schema.json", SCHEMA.to_owned(), "completion and hover text in editors".to_owned()),
         ("policies/prompts/implement.md", IMPLEMENT.to_owned(), "what an agent is told first".to_owned()),
         ("policies/prompts/fix-forward.md", FIX_FORWARD.to_owned(), "and after red CI".to_owned()),
         ("afk.settings.toml", settings(&repository, &login)?, repository.summary()),

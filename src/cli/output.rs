@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::ColorWhen;
 use super::exit::{ExitStatus, Failure};
+use crate::text::is_invisible;
 
 /// Something bad, or a denial.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -126,9 +127,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 pub fn is_hostile(letter: char) -> bool {
     match letter {
         '\n' | '\t' => false,
-        // Zero-width and bidirectional marks, the byte order mark, tag characters.
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' => true,
-        '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => true,
-        _ => letter.is_control(),
+        '\u{2028}' | '\u{2029}' => true,
+        _ => letter.is_control() || is_invisible(letter),
     }
 }

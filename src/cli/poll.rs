@@ -38,9 +38,8 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         policy: &arguments.policy.policy,
         settings: &arguments.settings.settings,
         dry_run: arguments.dry_run,
-        format: arguments.format.format,
     };
-    tick::run(request, out)
+    tick::run(request, arguments.format.format, out)
 }
 
 const AFTER_HELP: &str = "\

@@ -32,70 +32,127 @@ pub struct Request<'a> {
     pub settings: &'a Path,
     /// Change nothing.
     pub dry_run: bool,
-    /// How the result is written.
-    pub format: Format,
 }
 
 /// What a tick came to.
-enum Outcome {
-    Polled(Survey),
+#[derive(Debug)]
+pub enum Outcome {
+    /// A poll, and the queue as it decided it.
+    Polled(Box<Survey>),
+    /// A watch, and the issues that are still in flight.
     Watched(Vec<IssueRef>),
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Performed {
+    /// The tick ran.
+    Ran {
+        /// By this policy.
+        policy: Box<Policy>,
+        /// With this result.
+        outcome: Outcome,
+        /// Having done this.
+        report: Report,
+        /// In so many calls to the edges.
+        calls: u64,
+    },
+    /// The kill switch is on, for this reason; nothing was done.
+    SwitchedOff(Box<Policy>, String),
+    /// The policy cannot be used; nothing was done.
+    BrokenPolicy(Box<Loaded>),
 }
 
 /// Runs one tick, prints its result and leaves its heartbeat.
 ///
 /// # Errors
 /// When it could not run at all.
-pub fn run(request: Request<'_>, out: &mut Output) -> Result<ExitStatus, Failure> {
+pub fn run(request: Request<'_>, format: Format, out: &mut Output) -> Result<ExitStatus, Failure> {
+    Ok(match perform(request)? {
+        Performed::Ran { policy, outcome, report, calls } => {
+            write(request, &policy, &outcome, &report, calls, format, out);
+            if report.problems.is_empty() { ExitStatus::Done } else { ExitStatus::Partial }
+        }
+        Performed::SwitchedOff(policy, why) => {
+            match format {
+                Format::Json => {
+                    out.json(&json!({ "tick": request.kind.word(), "revision": policy.revision, "switched_off": why }));
+                }
+                Format::Human => {
+                    out.line(format_args!("switched off: {}; nothing was read or dispatched", printable(&why)))
+                }
+            }
+            ExitStatus::Done
+        }
+        Performed::BrokenPolicy(loaded) => {
+            match format {
+                Format::Json => out.json(&json!({
+                    "tick": request.kind.word(),
+                    "switched_off": "the policy cannot be used",
+                    "findings": findings::documents(&loaded),
+                })),
+                Format::Human => {
+                    findings::draw(&loaded, out);
+                    out.line(format_args!(
+                        "{BAD}the policy cannot be used{BAD:#}: the kill switch counts as on, nothing was done"
+                    ));
+                }
+            }
+            ExitStatus::Findings
+        }
+    })
+}
+
+/// Runs one tick and leaves its heartbeat.
+///
+/// # Errors
+/// When it could not run at all.
+pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
     let loaded = policy_file::load(request.policy, None);
-    let Some(mut policy) = loaded.checked.policy.clone() else {
-        return broken_policy(request, &loaded, out);
+    let Some(policy) = loaded.checked.policy.clone() else {
+        return broken_policy(request, loaded);
     };
     // A policy that is switched off costs nothing: no settings, no lock, no call.
     if request.kind == TickKind::Poll && policy.kill_switch.value {
         let line = policy.line(policy.kill_switch.span);
-        return Ok(switched_off(
-            request,
-            &policy,
-            &format!("kill_switch is true ({}, line {line})", policy.source.name),
-            out,
-        ));
+        let why = format!("kill_switch is true ({}, line {line})", policy.source.name);
+        return Ok(Performed::SwitchedOff(Box::new(policy), why));
     }
     let settings = wiring::settings(request.settings)?;
     let loaded = policy_file::load(request.policy, Some(&wiring::doorbell_names(&settings)));
-    if loaded.checked.policy.is_none() {
-        return broken_policy(request, &loaded, out);
-    }
+    let Some(mut policy) = loaded.checked.policy.clone() else {
+        return broken_policy(request, loaded);
+    };
     refuse_policy_within_reach(request.policy, request.settings, &settings)?;
     let installation = Installation::new(&settings.data);
     if let Some(why) = wiring::kill_switch(&policy, &installation)? {
         if request.kind == TickKind::Poll {
-            return Ok(switched_off(request, &policy, &why, out));
+            return Ok(Performed::SwitchedOff(Box::new(policy), why));
         }
         policy.kill_switch.value = true;
     }
     let access = if request.dry_run { Access::ReadOnly } else { Access::Full };
     let world = wiring::world(&settings, request.policy, access)?;
-    let _lock = match request.dry_run {
-        true => None,
-        false => Some(lock(&installation)?),
-    };
+    let _lock = if request.dry_run { None } else { Some(lock(&installation)?) };
     let (outcome, report) = runtime()?.block_on(async {
         tokio::time::timeout(settings.tick_deadline, tick(request, &policy, &world)).await.unwrap_or_else(|_| {
-            let error = PortError::unreachable(format!(
-                "the tick ran into its deadline of {} s",
-                settings.tick_deadline.as_secs()
-            ));
-            (Err(error), Report::default())
+            let seconds = settings.tick_deadline.as_secs();
+            (Err(PortError::unreachable(format!("the tick ran into its deadline of {seconds} s"))), Report::default())
         })
     });
     if !request.dry_run {
         beat(request.kind, &policy, &world, &outcome, &report);
-        let _ = installation.set_alarm(None);
+        forget_alarm(&installation);
     }
     let outcome = outcome.map_err(|error| Failure::could_not_run(error.message))?;
-    write(request, &policy, &outcome, &report, world.calls.get(), out);
-    Ok(if report.problems.is_empty() { ExitStatus::Done } else { ExitStatus::Partial })
+    Ok(Performed::Ran { policy: Box::new(policy), outcome, report, calls: world.calls.get() })
+}
+
+/// A policy that can be used again may ring again when it breaks.
+fn forget_alarm(installation: &Installation) {
+    if let Err(error) = installation.set_alarm(None) {
+        tracing::warn!("{error}");
+    }
 }
 
 /// The one runtime of a command: a tick does one thing at a time.
@@ -130,8 +187,8 @@ async fn tick(request: Request<'_>, policy: &Policy, world: &World) -> (Result<O
         fleet.runs.into_iter().filter(|run| run.standing.is_in_flight()).map(|run| run.reference).collect()
     };
     let outcome = match (request.kind, request.dry_run) {
-        (TickKind::Poll, true) => survey(&tick, None).await.map(Outcome::Polled),
-        (TickKind::Poll, false) => poll(&tick).await.map(Outcome::Polled),
+        (TickKind::Poll, true) => survey(&tick, None).await.map(Box::new).map(Outcome::Polled),
+        (TickKind::Poll, false) => poll(&tick).await.map(Box::new).map(Outcome::Polled),
         (TickKind::Watch, true) => look(&tick).await.map(in_flight).map(Outcome::Watched),
         (TickKind::Watch, false) => watch(&tick).await.map(in_flight).map(Outcome::Watched),
     };
@@ -155,36 +212,13 @@ fn refuse_policy_within_reach(policy: &Path, settings_file: &Path, settings: &Se
     Ok(())
 }
 
-fn switched_off(request: Request<'_>, policy: &Policy, why: &str, out: &mut Output) -> ExitStatus {
-    match request.format {
-        Format::Json => {
-            out.json(&json!({ "tick": request.kind.word(), "revision": policy.revision, "switched_off": why }))
-        }
-        Format::Human => out.line(format_args!("switched off: {}; nothing was read or dispatched", printable(why))),
-    }
-    ExitStatus::Done
-}
-
 /// A broken policy is a kill switch that is on; and an alarm where agents are live.
-fn broken_policy(request: Request<'_>, loaded: &Loaded, out: &mut Output) -> Result<ExitStatus, Failure> {
-    match request.format {
-        Format::Json => out.json(&json!({
-            "tick": request.kind.word(),
-            "switched_off": "the policy cannot be used",
-            "findings": findings::documents(loaded),
-        })),
-        Format::Human => {
-            findings::draw(loaded, out);
-            out.line(format_args!(
-                "{BAD}the policy cannot be used{BAD:#}: the kill switch counts as on, nothing was done"
-            ));
-        }
-    }
+fn broken_policy(request: Request<'_>, loaded: Loaded) -> Result<Performed, Failure> {
     if request.kind == TickKind::Watch && !request.dry_run {
         let settings = wiring::settings(request.settings)?;
-        runtime()?.block_on(alarm(&settings, request.policy, loaded))?;
+        runtime()?.block_on(alarm(&settings, request.policy, &loaded))?;
     }
-    Ok(ExitStatus::Findings)
+    Ok(Performed::BrokenPolicy(Box::new(loaded)))
 }
 
 /// Rings every doorbell, once per fault, where agents run on under a policy that cannot be used.
@@ -263,8 +297,16 @@ fn beat(kind: TickKind, policy: &Policy, world: &World, outcome: &Result<Outcome
     }
 }
 
-fn write(request: Request<'_>, policy: &Policy, outcome: &Outcome, report: &Report, calls: u64, out: &mut Output) {
-    if request.format == Format::Json {
+fn write(
+    request: Request<'_>,
+    policy: &Policy,
+    outcome: &Outcome,
+    report: &Report,
+    calls: u64,
+    format: Format,
+    out: &mut Output,
+) {
+    if format == Format::Json {
         let mut document = json!({
             "tick": request.kind.word(),
             "dry_run": request.dry_run,
@@ -279,23 +321,29 @@ fn write(request: Request<'_>, policy: &Policy, outcome: &Outcome, report: &Repo
         out.json(&document);
         return;
     }
-    for event in &report.events {
-        let detail = printable(&event.detail);
-        out.line(format_args!(
-            "{STRONG}{}{STRONG:#}  {}  {FAINT}{detail}{FAINT:#}",
-            printable(&event.issue),
-            printable(&event.what)
-        ));
-    }
+    write_events(report, out);
     if let Outcome::Polled(survey) = outcome {
         super::queue::write(policy, survey, request.dry_run, out);
     }
-    for problem in &report.problems {
-        out.line(format_args!("{WARN}skipped{WARN:#}  {}", printable(problem)));
-    }
+    write_problems(report, out);
     let dry_run = if request.dry_run { " (dry run: nothing was changed)" } else { "" };
     out.line(format_args!(
         "{FAINT}policy revision {}, {calls} calls{dry_run}{FAINT:#}",
         short_revision(&policy.revision)
     ));
+}
+
+/// What a tick did, a line each.
+pub fn write_events(report: &Report, out: &mut Output) {
+    for event in &report.events {
+        let (issue, what, detail) = (printable(&event.issue), printable(&event.what), printable(&event.detail));
+        out.line(format_args!("{STRONG}{issue}{STRONG:#}  {what}  {FAINT}{detail}{FAINT:#}"));
+    }
+}
+
+/// What a tick could not do, a line each.
+pub fn write_problems(report: &Report, out: &mut Output) {
+    for problem in &report.problems {
+        out.line(format_args!("{WARN}skipped{WARN:#}  {}", printable(problem)));
+    }
 }

@@ -2,9 +2,8 @@
 
 use std::cmp::Ordering;
 
-use crate::policy::duration;
 use crate::policy::facts::{FactName, Facts, Reading};
-use crate::policy::{Comparison, Condition, Matcher, Quantity, Test};
+use crate::policy::{Comparison, Condition, Matcher, Quantity, Test, duration, pattern};
 
 /// What a condition comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,8 +38,13 @@ impl std::ops::Not for Verdict {
 
 /// Evaluates a condition. Where it depends on facts both unknown and not read, the verdict says whether reading could
 /// still make it hold: `all` stays [`Verdict::Unknown`], `any` is [`Verdict::NotRead`].
+#[inline]
 pub fn evaluate<F: Facts>(condition: &Condition<F::Name>, facts: &F) -> Verdict {
-    settle(condition, facts, false)
+    match condition {
+        // Most conditions are one test: no detour for them.
+        Condition::Test(test) => compare(test, facts),
+        _ => settle(condition, facts, false),
+    }
 }
 
 /// Carries `not` down to the tests, so that De Morgan's laws hold for all four verdicts.
@@ -87,50 +91,62 @@ fn some<F: Facts>(parts: &[Condition<F::Name>], facts: &F, negated: bool) -> Ver
     best
 }
 
+/// By the type of the matcher first: each arm then reads the fact as that type, and no other.
+#[inline(always)]
 fn compare<F: Facts>(test: &Test<F::Name>, facts: &F) -> Verdict {
-    match facts.read(test.fact) {
-        Reading::Unknown(_) => Verdict::Unknown,
-        Reading::NotRead => Verdict::NotRead,
-        reading => matches(&test.matcher, reading).map_or(Verdict::Unknown, Verdict::from),
-    }
-}
-
-/// `None` where the two cannot be compared: an amount that is not a number. (A matcher of another type than its fact
-/// never passes the check of the policy.)
-fn matches(matcher: &Matcher, reading: Reading<'_>) -> Option<bool> {
-    Some(match (matcher, reading) {
-        (Matcher::Is(wanted), Reading::Bool(value)) => *wanted == value,
-        (Matcher::OneOf(words), Reading::Text(value)) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
-        (Matcher::In(patterns), Reading::Text(repo)) => patterns.iter().any(|pattern| pattern.matches(repo)),
-        (Matcher::NotIn(patterns), Reading::Text(repo)) => !patterns.iter().any(|pattern| pattern.matches(repo)),
-        (Matcher::HasAny(wanted), Reading::Set(set)) => wanted.iter().any(|one| contains(set, one)),
-        (Matcher::HasAll(wanted), Reading::Set(set)) => wanted.iter().all(|one| contains(set, one)),
-        (Matcher::HasNone(wanted), Reading::Set(set)) => !wanted.iter().any(|one| contains(set, one)),
-        (Matcher::Empty(wanted), Reading::Set(set)) => *wanted == set.is_empty(),
-        (Matcher::Compare(comparison, quantity), reading) => {
-            let ordering = order(reading, *quantity)?;
-            match comparison {
+    let reading = || facts.read(test.fact);
+    match &test.matcher {
+        Matcher::Is(wanted) => decide(reading(), |reading| match reading {
+            Reading::Bool(value) => Some(value == *wanted),
+            _ => None,
+        }),
+        Matcher::OneOf(words) => of_text(reading(), |text| contains(words, text)),
+        Matcher::In(patterns) => of_text(reading(), |repo| patterns.iter().any(|pattern| pattern.matches(repo))),
+        Matcher::NotIn(patterns) => of_text(reading(), |repo| !patterns.iter().any(|pattern| pattern.matches(repo))),
+        Matcher::HasAny(wanted) => of_set(reading(), |set| wanted.iter().any(|one| contains(set, one))),
+        Matcher::HasAll(wanted) => of_set(reading(), |set| wanted.iter().all(|one| contains(set, one))),
+        Matcher::HasNone(wanted) => of_set(reading(), |set| !wanted.iter().any(|one| contains(set, one))),
+        Matcher::Empty(wanted) => of_set(reading(), |set| set.is_empty() == *wanted),
+        Matcher::Compare(comparison, bound) => decide(reading(), |reading| {
+            let ordering = order(reading, *bound)?;
+            Some(match comparison {
                 Comparison::Lt => ordering.is_lt(),
                 Comparison::Lte => ordering.is_le(),
                 Comparison::Gt => ordering.is_gt(),
                 Comparison::Gte => ordering.is_ge(),
                 Comparison::Eq => ordering.is_eq(),
                 Comparison::Ne => ordering.is_ne(),
-            }
-        }
-        (Matcher::OneOfQuantities(quantities), reading) => {
-            let mut found = false;
-            for quantity in quantities {
-                found |= order(reading, *quantity)?.is_eq();
-            }
-            found
-        }
-        _ => return None,
-    })
+            })
+        }),
+        Matcher::OneOfQuantities(quantities) => decide(reading(), |reading| {
+            quantities.iter().try_fold(false, |found, one| Some(found || order(reading, *one)?.is_eq()))
+        }),
+    }
+}
+
+/// `judge` gives `None` where the two cannot be compared: an amount that is not a number. (A matcher of another type
+/// than its fact never passes the check of the policy.)
+#[inline(always)]
+fn decide<'a>(reading: Reading<'a>, judge: impl FnOnce(Reading<'a>) -> Option<bool>) -> Verdict {
+    match reading {
+        Reading::Unknown(_) => Verdict::Unknown,
+        Reading::NotRead => Verdict::NotRead,
+        reading => judge(reading).map_or(Verdict::Unknown, Verdict::from),
+    }
+}
+
+#[inline(always)]
+fn of_text(reading: Reading<'_>, judge: impl FnOnce(&str) -> bool) -> Verdict {
+    decide(reading, |reading| if let Reading::Text(text) = reading { Some(judge(text)) } else { None })
+}
+
+#[inline(always)]
+fn of_set(reading: Reading<'_>, judge: impl FnOnce(&[String]) -> bool) -> Verdict {
+    decide(reading, |reading| if let Reading::Set(set) = reading { Some(judge(set)) } else { None })
 }
 
 fn contains(set: &[String], wanted: &str) -> bool {
-    set.iter().any(|member| member.eq_ignore_ascii_case(wanted))
+    set.iter().any(|member| pattern::same(member, wanted))
 }
 
 fn order(reading: Reading<'_>, quantity: Quantity) -> Option<Ordering> {

@@ -2,11 +2,12 @@
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasherDefault;
 
 use chrono::{DateTime, Utc};
 
 use super::evaluate::{self, Verdict};
-use super::order::{self, RepoKey};
+use super::order::{self, RepoHasher, RepoKey};
 pub use super::trace::GateTrace;
 use crate::policy::facts::{FactName, Facts, IssueFact, IssueFacts, Reading};
 use crate::policy::{Condition, OrderKey, Policy, Rules, Span};
@@ -67,7 +68,7 @@ pub fn select(policy: &Policy, candidates: &[Candidate], in_flight: &[String]) -
     }
     let plans = Plans::new(policy);
     let ranking = Ranking { order: &policy.base.priority.order, candidates };
-    let mut repos = Repos { plans: &plans, all: HashMap::new() };
+    let mut repos = Repos { plans: &plans, all: HashMap::default() };
     for name in in_flight {
         let repo = repos.named(name);
         repo.free = repo.free.saturating_sub(1);
@@ -200,7 +201,7 @@ impl Facts for OnlyRepo<'_> {
 /// Every repository met so far.
 struct Repos<'a> {
     plans: &'a Plans<'a>,
-    all: HashMap<RepoKey<'a>, Repo<'a>>,
+    all: HashMap<RepoKey<'a>, Repo<'a>, BuildHasherDefault<RepoHasher>>,
 }
 
 /// A repository, and the contest for its slots.

@@ -48,16 +48,12 @@ impl GateTrace {
     }
 
     /// Writes down the verdict on a gate, by its bit, that nothing was written on yet.
+    #[inline]
     pub(super) fn add(&mut self, bit: u64, verdict: Verdict) {
-        match verdict {
-            Verdict::Holds => self.established |= bit,
-            Verdict::Fails => {
-                self.established |= bit;
-                self.adverse |= bit;
-            }
-            Verdict::Unknown => self.adverse |= bit,
-            Verdict::NotRead => {}
-        }
+        // Without a branch, because verdicts vary from issue to issue.
+        let when = |yes: bool| if yes { bit } else { 0 };
+        self.established |= when(matches!(verdict, Verdict::Holds | Verdict::Fails));
+        self.adverse |= when(matches!(verdict, Verdict::Fails | Verdict::Unknown));
     }
 
     /// Whether one of the gates of these bits was not read.

@@ -328,6 +328,7 @@ macro_rules! facts {
 
         impl Facts for $facts {
             type Name = $name;
+            #[inline(always)]
             fn read(&self, fact: $name) -> Reading<'_> {
                 match fact { $($name::$variant => self.$field.reading()),+ }
             }

@@ -2,6 +2,13 @@
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
+/// Whether two texts are equal without ASCII case. Compares from the end, because repositories of one owner, and labels
+/// like `ready-for-agent` and `ready-for-human`, begin alike.
+pub fn same(left: &str, right: &str) -> bool {
+    left.len() == right.len()
+        && left.bytes().rev().zip(right.bytes().rev()).all(|(left, right)| left.eq_ignore_ascii_case(&right))
+}
+
 /// `owner/name`, `owner/*`, `owner/prefix*`, a bare `name` or `prefix*`. Compared without ASCII case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepoPattern {
@@ -42,13 +49,13 @@ impl RepoPattern {
 
     /// Whether a repository is meant.
     pub fn matches(&self, repo: &str) -> bool {
-        let (pattern, repo) = (self.text.as_bytes(), repo.as_bytes());
         if self.prefix {
+            let (pattern, repo) = (self.text.as_bytes(), repo.as_bytes());
             repo.get(..pattern.len()).is_some_and(|start| start.eq_ignore_ascii_case(pattern))
                 // `owner/*` and `prefix*` never reach across the slash that they do not write.
                 && repo.get(pattern.len()..).is_some_and(|rest| !rest.contains(&b'/'))
         } else {
-            repo.eq_ignore_ascii_case(pattern)
+            same(repo, &self.text)
         }
     }
 

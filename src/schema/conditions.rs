@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{EXACT_REPO, definition, described, list, table};
+use super::{DOTS, EXACT_REPO, definition, described, list, table};
 use crate::policy::facts::{FactName, FactSpec, Kind, Members};
 
 /// Defines the condition over the facts of one scope.
@@ -39,7 +39,7 @@ fn matcher(kind: Kind) -> Value {
                     json!({ "type": "array", "items": either(vec![definition("repo_pattern"), definition("reference")]) }),
                 ])
             };
-            let mut forms = forms_of(json!({ "type": "string", "pattern": EXACT_REPO }));
+            let mut forms = forms_of(json!({ "type": "string", "pattern": EXACT_REPO, "not": { "pattern": DOTS } }));
             forms.push(comparisons(json!({
                 "in": described("The repository matches one of these patterns.", patterns()),
                 "not_in": described("The repository matches none of these patterns.", patterns()),

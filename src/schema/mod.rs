@@ -10,10 +10,15 @@ mod conditions;
 
 pub use agreement::{Refusal, Validator};
 
+use crate::policy::SAFETY_INVARIANTS;
 use crate::policy::facts::{IssueFact, RunFact};
 
 /// Texts that are more than white space.
 const FILLED: &str = r"\S";
+/// Paths that do not begin at the root of the machine.
+const RELATIVE: &str = r"^([^/\s]|\s+\S)";
+/// Labels as every tracker takes them.
+const LABEL: &str = r"^[^\s,]([^,\n]*[^\s,])?$";
 /// Names that the operator chooses.
 const KEBAB_CASE: &str = "^[a-z][a-z0-9]*(-[a-z0-9]+)*$";
 /// Keys that the operator chooses.
@@ -27,17 +32,10 @@ const REPO: &str = r"^([A-Za-z0-9._-]+/([A-Za-z0-9._-]+\*?|\*)|[A-Za-z0-9._-]+\*
 /// `owner/name`, or a bare `name`.
 const EXACT_REPO: &str = r"^([A-Za-z0-9._-]+/)?[A-Za-z0-9._-]+$";
 
-/// The safety invariants that a waiver may name, with what each says.
-pub const WAIVABLE: &[(&str, &str)] = &[
-    ("untrusted-dispatch", "nothing passes the gates with `trusted` other than true"),
-    ("unlisted-dispatch", "nothing passes from a repository that is not enrolled"),
-    ("double-dispatch", "nothing passes with a run in flight for it, or where the slots of the repository are taken"),
-    ("blocked-dispatch", "nothing passes with an open blocker"),
-    ("rearm-loop", "nothing passes that already had its run, or carries *human* or *paused*"),
-    ("unbounded-run", "there is an age after which every active state ends"),
-    ("unverified-close", "a row that closes takes effect only where `ci` is green"),
-    ("endless-fixing", "a row that sends a `turn` takes effect only below a bound on `attempts`"),
-];
+/// `owner/name`, a bare `name`, or `owner/*`: what `[repos]` takes.
+const OVERRIDDEN: &str = r"^(([A-Za-z0-9._-]+/)?[A-Za-z0-9._-]+|[A-Za-z0-9._-]+/\*)$";
+/// Path segments that mean a directory, wherever they stand in the name of a repository.
+const DOTS: &str = r"(^|/)\.{1,2}(/|\*?$)";
 
 /// The whole schema.
 pub fn schema() -> Value {
@@ -87,34 +85,34 @@ fn properties() -> Value {
             "The label that plays each role; all different.",
             &["ready", "in_progress", "human", "paused"],
             json!({
-                "ready": text("A person wants an agent to take the issue; applying it arms the issue."),
-                "in_progress": text("The lock of the repository: a run is in flight. afk alone sets and releases it."),
-                "human": text("A person has to look; the issue is not taken."),
-                "paused": text("A person holds the issue back."),
+                "ready": label("A person wants an agent to take the issue; applying it arms the issue."),
+                "in_progress": label("The lock of the repository: a run is in flight. afk alone sets and releases it."),
+                "human": label("A person has to look; the issue is not taken."),
+                "paused": label("A person holds the issue back."),
             }),
         ),
         "trust": table(
             "Who may arm issues. Neither afk's own identity nor an agent's is ever trusted, whatever is written here.",
-            &[],
+            &["permissions"],
             json!({
-                "permissions": with_default(list(
+                "permissions": list(
                     "Granted permissions that suffice.",
                     words("A permission as the tracker grants it.", &["admin", "maintain", "write", "triage", "read"]),
-                ), json!([])),
+                ),
                 "logins": with_default(list("Logins trusted whatever their permission.", text("A login.")), json!([])),
             }),
         ),
         "priority": table(
             "How issues are ordered. Lower runs first; of several labels the lowest counts.",
-            &["default", "order"],
+            &["label", "default", "order"],
             json!({
                 "label": described(
                     "The label that carries a priority; `{n}` stands for a signed integer, as in `priority:{n}`.",
                     json!({ "type": "string", "pattern": r"\{n\}" })),
                 "levels": with_default(map(
                     "Labels that are words, each with its priority: `{ \"priority/high\" = 1 }`.",
-                    json!({ "pattern": FILLED }),
-                    json!({ "type": "integer" }),
+                    json!(true),
+                    described("Its priority.", json!({ "type": "integer" })),
                 ), json!({})),
                 "default": described("The priority of an issue without any such label.", json!({ "type": "integer" })),
                 "order": list(
@@ -137,12 +135,12 @@ fn properties() -> Value {
         ),
         "limits": limits(&["settle_time", "effect_timeout", "edit_window"]),
         "agent": agent(&["executor", "model", "runtime_mode", "landing"]),
-        "ci": ci(),
+        "ci": ci(&["stages"]),
         "protect": protect(),
         "repos": map(
             "What differs in one repository, or in those of one owner (`owner/*`); the exact name wins key by key, \
              lists are replaced.",
-            definition("repo_pattern"),
+            json!({ "type": "string", "pattern": OVERRIDDEN, "not": { "pattern": DOTS } }),
             table("What differs here.", &[], json!({
                 "paused": text("Why no new run may start here. Runs in flight go on."),
                 "limits": limits(&[]),
@@ -154,21 +152,22 @@ fn properties() -> Value {
                         json!({ "type": "integer" })),
                 })),
                 "agent": agent(&[]),
-                "ci": ci(),
+                "ci": ci(&[]),
                 "protect": protect(),
                 "prompts": prompts(&[]),
                 "notify": notify(&[]),
             })).into(),
         ),
-        "gates": list(
+        "gates": at_least_one(list(
             "All must hold for an issue to be dispatched. In file order; the first that denies is the one that fired.",
             table("A gate.", &["name", "require", "message"], json!({
-                "name": name("How output calls the gate. `kill-switch`, `paused`, `slot` and `capacity` are taken."),
+                "name": name_but("How output calls the gate. `kill-switch`, `paused`, `slot` and `capacity` are taken.",
+                    &["kill-switch", "paused", "slot", "capacity"]),
                 "require": definition("issue_condition"),
                 "message": text("Said when the gate denies. `{name}` puts in a fact of the issue, `{limits.key}` a \
                     value of the policy; a doubled brace writes one."),
             })).into(),
-        ),
+        )),
         "states": map(
             "The states a run moves through. Exactly one is `initial`.",
             definition("name"),
@@ -182,7 +181,7 @@ fn properties() -> Value {
         "transitions": list(
             "The rows between the states. In file order; the first match wins.",
             table("A row.", &["name", "from", "when", "to"], json!({
-                "name": name("How output calls the row. `wait` is taken."),
+                "name": name_but("How output calls the row. `wait` is taken.", &["wait"]),
                 "from": described("The active states it applies to; `\"*\"`: every one.", json!({
                     "anyOf": [{ "const": "*" }, { "type": "array", "items": definition("name"), "minItems": 1 }],
                 })),
@@ -196,7 +195,7 @@ fn properties() -> Value {
         "actions": with_default(map(
             "Named lists of effects, carried out in order: `close` and `turn` only as the first, `interrupt` last.",
             definition("name"),
-            json!({ "type": "array", "items": definition("effect") }),
+            at_least_one(list("Its effects, in order.", definition("effect"))),
         ), json!({})),
         "progress": table("The one progress comment on the issue.", &[], json!({
             "checklist": with_default(list(
@@ -218,8 +217,7 @@ fn properties() -> Value {
         "waivers": with_default(list(
             "Safety invariants this policy does without, each for a reason.",
             table("A waiver.", &["invariant", "reason"], json!({
-                "invariant": words(
-                    "The invariant.", &WAIVABLE.iter().map(|(name, _)| *name).collect::<Vec<_>>()),
+                "invariant": words("The invariant.", &SAFETY_INVARIANTS),
                 "reason": text("Why this policy does without it."),
             })).into(),
         ), json!([])),
@@ -240,7 +238,7 @@ fn limits(required: &[&str]) -> Value {
         "additionalProperties".into(),
         described(
             "A count, an amount or a duration.",
-            json!({ "anyOf": [definition("duration"), { "type": "number", "minimum": 0 }] }),
+            json!({ "anyOf": [duration("A duration, above zero."), { "type": "number", "minimum": 0 }] }),
         ),
     );
     limits.insert("propertyNames".into(), definition("key"));
@@ -252,7 +250,7 @@ fn agent(required: &[&str]) -> Value {
         "Which agent takes the issue.",
         required,
         json!({
-            "executor": name("An executor of the settings, by name."),
+            "executor": text("An executor of the settings, by name."),
             "model": text("Handed to the executor."),
             "runtime_mode": text("Handed to the executor."),
             "landing": words("How work reaches the default branch: the agent pushes to it, or opens a pull request.",
@@ -262,8 +260,8 @@ fn agent(required: &[&str]) -> Value {
     .into()
 }
 
-fn ci() -> Value {
-    let mut stages = list(
+fn ci(required: &[&str]) -> Value {
+    let stages = at_least_one(list(
         "Where verdicts come from, in order. At least one.",
         json!({
             "description": "A stage.",
@@ -281,26 +279,23 @@ fn ci() -> Value {
                     json!({
                         "name": name("How rules and comments call the stage."),
                         "source": word("A command of the settings, run in a clean clone of the commit.", "command"),
-                        "command": name("Its name under `[ci]` of the settings."),
+                        "command": text("Its name under `[ci]` of the settings."),
                     })),
             ],
         }),
-    );
-    if let Value::Object(stages) = &mut stages {
-        stages.insert("minItems".into(), 1.into());
-    }
-    table("What judges a commit.", &["stages"], json!({ "stages": stages })).into()
+    ));
+    table("What judges a commit.", required, json!({ "stages": stages })).into()
 }
 
 fn protect() -> Value {
     table(
         "What an agent may change only under a person's eyes.",
-        &["paths"],
+        &[],
         json!({
-            "paths": list(
+            "paths": with_default(list(
                 "Globs from the root of the repository; `*` stops at `/`, `**` does not.",
-                json!({ "type": "string", "pattern": "^[^/]" }),
-            ),
+                json!({ "type": "string", "pattern": RELATIVE }),
+            ), json!([])),
         }),
     )
     .into()
@@ -319,7 +314,7 @@ fn notify(required: &[&str]) -> Value {
                 "body": text("More lines. Default: the title."),
                 "urgency": with_default(words("How loud.", &["low", "normal", "high"]), json!("normal")),
                 "tags": with_default(list("Words for channels that have tags.", text("A tag.")), json!([])),
-                "to": list("Doorbells of the settings, by name. Default: every one.", name("A doorbell.")),
+                "to": at_least_one(list("Doorbells of the settings, by name. Default: every one.", text("A doorbell."))),
             }),
         )
         .into(),
@@ -331,9 +326,9 @@ fn prompts(required: &[&str]) -> Value {
         "Prompt files by name, relative to the folder of the policy: minijinja templates over the names that \
          `afk facts` lists.",
         required,
-        json!({ "implement": text("What a new agent is told.") }),
+        json!({ "implement": path("What a new agent is told.") }),
     );
-    prompts.insert("additionalProperties".into(), text("A prompt that a `turn` sends."));
+    prompts.insert("additionalProperties".into(), path("A prompt that a `turn` sends."));
     prompts.insert("propertyNames".into(), definition("key"));
     prompts.into()
 }
@@ -367,7 +362,7 @@ fn definitions() -> Value {
         "repo_pattern",
         described(
             "`owner/name`, `owner/*` or `owner/prefix*`; a bare `*` is refused.",
-            json!({ "type": "string", "pattern": REPO }),
+            json!({ "type": "string", "pattern": REPO, "not": { "pattern": DOTS } }),
         ),
     );
     define("effect", effect());
@@ -421,6 +416,13 @@ fn list(description: &str, items: Value) -> Value {
     json!({ "description": description, "type": "array", "items": items })
 }
 
+fn at_least_one(mut list: Value) -> Value {
+    if let Value::Object(list) = &mut list {
+        list.insert("minItems".into(), 1.into());
+    }
+    list
+}
+
 fn words(description: &str, words: &[&str]) -> Value {
     json!({ "description": description, "type": "string", "enum": words })
 }
@@ -433,8 +435,21 @@ fn text(description: &str) -> Value {
     json!({ "description": description, "type": "string", "pattern": FILLED })
 }
 
+fn path(description: &str) -> Value {
+    json!({ "description": description, "type": "string", "pattern": RELATIVE })
+}
+
+fn label(description: &str) -> Value {
+    json!({ "description": description, "type": "string", "pattern": LABEL, "maxLength": 50 })
+}
+
 fn name(description: &str) -> Value {
     described(description, definition("name"))
+}
+
+/// A name, but none that afk uses itself.
+fn name_but(description: &str, taken: &[&str]) -> Value {
+    described(description, json!({ "$ref": "#/$defs/name", "not": { "enum": taken } }))
 }
 
 fn count(description: &str) -> Value {
@@ -442,7 +457,8 @@ fn count(description: &str) -> Value {
 }
 
 fn duration(description: &str) -> Value {
-    described(description, definition("duration"))
+    // In conditions 0s is a value like any other, a limit of no time at all is a slip.
+    described(description, json!({ "$ref": "#/$defs/duration", "pattern": "[1-9]" }))
 }
 
 fn definition(name: &str) -> Value {

@@ -87,15 +87,16 @@ fn text_of(rules: &Rules, record: &Record, view: Option<&RunView>) -> String {
     }
     let (ready, paused) = (&rules.labels.ready.value, &rules.labels.paused.value);
     match record.outcome {
-        None => said.push_str(&format!("\n**To stop it:** take `{ready}` off, or add `{paused}`.")),
-        Some(_) => said.push_str(&format!(
-            "\n**To let an agent try again:** take `{}` and `{paused}` off, then take `{ready}` off and put it back.",
+        None => said.push_str(&format!("\n**To stop it:** take `{ready}` off, or add `{paused}`. ")),
+        Some(RunOutcome::Success) => said.push('\n'),
+        Some(RunOutcome::Human | RunOutcome::Cancelled) => said.push_str(&format!(
+            "\n**To let an agent try again:** take `{}` and `{paused}` off, then take `{ready}` off and put it back. ",
             rules.labels.human.value
         )),
     }
     let (run, revision) = (record.run, crate::policy::short_revision(&record.revision));
     said.push_str(&format!(
-        " **To ask why:** `afk explain --issue {}`\n\n<sub>run {run} · policy {revision}</sub>",
+        "**To ask why:** `afk explain --issue {}`\n\n<sub>run {run} · policy {revision}</sub>",
         record.reference()
     ));
     said

@@ -3,13 +3,14 @@
 use crate::engine::identity::Purpose;
 use crate::engine::pending::PendingRow;
 use crate::engine::step::{Circumstances, End, HeldBy, advance};
+use crate::policy::facts::AgentStatus;
 use crate::policy::{Rules, RunOutcome, Transition};
 use crate::ports::{PortError, PortErrorKind, PortResult};
 
 use super::effects::{Stage, accept_turn, interrupt};
 use super::facts::{self, RunView, since};
 use super::fleet::{AgentPresence, Fleet, Run, Standing, observe};
-use super::progress::save;
+use super::progress::{save, short_commit, verdict_in_words};
 use super::record::Record;
 use super::repair;
 use super::world::Tick;
@@ -107,7 +108,8 @@ async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> 
         run.labelled = false;
         repair::lock(tick, run).await?;
     }
-    let mut record = std::mem::replace(&mut view.record, record);
+    tell_news(tick, run, &record, &view);
+    let mut record = view.record.clone();
     record.revision.clone_from(&tick.policy.revision);
     settle_unsent_turn(tick, run, &mut record);
     if record.pending.is_none() {
@@ -126,6 +128,24 @@ async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> 
     let ended = record.outcome.is_some();
     save(tick, run, record, Some(&view)).await?;
     if ended { release(tick, fleet, run).await } else { Ok(()) }
+}
+
+/// Says what is new since the last tick: a commit, a verdict.
+fn tell_news(tick: &Tick<'_>, run: &Run, before: &Record, view: &RunView) {
+    let now = &view.record;
+    if now.commit != before.commit
+        && let Some(commit) = view.commits.iter().flat_map(|commits| &commits.commits).next_back()
+    {
+        let subject = crate::text::clean_line(&commit.subject, 100);
+        tick.event(&run.reference, "pushed", format!("{} {subject}", short_commit(&commit.sha)));
+    }
+    let decided = |record: &Record| record.commit.is_some() && record.undecided_since.is_none();
+    if decided(now) && (!decided(before) || now.commit != before.commit) {
+        let stages = view.stages.iter().filter_map(|(name, verdict)| Some((name, verdict.as_ref().ok()?)));
+        let verdicts: Vec<String> =
+            stages.map(|(name, verdict)| format!("{name} {}", verdict_in_words(verdict))).collect();
+        tick.event(&run.reference, format!("CI {}", view.facts.ci.word()), verdicts.join(", "));
+    }
 }
 
 /// A turn whose acceptance was not seen: the executor's listing tells. If it has the turn, the row is finished; if
@@ -256,6 +276,10 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
     if live {
         tick.event(&run.reference, "ending", "the run is over, its agent is not; the repository stays locked");
         return Ok(());
+    }
+    if run.agent.as_ref().is_some_and(|(_, agent)| agent.status == AgentStatus::Failed) {
+        // An agent that ended badly may have left processes behind; they must not outlive the lock.
+        interrupt(tick, fleet, &record).await?;
     }
     match tick.world.tracker.remove_label(&run.reference, label).await {
         Err(error) if error.kind != PortErrorKind::NotFound => return Err(error),

@@ -1,6 +1,6 @@
 //! Policies and facts built in code, so that the engine is tested without the parser. Spans are all zero.
 
-#![allow(dead_code, reason = "the benchmark uses half of it")]
+#![allow(dead_code, unused_imports, reason = "the benchmark uses half of it")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -168,6 +168,7 @@ pub fn policy(base: Rules) -> Policy {
         denylist: located(Vec::new()),
         base,
         overrides: Vec::new(),
+        waivers: Vec::new(),
     }
 }
 

@@ -7,15 +7,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Workspaces;
-use super::output::Progress;
+use super::listing::{begun_turns, describe, progress};
 use super::processes;
-use super::run::{Exit, Manifest, RunDirectory, Started, Turn, TurnDirectory};
+use super::run::{Manifest, RunDirectory, Turn, TurnDirectory};
 use crate::engine::identity::RunId;
 use crate::files;
 use crate::policy::facts::AgentStatus;
@@ -29,8 +28,6 @@ const POLL: Duration = Duration::from_millis(10);
 const START_PATIENCE: Duration = Duration::from_secs(30);
 /// The most that is shown of a supervisor's complaint.
 const COMPLAINT_LIMIT: usize = 500;
-/// The most that is shown of an agent's last words.
-const WORDS_LIMIT: usize = 2 * 1024;
 
 /// Runs agents as processes of this machine; see [`super`].
 #[derive(Debug)]
@@ -153,7 +150,11 @@ impl<W: Workspaces> CommandExecutor<W> {
     fn start_supervisor(&self, turn: &TurnDirectory) -> PortResult<Child> {
         let log = turn.supervisor_log();
         let stderr = files::create(&log).map_err(|error| broken(&log, &error))?;
+        // The agent, the same user, can read its parent's environment: afk's own secrets must not be in it.
+        let environment = self.settings.environment.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         Command::new(&self.supervise)
+            .env_clear()
+            .envs(environment)
             .arg("supervise")
             .arg(&turn.0)
             .current_dir(&turn.0)
@@ -286,7 +287,7 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
             turns.into_iter().next_back().map_or(first, |(_, turn)| turn)
         } else if accepted(&first)? {
             // Nothing is left of it but what its supervisor could not end.
-            processes::end_strays(run);
+            processes::end_strays(run, &directory.0);
             return Ok(());
         } else {
             // Not begun, and never to begin.
@@ -296,71 +297,6 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
             .and_then(|()| files::write(&target.interrupt(), b""))
             .map_err(|error| broken(&target.0, &error))
     }
-}
-
-/// Fills in everything but what the manifest says.
-fn describe(directory: &RunDirectory, report: &mut AgentReport) -> io::Result<()> {
-    // In this order: a turn that was seen begun is supervised or has its exit record, and no third thing.
-    let begun = begun_turns(directory)?;
-    let supervised = files::is_locked(&directory.lock())?;
-    report.turns = begun.iter().map(|(id, _)| *id).collect();
-    for (_, turn) in &begun {
-        let progress = progress(turn);
-        for milestone in progress.milestones {
-            if !report.milestones.contains(&milestone) {
-                report.milestones.push(milestone);
-            }
-        }
-        if let Some(cost) = progress.cost_usd.filter(|cost| cost.is_finite() && *cost >= 0.0) {
-            report.cost_usd = Some(report.cost_usd.unwrap_or(0.0) + cost);
-        }
-    }
-    let Some((_, newest)) = begun.last() else {
-        let first = report.assignment.as_ref().map(|assignment| directory.turn(assignment.turn));
-        let interrupted = first.is_some_and(|first| files::exists(&first.interrupt()).unwrap_or(false));
-        report.status = match (supervised, interrupted) {
-            (true, _) => AgentStatus::Running,
-            (false, true) => AgentStatus::Failed,
-            (false, false) => AgentStatus::Starting,
-        };
-        return Ok(());
-    };
-    let exit = files::read_record::<Exit>(&newest.exit()).unwrap_or_else(|error| {
-        tracing::warn!("an exit record cannot be read, so the turn counts as failed: {error}");
-        None
-    });
-    report.status = match (supervised, &exit) {
-        (true, _) => AgentStatus::Running,
-        (false, Some(exit)) if exit.success => AgentStatus::Idle,
-        (false, _) => AgentStatus::Failed,
-    };
-    let started = files::read_record::<Started>(&newest.started()).ok().flatten().map(|started| started.at);
-    let ended = exit.as_ref().map(|exit| exit.at);
-    report.last_activity = [started, last_output(newest), ended].into_iter().flatten().max();
-    let words = progress(newest).last_words.or_else(|| exit.and_then(|exit| exit.message));
-    report.last_words = words.map(|words| text::tail(&words, WORDS_LIMIT));
-    Ok(())
-}
-
-/// The turns that were begun, first one first.
-fn begun_turns(directory: &RunDirectory) -> io::Result<Vec<(Uuid, TurnDirectory)>> {
-    let mut begun = Vec::new();
-    for (id, turn) in directory.turns()? {
-        if turn.accepted()? {
-            begun.push((id, turn));
-        }
-    }
-    Ok(begun)
-}
-
-/// What is known of a turn's output: nothing, when that cannot be read.
-fn progress(turn: &TurnDirectory) -> Progress {
-    files::read_record(&turn.progress()).ok().flatten().unwrap_or_default()
-}
-
-fn last_output(turn: &TurnDirectory) -> Option<DateTime<Utc>> {
-    let metadata = turn.output().symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
-    metadata.modified().ok().map(DateTime::from)
 }
 
 fn accepted(turn: &TurnDirectory) -> PortResult<bool> {

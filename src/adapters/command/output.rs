@@ -243,3 +243,156 @@ fn last_words(text: &str) -> Option<String> {
     let start = text.ceil_char_boundary(text.len().saturating_sub(WORDS_LIMIT));
     text.get(start..).filter(|words| !words.is_empty()).map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(kind: AgentOutput, output: &str) -> OutputReader {
+        let mut reader = OutputReader::new(kind);
+        reader.read(Stream::Output, output.as_bytes());
+        reader.end();
+        reader
+    }
+
+    #[test]
+    fn claude_succeeds_only_by_a_result_that_says_so_and_carries_no_error() {
+        for (lines, expected) in [
+            (r#"{"type":"result","subtype":"success","is_error":false,"result":"ok"}"#, true),
+            (r#"{"type":"result","subtype":"success","is_error":true,"result":"API Error: 529"}"#, false),
+            (r#"{"type":"result","subtype":"error_max_turns","is_error":true,"errors":["too many"]}"#, false),
+            (r#"{"type":"result","subtype":"error_during_execution","is_error":false}"#, false),
+            (r#"{"type":"assistant","message":{"content":[{"type":"text","text":"done"}]}}"#, false),
+            (r#"{"type":"result","subtype":"success","is_error":false"#, false),
+            ("", false),
+        ] {
+            assert_eq!(read(AgentOutput::Claude, lines).succeeded(Some(0)), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn the_last_result_counts() {
+        let reader = read(
+            AgentOutput::Claude,
+            "{\"type\":\"result\",\"subtype\":\"success\",\"result\":\"first\",\"total_cost_usd\":1}\n\
+             {\"type\":\"result\",\"subtype\":\"error_max_turns\",\"errors\":[\"too many turns\"],\"total_cost_usd\":2}",
+        );
+        assert!(!reader.succeeded(Some(0)));
+        assert_eq!(reader.progress().cost_usd, Some(2.0));
+        assert_eq!(reader.progress().last_words.as_deref(), Some("too many turns"));
+    }
+
+    #[test]
+    fn codex_needs_a_completed_turn_and_exit_0() {
+        for (lines, code, expected) in [
+            (r#"{"type":"turn.completed"}"#, Some(0), true),
+            (r#"{"type":"turn.completed"}"#, Some(1), false),
+            (r#"{"type":"turn.completed"}"#, None, false),
+            ("{\"type\":\"error\",\"message\":\"reconnecting\"}\n{\"type\":\"turn.completed\"}", Some(0), true),
+            ("{\"type\":\"turn.completed\"}\n{\"type\":\"turn.started\"}", Some(0), false),
+            (r#"{"type":"turn.failed","error":{"message":"no"}}"#, Some(0), false),
+            (r#"{"type":"error","message":"no"}"#, Some(0), false),
+            ("turn.completed", Some(0), false),
+        ] {
+            assert_eq!(read(AgentOutput::Codex, lines).succeeded(code), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn only_the_agent_s_own_text_declares_milestones() {
+        let claude = read(
+            AgentOutput::Claude,
+            r#"AFK-Milestone: worktree
+{"type":"user","message":{"content":[{"type":"text","text":"AFK-Milestone: worktree"}]}}
+{"type":"assistant","parent_tool_use_id":"t","message":{"content":[{"type":"text","text":"AFK-Milestone: worktree"}]}}
+{"type":"assistant","message":{"content":[{"type":"thinking","text":"AFK-Milestone: worktree"},{"type":"text","text":"now:\nAFK-Milestone: tests_red\nI say AFK-Milestone: tests_green"}]}}"#,
+        );
+        assert_eq!(claude.progress().milestones, ["tests_red"]);
+        let text = read(
+            AgentOutput::Text,
+            "AFK-Milestone: tests_red\r\n AFK-Milestone: worktree\nAFK-Milestone: deployed\nAFK-Milestone: tests_red\nAFK-Milestone: tests_green",
+        );
+        assert_eq!(text.progress().milestones, ["tests_red", "tests_green"]);
+    }
+
+    #[test]
+    fn a_session_that_could_be_an_option_or_more_is_not_believed() {
+        for session in ["--dangerously-skip", "-x", "a b", "a\u{0}b", "", ".hidden", "../../x", "$(x)"] {
+            let line = serde_json::json!({"type": "thread.started", "thread_id": session}).to_string();
+            assert_eq!(read(AgentOutput::Codex, &line).progress().session, None, "{session}");
+        }
+        let line = r#"{"type":"thread.started","thread_id":"0199a213-81c0-7800-8aa1-bbab2a035a53"}"#;
+        assert!(read(AgentOutput::Codex, line).progress().session.is_some());
+    }
+
+    #[test]
+    fn a_line_without_end_is_skipped_and_the_next_one_read() {
+        let mut reader = OutputReader::new(AgentOutput::Codex);
+        for _ in 0..100 {
+            reader.read(Stream::Output, &[b'x'; 64 * 1024]);
+        }
+        assert!(reader.output.line.len() <= LINE_LIMIT);
+        reader.read(Stream::Output, b"\n{\"type\":\"turn.completed\"}\n");
+        assert!(reader.succeeded(Some(0)));
+    }
+
+    #[test]
+    fn last_words_are_the_end_cut_at_a_character() {
+        let words = read(AgentOutput::Text, &"ä".repeat(5_000)).progress().last_words.unwrap();
+        assert!(words.len() <= WORDS_LIMIT && words.ends_with('ä'), "{words}");
+        assert_eq!(read(AgentOutput::Text, " \n ").progress().last_words, None);
+    }
+
+    #[test]
+    fn what_goes_wrong_before_any_message_is_told_in_the_words_of_standard_error() {
+        let mut reader = OutputReader::new(AgentOutput::Claude);
+        reader.read(Stream::Error, b"Invalid API key\n");
+        reader.end();
+        assert_eq!(reader.progress().last_words.as_deref(), Some("Invalid API key"));
+    }
+
+    proptest! {
+        #[test]
+        fn how_output_is_cut_into_pieces_does_not_matter(
+            lines in prop::collection::vec(prop::sample::select(vec![
+                "AFK-Milestone: worktree",
+                r#"{"type":"thread.started","thread_id":"t-1"}"#,
+                r#"{"type":"turn.completed"}"#,
+                r#"{"type":"item.completed","item":{"type":"agent_message","text":"AFK-Milestone: tests_red"}}"#,
+                r#"{"type":"result","subtype":"success","session_id":"s"}"#,
+                "", "noise", "{", "\u{fffd}",
+            ]), 0..20),
+            cuts in prop::collection::vec(1usize..40, 1..20),
+        ) {
+            let text = lines.join("\n");
+            for kind in [AgentOutput::Text, AgentOutput::Claude, AgentOutput::Codex] {
+                let whole = read(kind, &text);
+                let mut pieces = OutputReader::new(kind);
+                let mut rest = text.as_bytes();
+                for cut in cuts.iter().cycle() {
+                    let (piece, after) = rest.split_at((*cut).min(rest.len()));
+                    pieces.read(Stream::Output, piece);
+                    rest = after;
+                    if rest.is_empty() { break }
+                }
+                pieces.end();
+                prop_assert_eq!(pieces.progress(), whole.progress());
+                prop_assert_eq!(pieces.succeeded(Some(0)), whole.succeeded(Some(0)));
+            }
+        }
+
+        #[test]
+        fn no_output_makes_the_reader_stumble(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
+            for kind in [AgentOutput::Text, AgentOutput::Claude, AgentOutput::Codex] {
+                let mut reader = OutputReader::new(kind);
+                reader.read(Stream::Output, &bytes);
+                reader.read(Stream::Error, &bytes);
+                reader.end();
+                let _ = reader.progress();
+            }
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The processes of a run: everything that the agent started, also what left its group or outlived it.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, WaitOptions};
 
@@ -84,17 +85,20 @@ impl Family {
     }
 }
 
-/// Ends what is left of a run whose supervisor died without ending it, as far as it can be found: by the variable
-/// that it inherited.
-pub fn end_strays(run: RunId) {
+/// Ends what is left of a run whose supervisor died without ending it, as far as it can be found: processes that
+/// have its mark and are in its directory. Both, since another installation may know a run of the same name.
+pub fn end_strays(run: RunId, directory: &Path) {
     let mark = format!("{RUN_VARIABLE}={run}");
     let me = rustix::process::getpid();
+    let Ok(directory) = directory.canonicalize() else { return };
     for process in all() {
+        let own = PathBuf::from(format!("/proc/{}", process.id));
+        let inside = || std::fs::read_link(own.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&directory));
         let marked = || {
-            std::fs::read(format!("/proc/{}/environ", process.id))
+            std::fs::read(own.join("environ"))
                 .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()))
         };
-        if process.id != me && !process.dead && marked() {
+        if process.id != me && !process.dead && inside() && marked() {
             tracing::warn!("ending process {} of run {run}, which outlived its supervisor", process.id);
             let _ = rustix::process::kill_process(process.id, Signal::KILL);
         }

@@ -15,7 +15,7 @@ use crate::policy::facts::PullRequestStatus;
 use crate::policy::{Landing, RepoPattern};
 use crate::ports::{CloneSource, Code, Head, PortError, PortResult, RunCommit, RunCommits, RunRange};
 use crate::text::clean_line;
-use process::{Answer, git, without_credentials};
+use process::{git, without_credentials};
 
 /// How far back the default branch is searched where the base of a run is not known, in commits or merges of it.
 const SEARCHED: usize = 5000;
@@ -103,53 +103,59 @@ impl GitMirrors {
         Ok(Head { branch, commit })
     }
 
+    /// Whether the mirror of a repository has a commit, as it is.
+    ///
+    /// # Errors
+    /// The settings do not have the repository, or git cannot be run.
+    pub async fn has(&self, repo: &str, commit: &str) -> PortResult<bool> {
+        let mirror = self.clone_source(repo)?.mirror;
+        if !is_commit(commit) || !mirror.join(COMPLETE).exists() {
+            return Ok(false);
+        }
+        Ok(git(Some(&mirror), &["cat-file", "-e", &format!("{commit}^{{commit}}")], "").await?.success)
+    }
+
     /// A clone with objects of its own, whose `origin` is the real remote, with a commit or branch checked out.
     ///
     /// # Errors
     /// There is no such commit or branch, or the clone cannot be made; what is half made is the caller's to remove.
     pub async fn fresh_clone(&self, repo: &str, revision: &str, into: &Path) -> PortResult<()> {
         let source = self.clone_source(repo)?;
-        let known = is_commit(revision) && source.mirror.join(COMPLETE).exists() && {
-            let object = format!("{revision}^{{commit}}");
-            git(Some(&source.mirror), &["cat-file", "-e", &object], "").await?.success
-        };
-        if !known {
+        if !(is_commit(revision) && self.has(repo, revision).await?) {
             self.refresh(repo).await?;
         }
-        clone(&source, revision, into).await
+        clone(&source.mirror, Some(&source.remote), revision, into).await
     }
 }
 
-/// Makes a clone from a mirror that is there already; see [`GitMirrors::fresh_clone`].
+/// Makes a clone from a mirror that is there already; see [`GitMirrors::fresh_clone`]. Without a remote it has no
+/// `origin` at all: for what must not push.
 ///
 /// # Errors
 /// There is no such commit or branch, or the clone cannot be made.
-pub async fn clone(source: &CloneSource, revision: &str, into: &Path) -> PortResult<()> {
-    let _lock = Directory::open(&source.mirror)?.lock(LOCK).await?;
-    let (mirror, target) = (utf8(&source.mirror)?, utf8(into)?);
+pub async fn clone(mirror: &Path, remote: Option<&str>, revision: &str, into: &Path) -> PortResult<()> {
+    let _lock = Directory::open(mirror)?.lock(LOCK).await?;
+    let (mirror, target) = (utf8(mirror)?, utf8(into)?);
     let clone = ["clone", "--quiet", "--no-hardlinks", "--no-checkout", "--no-tags", "--template="];
     let what = [clone.as_slice(), &["--", mirror, target]].concat();
     git(None, &what, "").await?.or_fail("clone the mirror")?;
     // Fresh, and nobody else's yet: afk may still run git in it.
-    git(None, &["-C", target, "remote", "set-url", "origin", "--", &source.remote], "")
-        .await?
-        .or_fail("set the remote of the clone")?;
     let remote_branch = format!("refs/remotes/origin/{revision}");
     let checkout = if is_commit(revision) {
         vec!["-C", target, "checkout", "--quiet", "--force", "--detach", revision]
     } else {
         vec!["-C", target, "checkout", "--quiet", "--force", "-B", revision, "--track", &remote_branch]
     };
-    let checked_out: Answer = git(None, &checkout, "").await?;
-    if checked_out.success {
-        return Ok(());
+    let checked_out = git(None, &checkout, "").await?;
+    if !checked_out.success {
+        let revision = clean_line(revision, 100);
+        return Err(PortError::not_found(format!("git could not check out `{revision}`: {}", checked_out.error)));
     }
-    Err(PortError::not_found(format!(
-        "git could not check out `{}` of `{}`: {}",
-        clean_line(revision, 100),
-        without_credentials(&source.remote),
-        checked_out.error
-    )))
+    let origin = match remote {
+        Some(remote) => vec!["-C", target, "remote", "set-url", "origin", "--", remote],
+        None => vec!["-C", target, "remote", "remove", "origin"],
+    };
+    git(None, &origin, "").await?.or_fail("set the remote of the clone").map(|_| ())
 }
 
 async fn make_mirror(mirror: &Path) -> PortResult<()> {
@@ -204,11 +210,8 @@ impl Code for GitMirrors {
         let head = self.refresh(&range.repo).await?;
         let mirror = self.clone_source(&range.repo)?.mirror;
         let base = match &range.base {
-            Some(base) if is_commit(base) => {
-                let object = format!("{base}^{{commit}}");
-                git(Some(&mirror), &["cat-file", "-e", &object], "").await?.success.then_some(base)
-            }
-            _ => None,
+            Some(base) => self.has(&range.repo, base).await?.then_some(base),
+            None => None,
         };
         let since = match base {
             Some(base) => Some(base.clone()),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Format;
 use crate::cli::exit::{ExitStatus, Failure};
-use crate::cli::output::{FAINT, Output, STRONG, printable};
+use crate::cli::output::{FAINT, Output, STRONG};
 use crate::policy::Code;
 
 /// Explains one code, or lists all.
@@ -42,7 +42,7 @@ fn document(code: Code) -> Value {
 }
 
 fn unknown(name: &str) -> Failure {
-    let failure = Failure::usage(format!("there is no code `{}`", printable(name)));
+    let failure = Failure::usage(format!("there is no code `{name}`"));
     let near = Code::ALL
         .iter()
         .map(|code| (strsim::damerau_levenshtein(code.name(), name), code.name()))

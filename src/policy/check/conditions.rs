@@ -6,7 +6,7 @@ use super::super::facts::{FactName, IssueFact, Kind, Members, RunFact};
 use super::super::finding::Code;
 use super::super::pattern::RepoPattern;
 use super::super::source::Span;
-use super::reference::{Scope, Written, written};
+use super::reference::{Lost, Scope, Written, written};
 use super::report::{clipped, nearest, one_of, quoted, suggestion};
 use super::tree::{Entry, Node, Table, Value};
 
@@ -290,7 +290,8 @@ impl<'a> FactReader<'_, 'a> {
                     };
                     Some(Resolved { node: target, text: literal, span: node.span, reference: Some(text) })
                 }
-                Err((message, label)) => {
+                Err(Lost::Reported) => None,
+                Err(Lost::Here { message, label }) => {
                     self.conditions.error(Code::BadReference, node.span, message, label);
                     None
                 }
@@ -309,6 +310,7 @@ impl<'a> FactReader<'_, 'a> {
         let members: Vec<Option<Resolved<'a>>> = nodes
             .iter()
             .map(|node| match value.reference {
+                Some(_) if self.conditions.scope.report.concerns(node.span) => None,
                 // What a reference leads to is meant as it stands, and reported where the reference is.
                 Some(_) => Some(Resolved {
                     node,
@@ -424,8 +426,6 @@ impl<'a> FactReader<'_, 'a> {
                 };
                 match RepoPattern::parse(text) {
                     Ok(pattern) => Some(pattern),
-                    // A wrong entry of the list that a reference leads to is reported where it stands.
-                    Err(_) if matches!(member.reference, Some("$allowlist" | "$denylist")) => None,
                     Err(why) => {
                         self.conditions.error(
                             Code::OutOfRange,

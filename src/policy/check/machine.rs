@@ -41,7 +41,8 @@ pub fn states(field: &Field<'_>) -> Option<Vec<State>> {
         .into_iter()
         .map(|(name, entry)| {
             let named = names.add(name, entry.key);
-            let field = Field { name: format!("states.{name}"), node: &entry.node, span: entry.span(), report };
+            let field =
+                Field { name: quoted(&format!("states.{name}")), node: &entry.node, span: entry.span(), report };
             state(name, entry.key, &field).filter(|_| named)
         })
         .collect();
@@ -92,7 +93,7 @@ pub fn actions(root: &Table, field: &Field<'_>) -> Option<BTreeMap<String, Vec<L
     let mut sound = true;
     for (name, entry) in table.in_order() {
         let named = names.add(name, entry.key);
-        let field = Field { name: format!("actions.{name}"), node: &entry.node, span: entry.span(), report };
+        let field = Field { name: quoted(&format!("actions.{name}")), node: &entry.node, span: entry.span(), report };
         match effects(root, &field).filter(|_| named) {
             Some(effects) => {
                 actions.insert(name.to_owned(), effects);
@@ -106,7 +107,7 @@ pub fn actions(root: &Table, field: &Field<'_>) -> Option<BTreeMap<String, Vec<L
 fn effects(root: &Table, field: &Field<'_>) -> Option<Vec<Located<Effect>>> {
     let elements = field.list(MAX_EFFECTS)?;
     if elements.is_empty() {
-        field.out_of_range(format!("`{}` has no effect", field.name), "remove the action, and `do` where it stands");
+        field.out_of_range(format!("{} has no effect", field.name), "remove the action, and `do` where it stands");
         return None;
     }
     let effects: Vec<Option<Located<Effect>>> =
@@ -127,17 +128,11 @@ fn in_order(effects: &[Located<Effect>], field: &Field<'_>) -> bool {
         };
         let earlier = effects.get(..index).unwrap_or_default();
         if earlier.iter().any(|before| before.value == effect.value) {
-            let message = format!("`{name}` stands twice in `{}`", field.name);
+            let message = format!("`{name}` stands twice in {}", field.name);
             field.report.error(Code::EffectOrder, effect.span, message, "remove one of the two");
             sound = false;
         } else if wrong {
-            let message = format!(
-                "`{name}` is the wrong place in `{}`: effect {} of {}",
-                field.name,
-                index.saturating_add(1),
-                effects.len()
-            )
-            .replace("is the wrong place", "stands in the wrong place");
+            let message = format!("`{name}` stands in the wrong place in {}", field.name);
             field.report.error(Code::EffectOrder, effect.span, message, label);
             sound = false;
         }
@@ -191,7 +186,6 @@ fn effect(root: &Table, field: &Field<'_>) -> Option<Effect> {
     let reader = Reader::new("an effect", table, field.node.span, &KEYS, report);
     let key = KEYS.iter().find(|key| table.get(key).is_some())?;
     let value = reader.optional(key)?;
-    let value = Field { name: (*key).to_owned(), ..value };
     match *key {
         "close" => value.word(&REASONS).map(Effect::Close),
         "add_label" => role(&value).map(Effect::AddLabel),
@@ -206,7 +200,7 @@ fn role(field: &Field<'_>) -> Option<LabelRole> {
     const ROLES: [(&str, LabelRole); 3] =
         [("ready", LabelRole::Ready), ("human", LabelRole::Human), ("paused", LabelRole::Paused)];
     if field.text()? == "in_progress" {
-        let message = format!("`{}` touches the label *in_progress*, which is afk's own lock", field.name);
+        let message = format!("{} touches the label *in_progress*, which is afk's own lock", field.name);
         let label = "remove the effect; entering a terminal state releases the lock";
         field.report.error(Code::LockEffect, field.node.span, message, label);
         return None;
@@ -222,7 +216,7 @@ fn named(root: &Table, field: &Field<'_>, table: &str, code: Code) -> Option<Str
         return Some(name.to_owned());
     }
     let known = entries.map(Table::keys).unwrap_or_default();
-    let message = format!("`{}` names {}, which `[{table}]` does not have", field.name, quoted(name));
+    let message = format!("{} names {}, which `[{table}]` does not have", field.name, quoted(name));
     let label = suggestion(field.report, name, &known);
     field.report.error(code, field.node.span, message, label);
     None
@@ -391,6 +385,7 @@ pub fn rows_without_reason<'a>(root: &'a Table, effect: &str) -> BTreeMap<&'a st
         };
         for node in effects.iter().take(MAX_EFFECTS) {
             if let Value::Table(table) = &node.value
+                && table.entries.len() == 1
                 && let Some(Value::Text(name)) = table.get(effect).map(|entry| &entry.node.value)
             {
                 found.insert(name.as_str(), text("name").unwrap_or("without a name"));

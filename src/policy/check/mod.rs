@@ -95,7 +95,7 @@ fn read(
     let denylist = top.optional("denylist").and_then(|field| sections::repositories(&field));
     let waivers = top.optional("waivers").map_or(Some(Vec::new()), |field| waivers::read(&field));
 
-    let budget = Cell::new(reference::MAX_VALUES);
+    let budget = Cell::new(Some(reference::MAX_VALUES));
     let scope = Scope { root: &root, text, report, prompts, doorbells: surroundings.doorbells, budget: &budget };
     let base = rules::read(scope, None);
     let overrides: Vec<Option<(RepoPattern, Rules)>> = overrides::read(&root, text.len(), report)
@@ -135,7 +135,7 @@ fn version(root: &Table, report: &Report) -> Option<()> {
         report.error(Code::UnsupportedVersion, Span::default(), message, "add `version = 1`");
         return None;
     };
-    let field = Field { name: "version".to_owned(), node: &entry.node, span: entry.span(), report };
+    let field = Field { name: "`version`".to_owned(), node: &entry.node, span: entry.span(), report };
     match &field.node.value {
         Value::Int(1) => return Some(()),
         Value::Int(other) => {

@@ -5,6 +5,7 @@ use super::super::pattern::RepoPattern;
 use super::super::source::{Located, Span};
 use super::reader::{Field, Reader};
 use super::report::{Report, clipped, quoted};
+use super::rules::ROOT_KEYS;
 use super::sections::too_many;
 use super::tree::{Entry, Node, Table, Value};
 
@@ -28,7 +29,7 @@ struct Raw<'a> {
 /// Reads `[repos]`: exact names before patterns.
 pub fn read(root: &Table, policy_bytes: usize, report: &Report) -> Vec<Override> {
     let Some(entry) = root.get("repos") else { return Vec::new() };
-    let field = Field { name: "repos".to_owned(), node: &entry.node, span: entry.span(), report };
+    let field = Field { name: "`repos`".to_owned(), node: &entry.node, span: entry.span(), report };
     let Some(table) = field.table() else { return Vec::new() };
     let count = table.entries.len();
     if count > MAX_OVERRIDES {
@@ -89,9 +90,9 @@ fn key_span(table: &Table, raw: &Raw<'_>) -> Span {
 }
 
 fn one<'a>(name: &str, entry: &'a Entry, report: &'a Report) -> Option<Raw<'a>> {
-    let field = Field { name: format!("repos.{name}"), node: &entry.node, span: entry.span(), report };
+    let field = Field { name: quoted(&format!("repos.{name}")), node: &entry.node, span: entry.span(), report };
     let table = field.table()?;
-    if let Some((inner, below)) = unquoted(table) {
+    if let Some((inner, below)) = unquoted(name, table) {
         let message = format!("`repos.{}.{}` is a table in a table, not a repository", clipped(name), clipped(inner));
         let label = format!("write [repos.\"{}/{}\"], in quotes", clipped(name), clipped(inner));
         report.error(Code::UnknownKey, below.key, message, label);
@@ -112,7 +113,7 @@ fn one<'a>(name: &str, entry: &'a Entry, report: &'a Report) -> Option<Raw<'a>> 
     for key in KEYS.iter().filter(|key| **key != "paused") {
         if let Some(field) = reader.optional(key) {
             // A scalar here would replace the whole table below it.
-            let field = Field { name: format!("repos.{name}.{key}"), ..field };
+            let field = Field { name: quoted(&format!("repos.{name}.{key}")), ..field };
             field.table()?;
         }
     }
@@ -135,7 +136,9 @@ fn one<'a>(name: &str, entry: &'a Entry, report: &'a Report) -> Option<Raw<'a>> 
 }
 
 /// `[repos.acme.app]`: what was meant as one name became two keys.
-fn unquoted(table: &Table) -> Option<(&str, &Entry)> {
-    let strange = |(key, entry): &(&str, &Entry)| !KEYS.contains(key) && matches!(entry.node.value, Value::Table(_));
+fn unquoted<'a>(name: &str, table: &'a Table) -> Option<(&'a str, &'a Entry)> {
+    let strange = |(key, entry): &(&str, &Entry)| {
+        !ROOT_KEYS.contains(key) && matches!(entry.node.value, Value::Table(_)) && !name.contains('/')
+    };
     table.in_order().into_iter().find(strange)
 }

@@ -55,15 +55,19 @@ pub fn read(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<String, Prom
     }
     let mut sound = true;
     if table.get("implement").is_none() {
-        let label = "add `implement = \"prompts/implement.md\"`, what an agent is told at dispatch";
+        let label = "add implement = \"prompts/implement.md\": what an agent is told at dispatch";
         scope.report.error(Code::MissingKey, field.node.span, "`[prompts]` lacks `implement`", label);
         sound = false;
     }
     let mut prompts = BTreeMap::new();
     for (name, entry) in table.in_order() {
         check_snake_case("prompt", name, entry.key, scope.report);
-        let field =
-            Field { name: format!("prompts.{name}"), node: &entry.node, span: entry.span(), report: scope.report };
+        let field = Field {
+            name: quoted(&format!("prompts.{name}")),
+            node: &entry.node,
+            span: entry.span(),
+            report: scope.report,
+        };
         match prompt(scope, name, &field) {
             Some(prompt) => {
                 prompts.insert(name.to_owned(), prompt);
@@ -136,7 +140,7 @@ fn prompt(scope: Scope<'_>, name: &str, field: &Field<'_>) -> Option<Prompt> {
             file: path.to_owned(),
             span,
             label,
-            help: vec!["`afk facts` lists the names that prompts may use".to_owned()],
+            help: fault.name.iter().map(|_| "`afk facts` lists the names that prompts may use".to_owned()).collect(),
         });
     }
     found.is_empty().then(|| Prompt { path: Located { value: path.to_owned(), span: field.node.span }, template })

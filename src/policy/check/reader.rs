@@ -2,7 +2,7 @@
 
 use super::super::finding::Code;
 use super::super::source::{Located, Span};
-use super::report::{Report, clipped, nearest, one_of, quoted};
+use super::report::{Report, nearest, one_of, quoted};
 use super::tree::{Node, Table, Value};
 
 /// The keys of each table of the language, for "belongs under".
@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
             return self.report.error(Code::UnknownKey, span, message, "");
         }
         if key == "extends" {
-            let help = vec!["copy what you need; `afk diff-policy` compares two policies".to_owned()];
+            let help = vec!["copy what you need into it".to_owned()];
             let label = "one file is the whole policy; nothing is inherited";
             return self.report.error_with_help(Code::UnknownKey, span, message, label, help);
         }
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
     /// The value under a key, if there is one.
     pub fn optional(&self, key: &str) -> Option<Field<'a>> {
         let entry = self.table.get(key)?;
-        Some(Field { name: key.to_owned(), node: &entry.node, span: entry.span(), report: self.report })
+        Some(Field { name: quoted(key), node: &entry.node, span: entry.span(), report: self.report })
     }
 
     /// The value under a key that must be there; `example` shows how.
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
         let field = self.optional(key);
         if field.is_none() {
             let message = format!("{} lacks `{key}`", self.what);
-            self.report.error(Code::MissingKey, self.span, message, format!("add `{example}`"));
+            self.report.error(Code::MissingKey, self.span, message, format!("add {example}"));
         }
         field
     }
@@ -101,6 +101,7 @@ impl<'a> Reader<'a> {
 /// One value and how messages call it.
 #[derive(Clone)]
 pub struct Field<'a> {
+    /// In backticks, or "each entry of …".
     pub name: String,
     pub node: &'a Node,
     /// Key and value.
@@ -112,7 +113,7 @@ impl<'a> Field<'a> {
     /// Reports that the value has the wrong type.
     pub fn mismatch(&self, wanted: &str, instead: &str) {
         if !matches!(self.node.value, Value::Broken) {
-            let message = format!("`{}` is {wanted}; {}", clipped(&self.name), self.node.described());
+            let message = format!("{} is {wanted}; {}", self.name, self.node.described());
             self.report.error(Code::TypeMismatch, self.node.span, message, instead);
         }
     }
@@ -129,7 +130,7 @@ impl<'a> Field<'a> {
 
     /// An element of this list.
     fn element(&self, node: &'a Node) -> Field<'a> {
-        Field { name: format!("each of {}", self.name), node, span: node.span, report: self.report }
+        Field { name: format!("each entry of {}", self.name), node, span: node.span, report: self.report }
     }
 
     pub fn bool(&self) -> Option<bool> {
@@ -156,11 +157,11 @@ impl<'a> Field<'a> {
     pub fn filled_text(&self) -> Option<&'a str> {
         let text = self.text()?;
         if text.trim().is_empty() {
-            self.out_of_range(format!("`{}` is empty", clipped(&self.name)), "write a text");
+            self.out_of_range(format!("{} is empty", self.name), "write a text");
             return None;
         }
         if text.contains('\0') {
-            self.out_of_range(format!("`{}` holds a NUL character", clipped(&self.name)), "remove it");
+            self.out_of_range(format!("{} holds a NUL character", self.name), "remove it");
             return None;
         }
         Some(text)
@@ -182,7 +183,7 @@ impl<'a> Field<'a> {
         let count = usize::try_from(number).ok();
         if count.is_none() {
             self.out_of_range(
-                format!("`{}` counts something; `{number}` is negative", clipped(&self.name)),
+                format!("{} counts something; `{number}` is negative", self.name),
                 "write 0 or more; 0 switches it off",
             );
         }
@@ -193,7 +194,7 @@ impl<'a> Field<'a> {
         match &self.node.value {
             Value::Table(table) => Some(table),
             _ => {
-                self.mismatch("a table", &format!("write it as `[{}]` or `{{ … }}`", clipped(&self.name)));
+                self.mismatch("a table", "write it as a table: { … }");
                 None
             }
         }
@@ -203,8 +204,8 @@ impl<'a> Field<'a> {
     pub fn list(&self, most: usize) -> Option<Vec<Field<'a>>> {
         match &self.node.value {
             Value::List(nodes) if nodes.len() > most => {
-                let name = clipped(&self.name);
-                let message = format!("`{name}` has {} entries; this build takes at most {most}", nodes.len());
+                let name = &self.name;
+                let message = format!("{name} has {} entries; this build takes at most {most}", nodes.len());
                 self.report.error(Code::TooLarge, self.node.span, message, format!("at most {most}"));
                 None
             }
@@ -232,7 +233,7 @@ impl<'a> Field<'a> {
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            let message = format!("`{}` cannot be {}", clipped(&self.name), quoted(text));
+            let message = format!("{} cannot be {}", self.name, quoted(text));
             let label = super::report::suggestion(self.report, text, &known);
             self.report.error(Code::UnknownName, self.node.span, message, label);
         }

@@ -8,6 +8,10 @@ use super::super::source::Span;
 
 /// More findings than this help nobody, and a hostile file could give millions.
 pub const MAX_FINDINGS: usize = 200;
+/// Characters of a message or a label.
+const LONGEST_MESSAGE: usize = 500;
+/// Characters of the user's words in a message.
+const LONGEST_QUOTE: usize = 60;
 
 /// Collects findings.
 pub struct Report {
@@ -19,6 +23,7 @@ pub struct Report {
 struct Collected {
     findings: Vec<Finding>,
     seen: HashSet<(Code, String, Span, String)>,
+    places: HashSet<Span>,
     left_out: usize,
 }
 
@@ -54,8 +59,13 @@ impl Report {
     }
 
     /// Anything; what was said before is not said again.
-    pub fn add(&self, finding: Finding) {
+    pub fn add(&self, mut finding: Finding) {
+        finding.message = cleaned(&finding.message, LONGEST_MESSAGE);
+        finding.label = cleaned(&finding.label, LONGEST_MESSAGE);
         let mut collected = self.collected.borrow_mut();
+        if finding.file == self.file {
+            collected.places.insert(finding.span);
+        }
         let key = (finding.code, finding.file.clone(), finding.span, finding.message.clone());
         if !collected.seen.insert(key) {
             return;
@@ -67,9 +77,20 @@ impl Report {
         }
     }
 
+    /// Counts findings that nobody will see.
+    pub fn leave_out(&self, count: usize) {
+        let mut collected = self.collected.borrow_mut();
+        collected.left_out = collected.left_out.saturating_add(count);
+    }
+
     /// Whether another finding would be shown; where not, no time is spent on suggestions.
     pub fn has_room(&self) -> bool {
         self.collected.borrow().findings.len() < MAX_FINDINGS
+    }
+
+    /// Whether something was found at just this place, so that whatever refers to it need not complain again.
+    pub fn concerns(&self, span: Span) -> bool {
+        self.collected.borrow().places.contains(&span)
     }
 
     /// Whether an error was found.
@@ -115,9 +136,12 @@ pub fn quoted(text: &str) -> String {
 
 /// Text of the user, bounded and without control characters.
 pub fn clipped(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut shown: String = text.chars().take(LONGEST).flat_map(shown_letter).collect();
-    if text.chars().nth(LONGEST).is_some() {
+    cleaned(text, LONGEST_QUOTE)
+}
+
+fn cleaned(text: &str, longest: usize) -> String {
+    let mut shown: String = text.chars().take(longest).flat_map(shown_letter).collect();
+    if text.chars().nth(longest).is_some() {
         shown.push('…');
     }
     shown
@@ -146,7 +170,7 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
 }
 
 /// "did you mean", or else the list of what there is.
-pub fn suggestion<'c>(report: &Report, word: &str, candidates: &[&'c str]) -> String {
+pub fn suggestion(report: &Report, word: &str, candidates: &[&str]) -> String {
     if !report.has_room() {
         return String::new();
     }

@@ -112,7 +112,7 @@ fn levels(field: &Field<'_>) -> Option<BTreeMap<String, i64>> {
     let mut sound = true;
     for (label, entry) in table.in_order() {
         let level = Field {
-            name: format!("priority.levels.{label}"),
+            name: quoted(&format!("priority.levels.{label}")),
             node: &entry.node,
             span: entry.span(),
             report: field.report,
@@ -192,8 +192,12 @@ pub fn limits(field: &Field<'_>) -> Option<Limits> {
     let mut all = BTreeMap::new();
     let mut sound = true;
     for (name, entry) in table.in_order() {
-        let field =
-            Field { name: format!("limits.{name}"), node: &entry.node, span: entry.span(), report: field.report };
+        let field = Field {
+            name: quoted(&format!("limits.{name}")),
+            node: &entry.node,
+            span: entry.span(),
+            report: field.report,
+        };
         // A slip in the name of a limit that other rules rely on shows there, as a reference that leads nowhere.
         check_snake_case("limit", name, entry.key, field.report);
         match limit(&field).filter(|_| is_snake_case(name)) {
@@ -223,24 +227,23 @@ pub fn limits(field: &Field<'_>) -> Option<Limits> {
 fn limit(field: &Field<'_>) -> Option<Quantity> {
     match &field.node.value {
         Value::Int(number) if *number < 0 => {
-            field.out_of_range(format!("`{}` is negative", field.name), "write 0 or more");
+            field.out_of_range(format!("{} is negative", field.name), "write 0 or more");
             None
         }
         Value::Int(number) => Some(Quantity::Int(*number)),
         Value::Number(number) if *number < 0.0 => {
-            field.out_of_range(format!("`{}` is negative", field.name), "write 0 or more");
+            field.out_of_range(format!("{} is negative", field.name), "write 0 or more");
             None
         }
         Value::Number(number) => Some(Quantity::Number(*number)),
         Value::Text(text) => match duration::parse(text) {
             Ok(length) if length.is_zero() => {
-                field.out_of_range(format!("`{}` is no time at all", field.name), "write a duration above zero");
+                field.out_of_range(format!("{} is no time at all", field.name), "write a duration above zero");
                 None
             }
             Ok(length) => Some(Quantity::Duration(length)),
             Err(_) => {
-                let message =
-                    format!("`{}` is a count, an amount or a duration; {}", field.name, field.node.described());
+                let message = format!("{} is a count, an amount or a duration; {}", field.name, field.node.described());
                 let label = "write 5, 100.0, \"45m\" or \"1h30m\"";
                 field.report.error(Code::TypeMismatch, field.node.span, message, label);
                 None
@@ -376,7 +379,7 @@ pub fn protect(field: &Field<'_>) -> Option<ProtectedPaths> {
         Ok(protected) => Some(protected),
         Err((index, why)) => {
             let span = paths.get(index).map_or(field.node.span, |path| path.span);
-            field.report.error(Code::OutOfRange, span, super::report::clipped(&why), "write it like \".github/**\"");
+            field.report.error(Code::OutOfRange, span, why, "write it like \".github/**\"");
             None
         }
     }

@@ -5,7 +5,7 @@ use super::super::finding::Code;
 use super::super::sentence::{Part, Placeholder, Sentence};
 use super::super::source::Span;
 use super::reader::Field;
-use super::reference::Scope;
+use super::reference::{Lost, Scope};
 use super::report::{nearest, quoted};
 use super::tree::{Node, Value};
 
@@ -95,7 +95,8 @@ impl Reader<'_, '_> {
                     format!("{} is no value that can be said", quoted(&format!("{{{name}}}"))),
                     "name a text, a number or a list of them".to_owned(),
                 ),
-                Err((_, label)) => self.wrong(
+                Err(Lost::Reported) => self.sound = false,
+                Err(Lost::Here { label, .. }) => self.wrong(
                     &format!("{{{name}}}"),
                     format!("{} leads nowhere", quoted(&format!("{{{name}}}"))),
                     label.replace('$', "").replace('"', "`"),

@@ -31,7 +31,12 @@ pub fn parse(text: &str, report: &Report) -> Option<Parsed> {
     }
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut sound = true;
-    for error in errors.iter() {
+    for (index, error) in errors.iter().enumerate() {
+        if !report.has_room() {
+            report.leave_out(errors.len().saturating_sub(index));
+            sound = false;
+            break;
+        }
         let range = error.span().unwrap_or(0..0);
         let span = Span { start: range.start, end: range.end };
         if error.message() == "duplicate key" {
@@ -60,7 +65,10 @@ fn clipped_message(message: &str) -> String {
 fn advice(text: &str, span: Span) -> (String, Vec<String>) {
     let before = text.get(..span.start).unwrap_or_default();
     let start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
-    let line = text.get(start..).unwrap_or_default().lines().next().unwrap_or_default().trim();
+    // A line may be the whole megabyte; a header is not.
+    let line: String =
+        text.get(start..).unwrap_or_default().chars().take(200).take_while(|letter| *letter != '\n').collect();
+    let line = line.trim();
     if let Some(name) = line.strip_prefix("[repos.").map(|rest| rest.trim_end_matches(']'))
         && !name.contains('"')
         && !name.contains('\'')

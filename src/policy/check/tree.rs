@@ -100,7 +100,7 @@ impl Node {
         match &self.value {
             Value::Text(text) => format!("{} is a text", quoted(&format!("\"{text}\""))),
             Value::Int(number) => format!("`{number}` is a number"),
-            Value::Number(number) => format!("`{number}` is a number"),
+            Value::Number(number) => format!("`{number:?}` is a number"),
             Value::Bool(value) => format!("`{value}` is a bool"),
             _ => format!("this is {}", self.kind()),
         }

@@ -33,7 +33,7 @@ fn waiver(field: &Field<'_>) -> Option<Waiver> {
     };
     let invariant = match reader.optional("invariant") {
         None => {
-            missing("invariant", "add `invariant = \"…\"`");
+            missing("invariant", "add invariant = \"…\"");
             None
         }
         Some(field) => field.text().and_then(|name| {
@@ -47,7 +47,7 @@ fn waiver(field: &Field<'_>) -> Option<Waiver> {
     };
     let reason = match reader.optional("reason") {
         None => {
-            missing("reason", "add `reason = \"…\"`: why this policy may do without");
+            missing("reason", "add reason = \"…\": why this policy may do without");
             None
         }
         Some(field) => field.text().and_then(|reason| {
