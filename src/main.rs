@@ -1,3 +1,7 @@
 //! The `afk` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    afk::cli::main()
+}

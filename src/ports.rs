@@ -153,6 +153,24 @@ pub struct Comment {
     pub body: String,
 }
 
+/// Issues of one repository, and those that could not be read: one that fails does not hold back the others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// What was asked for.
+    pub issues: Vec<Issue>,
+    /// Issues that may belong to it or not: nobody could tell.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// An issue that is there and cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which.
+    pub issue: IssueRef,
+    /// Why.
+    pub error: PortError,
+}
+
 /// The issue tracker. Also the database: a run's record is a comment.
 #[async_trait(?Send)]
 pub trait Tracker {
@@ -163,7 +181,7 @@ pub trait Tracker {
     /// The repositories that match any of the patterns.
     async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Vec<String>>;
     /// The issues of a repository that carry a label, all pages: open ones only, or closed ones too.
-    async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Vec<Issue>>;
+    async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing>;
     /// One issue; `None` when it was deleted or moved away.
     async fn issue(&self, issue: &IssueRef) -> PortResult<Option<Issue>>;
     /// Every label event of an issue, oldest first.

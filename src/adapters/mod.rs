@@ -1,1 +1,14 @@
 //! The edges: one file or folder each, obeying the traits of [`crate::ports`].
+
+pub mod blocked_by;
+pub mod clock;
+pub mod command;
+pub mod confined;
+pub mod git;
+pub mod guarded;
+pub mod http;
+pub mod installation;
+pub mod local;
+pub mod policy_file;
+pub mod terminal;
+pub mod webhook;

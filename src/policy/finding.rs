@@ -141,4 +141,7 @@ codes! {
     DispatchesNothing = "dispatches-nothing", "the policy as it stands starts no run",
         "it ships that way",
         "turn the kill switch off and put a repository on the allowlist, when you are ready";
+    SchemaDisagrees = "schema-disagrees", "the JSON Schema of the policy and the parser judge a policy differently",
+        "an editor would show something else than what afk does",
+        "this is a defect of afk, not of the policy: report it with the policy; what the parser says holds";
 }

@@ -18,18 +18,22 @@
     )
 )]
 
+mod check;
 pub mod condition;
 pub mod duration;
 pub mod facts;
 pub mod finding;
 pub mod pattern;
+pub mod prompt;
 pub mod rules;
 pub mod sentence;
 pub mod source;
 
+pub use check::{MAX_POLICY_BYTES, check};
 pub use condition::{Comparison, Condition, Matcher, Quantity, Test};
 pub use finding::{Code, Finding, Severity};
 pub use pattern::{LabelPattern, ProtectedPaths, RepoPattern};
+pub use prompt::{PROMPT_NAMES, PromptName, render_prompt};
 pub use rules::*;
 pub use source::{Located, Source, Span};
 
@@ -50,4 +54,6 @@ pub struct Checked {
     pub policy: Option<Policy>,
     /// In the order of the file.
     pub findings: Vec<Finding>,
+    /// The prompt files that were read, by the path that the policy writes: findings may lie in them.
+    pub prompts: Vec<Source>,
 }

@@ -29,7 +29,30 @@ pub struct Policy {
     pub base: Rules,
     /// The rules of the repositories under `[repos]`, exact names before `owner/*`.
     pub overrides: Vec<(RepoPattern, Rules)>,
+    /// Safety invariants that the operator gives up.
+    pub waivers: Vec<Waiver>,
 }
+
+/// A safety invariant that the operator gives up, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    /// One of [`SAFETY_INVARIANTS`].
+    pub invariant: Located<String>,
+    /// Why this policy may do without.
+    pub reason: String,
+}
+
+/// The invariants whose breach is an error, unless it is waived.
+pub const SAFETY_INVARIANTS: [&str; 8] = [
+    "untrusted-dispatch",
+    "unlisted-dispatch",
+    "double-dispatch",
+    "blocked-dispatch",
+    "rearm-loop",
+    "unbounded-run",
+    "unverified-close",
+    "endless-fixing",
+];
 
 /// The first eight hex digits of a revision: how people are shown it.
 pub fn short_revision(revision: &str) -> &str {

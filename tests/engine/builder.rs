@@ -168,6 +168,7 @@ pub fn policy(base: Rules) -> Policy {
         denylist: located(Vec::new()),
         base,
         overrides: Vec::new(),
+        waivers: Vec::new(),
     }
 }
 

@@ -3,19 +3,31 @@
 //! Settings are layered: defaults, a settings file, `AFK_…` variables, flags. What an operator decides about issues
 //! and runs is never here but in the policy; and no address or command ever comes from the policy.
 
+mod explain;
+mod load;
+mod secret;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use load::{NOT_SETTINGS, SettingsError};
+pub use secret::SecretError;
+
 /// The settings of one installation, layered and checked. Relative paths are relative to the settings file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// The settings file that was read; `None` when there is none.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// Where afk keeps locks, mirrors, runs and heartbeats.
+    #[serde(default = "default_data")]
     pub data: PathBuf,
     /// Who afk and its agents are.
+    #[serde(default)]
     pub identity: Identity,
     /// Where issues are.
     pub tracker: TrackerSettings,
@@ -107,7 +119,8 @@ pub enum ExecutorSettings {
 pub struct CommandExecutorSettings {
     /// The argv of the first turn. `{prompt}`, `{prompt_file}`, `{model}`, `{runtime_mode}`, `{run}` and
     /// `{workspace}` are filled in, each as (part of) one argument, never through a shell. Without `{prompt}` or
-    /// `{prompt_file}` the prompt is the agent's standard input.
+    /// `{prompt_file}` the prompt is the agent's standard input. A program with a slash in its name is relative to the
+    /// settings file; one without is looked for on the `PATH` that `environment` lets through.
     pub start: Vec<String>,
     /// The argv of a corrective turn; `{session}` too: the agent's own session id, as its output gave it.
     pub resume: Vec<String>,
@@ -167,6 +180,9 @@ pub enum DoorbellSettings {
     },
 }
 
+fn default_data() -> PathBuf {
+    PathBuf::from(".afk")
+}
 fn default_login() -> String {
     "afk".to_owned()
 }

@@ -1,0 +1,5 @@
+#!/bin/sh
+# Greets: sh greet.sh [NAME]
+set -eu
+
+echo "hi"

@@ -1,0 +1,407 @@
+//! The executor's own side: brings runs up, asks them to stop, and reports on them.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::Workspaces;
+use super::listing::{begun_turns, describe, progress};
+use super::processes;
+use super::run::{Manifest, RunDirectory, Turn, TurnDirectory};
+use crate::engine::identity::RunId;
+use crate::files;
+use crate::policy::facts::AgentStatus;
+use crate::ports::{AgentReport, Assignment, Executor, PortError, PortResult};
+use crate::settings::CommandExecutorSettings;
+use crate::text;
+
+/// How often something that is about to happen is looked for.
+const POLL: Duration = Duration::from_millis(10);
+/// How long a supervisor may take to begin.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+/// The most that is shown of a supervisor's complaint.
+const COMPLAINT_LIMIT: usize = 500;
+
+/// Runs agents as processes of this machine; see [`super`].
+#[derive(Debug)]
+pub struct CommandExecutor<W> {
+    root: PathBuf,
+    name: String,
+    controller: String,
+    settings: CommandExecutorSettings,
+    workspaces: W,
+    supervise: PathBuf,
+}
+
+impl<W: Workspaces> CommandExecutor<W> {
+    /// An executor that keeps its runs below `root` (absolute), goes by `name` in the settings, works for
+    /// `controller`, and starts `supervise` (the `afk` binary) as `supervise supervise TURN_DIRECTORY`.
+    pub fn new(
+        root: PathBuf,
+        name: String,
+        controller: String,
+        settings: CommandExecutorSettings,
+        workspaces: W,
+        supervise: PathBuf,
+    ) -> Self {
+        Self { root, name, controller, settings, workspaces, supervise }
+    }
+
+    fn directory(&self, run: RunId) -> RunDirectory {
+        RunDirectory::new(&self.root, run)
+    }
+
+    /// The manifest of one of this executor's runs; `None` when there is none yet.
+    fn manifest(&self, run: RunId) -> PortResult<Option<Manifest>> {
+        let path = self.directory(run).manifest();
+        let Some(manifest) = files::read_record::<Manifest>(&path).map_err(|error| broken(&path, &error))? else {
+            return Ok(None);
+        };
+        if manifest.assignment.run != run {
+            return Err(PortError::invalid(format!("`{}` is of another run", path.display())));
+        }
+        if manifest.controller != self.controller || manifest.executor != self.name {
+            return Err(PortError::refused(format!(
+                "run {run} belongs to the executor `{}` of `{}`",
+                text::clean_line(&manifest.executor, 100),
+                text::clean_line(&manifest.controller, 100)
+            )));
+        }
+        Ok(Some(manifest))
+    }
+
+    /// Nobody else changes the run while the answer lives. Waits for whoever does; the caller bounds the wait.
+    async fn exclusively(&self, directory: &RunDirectory) -> PortResult<File> {
+        let path = directory.ensure_lock();
+        loop {
+            if let Some(lock) = files::try_lock(&path).map_err(|error| broken(&path, &error))? {
+                return Ok(lock);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// The clone, complete or not there: a crash on the way leaves no half of it in use.
+    async fn make_workspace(&self, directory: &RunDirectory, assignment: &Assignment) -> PortResult<()> {
+        let workspace = directory.workspace();
+        if files::exists(&workspace).map_err(|error| broken(&workspace, &error))? {
+            return Ok(());
+        }
+        let half = directory.half_workspace();
+        if files::exists(&half).map_err(|error| broken(&half, &error))? {
+            std::fs::remove_dir_all(&half).map_err(|error| broken(&half, &error))?;
+        }
+        let Assignment { issue, default_branch, base, .. } = assignment;
+        self.workspaces.fresh_clone(&issue.repo, default_branch, base, &half).await?;
+        std::fs::rename(&half, &workspace).map_err(|error| broken(&workspace, &error))
+    }
+
+    /// Begins a turn that was not begun yet, and waits until it is.
+    async fn begin(
+        &self,
+        directory: &RunDirectory,
+        manifest: &Manifest,
+        id: Uuid,
+        template: &[String],
+        prompt: &str,
+        session: &str,
+    ) -> PortResult<()> {
+        let turn = directory.turn(id);
+        if !is_locked(directory)? {
+            let earlier = directory.turns().map_err(|error| broken(&directory.0, &error))?;
+            let number = earlier.iter().filter(|(other, _)| *other != id).count().saturating_add(1);
+            let prompt_file = turn.prompt();
+            let workspace = directory.workspace();
+            let run = manifest.assignment.run.to_string();
+            let values = [
+                ("prompt", prompt),
+                ("prompt_file", &*prompt_file.to_string_lossy()),
+                ("model", &*manifest.assignment.model),
+                ("runtime_mode", &*manifest.assignment.runtime_mode),
+                ("run", &*run),
+                ("workspace", &*workspace.to_string_lossy()),
+                ("session", session),
+            ];
+            let order = Turn {
+                run: manifest.assignment.run,
+                number,
+                argv: template.iter().map(|argument| fill(argument, &values)).collect(),
+                prompt_on_stdin: !uses(template, "prompt") && !uses(template, "prompt_file"),
+                settings: self.settings.clone(),
+            };
+            files::create_directory(&turn.0)
+                .and_then(|()| files::write(&prompt_file, prompt.as_bytes()))
+                .and_then(|()| files::write_record(&turn.order(), &order))
+                .map_err(|error| broken(&turn.0, &error))?;
+            let supervisor = self.start_supervisor(&turn)?;
+            return wait_for_start(directory, &turn, Some(supervisor)).await;
+        }
+        // A supervisor that somebody started and did not wait for.
+        wait_for_start(directory, &turn, None).await
+    }
+
+    fn start_supervisor(&self, turn: &TurnDirectory) -> PortResult<Child> {
+        let log = turn.supervisor_log();
+        let stderr = files::create(&log).map_err(|error| broken(&log, &error))?;
+        // The agent, the same user, can read its parent's environment: afk's own secrets must not be in it.
+        let environment = self.settings.environment.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        Command::new(&self.supervise)
+            .env_clear()
+            .envs(environment)
+            .arg("supervise")
+            .arg(&turn.0)
+            .current_dir(&turn.0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .map_err(|error| {
+                PortError::refused(format!("could not start the supervisor `{}`: {error}", self.supervise.display()))
+            })
+    }
+
+    /// One run as people and ticks see it; `None` when it is not one of this executor's.
+    fn report(&self, run: RunId) -> PortResult<Option<AgentReport>> {
+        let directory = self.directory(run);
+        let manifest = match self.manifest(run) {
+            Ok(Some(manifest)) => manifest,
+            // Nothing was brought up yet, or it is somebody else's.
+            Ok(None) => return Ok(None),
+            Err(error) if error.kind == crate::ports::PortErrorKind::Refused => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut report = AgentReport {
+            run,
+            issue: manifest.assignment.issue.clone(),
+            turns: Vec::new(),
+            status: AgentStatus::Unknown,
+            last_activity: None,
+            milestones: Vec::new(),
+            cost_usd: None,
+            last_words: None,
+            link: None,
+            assignment: Some(manifest.assignment),
+        };
+        if let Err(error) = describe(&directory, &mut report) {
+            tracing::warn!(%run, "the directory of the run is broken, so its agent is unknown: {error}");
+            report.status = AgentStatus::Unknown;
+        }
+        Ok(Some(report))
+    }
+}
+
+#[async_trait(?Send)]
+impl<W: Workspaces> Executor for CommandExecutor<W> {
+    async fn list(&self) -> PortResult<Vec<AgentReport>> {
+        let entries = match std::fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|error| unreadable(&self.root, &error))?,
+        };
+        let mut reports = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(|error| unreadable(&self.root, &error))?.file_name();
+            let Some(run) = name.to_str().and_then(|name| Uuid::try_parse(name).ok()).map(RunId) else { continue };
+            match self.report(run) {
+                Ok(report) => reports.extend(report),
+                Err(error) => tracing::warn!(%run, "skipping a run that cannot be read: {error}"),
+            }
+        }
+        reports.sort_by_key(|report| report.run);
+        Ok(reports)
+    }
+
+    async fn ensure(&self, assignment: &Assignment) -> PortResult<()> {
+        let run = assignment.run;
+        let directory = self.directory(run);
+        files::create_directory(&directory.0).map_err(|error| broken(&directory.0, &error))?;
+        let _lock = self.exclusively(&directory).await?;
+        let manifest = match self.manifest(run)? {
+            Some(manifest) => manifest,
+            None => {
+                let manifest = Manifest {
+                    controller: self.controller.clone(),
+                    executor: self.name.clone(),
+                    assignment: assignment.clone(),
+                };
+                let path = directory.manifest();
+                files::write_record(&path, &manifest).map_err(|error| broken(&path, &error))?;
+                manifest
+            }
+        };
+        let first = directory.turn(manifest.assignment.turn);
+        if accepted(&first)? || is_interrupted(&first)? {
+            return Ok(());
+        }
+        self.make_workspace(&directory, &manifest.assignment).await?;
+        let Assignment { turn, prompt, .. } = &manifest.assignment;
+        self.begin(&directory, &manifest, *turn, &self.settings.start, prompt, "").await
+    }
+
+    async fn turn(&self, run: RunId, turn: Uuid, prompt: &str) -> PortResult<()> {
+        let unknown = || PortError::not_found(format!("the executor `{}` knows no run {run}", self.name));
+        let directory = self.directory(run);
+        if !files::exists(&directory.0).map_err(|error| broken(&directory.0, &error))? {
+            return Err(unknown());
+        }
+        let _lock = self.exclusively(&directory).await?;
+        let manifest = self.manifest(run)?.ok_or_else(unknown)?;
+        if accepted(&directory.turn(turn))? {
+            return Ok(());
+        }
+        if is_locked(&directory)? {
+            return Err(PortError::refused(format!("the agent of run {run} is still at work on a turn")));
+        }
+        let earlier = begun_turns(&directory).map_err(|error| broken(&directory.0, &error))?;
+        if earlier.is_empty() {
+            return Err(PortError::refused(format!("run {run} has not had its first turn")));
+        }
+        let session = earlier.iter().rev().find_map(|(_, turn)| progress(turn).session);
+        if session.is_none() && uses(&self.settings.resume, "session") {
+            return Err(PortError::refused(format!(
+                "the agent of run {run} never told its session id, which `resume` of the executor `{}` needs",
+                self.name
+            )));
+        }
+        let session = session.unwrap_or_default();
+        self.begin(&directory, &manifest, turn, &self.settings.resume, prompt, &session).await
+    }
+
+    async fn interrupt(&self, run: RunId) -> PortResult<()> {
+        let directory = self.directory(run);
+        if !files::exists(&directory.0).map_err(|error| broken(&directory.0, &error))? {
+            return Ok(());
+        }
+        let _lock = self.exclusively(&directory).await?;
+        let Some(manifest) = self.manifest(run)? else { return Ok(()) };
+        let first = directory.turn(manifest.assignment.turn);
+        let target = if is_locked(&directory)? {
+            // Turns do not overlap, so the last one is the one at work.
+            let turns = directory.turns().map_err(|error| broken(&directory.0, &error))?;
+            turns.into_iter().next_back().map_or(first, |(_, turn)| turn)
+        } else if accepted(&first)? {
+            // Nothing is left of it but what its supervisor could not end.
+            processes::end_strays(run, &directory.0);
+            return Ok(());
+        } else {
+            // Not begun, and never to begin.
+            first
+        };
+        files::create_directory(&target.0)
+            .and_then(|()| files::write(&target.interrupt(), b""))
+            .map_err(|error| broken(&target.0, &error))
+    }
+}
+
+fn accepted(turn: &TurnDirectory) -> PortResult<bool> {
+    turn.accepted().map_err(|error| broken(&turn.0, &error))
+}
+
+fn is_interrupted(turn: &TurnDirectory) -> PortResult<bool> {
+    files::exists(&turn.interrupt()).map_err(|error| broken(&turn.0, &error))
+}
+
+fn is_locked(directory: &RunDirectory) -> PortResult<bool> {
+    let path = directory.lock();
+    files::is_locked(&path).map_err(|error| broken(&path, &error))
+}
+
+/// Waits until a turn counts as begun, so that the next listing shows it. Without a supervisor of its own it waits
+/// for the one that holds the lock.
+async fn wait_for_start(
+    directory: &RunDirectory,
+    turn: &TurnDirectory,
+    mut supervisor: Option<Child>,
+) -> PortResult<()> {
+    let deadline = Instant::now() + START_PATIENCE;
+    loop {
+        // Looked at before the turn is: one that ended may have begun it.
+        let ended = match &mut supervisor {
+            Some(child) => child.try_wait().map_err(|error| broken(&turn.0, &error))?.is_some(),
+            None => !is_locked(directory)?,
+        };
+        if accepted(turn)? {
+            return Ok(());
+        }
+        if ended {
+            let complaint = files::read(&turn.supervisor_log(), 64 * 1024).unwrap_or_default();
+            let complaint = text::clean_line(&String::from_utf8_lossy(&complaint), COMPLAINT_LIMIT);
+            return Err(PortError::unreachable(format!("the supervisor ended before the turn began: {complaint}")));
+        }
+        if Instant::now() >= deadline {
+            return Err(PortError::unreachable(format!(
+                "the supervisor did not begin `{}` within {} s",
+                turn.0.display(),
+                START_PATIENCE.as_secs()
+            )));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn broken(path: &Path, error: &io::Error) -> PortError {
+    PortError::invalid(text::clean_line(&format!("`{}`: {error}", path.display()), COMPLAINT_LIMIT))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> PortError {
+    PortError::unreachable(text::clean_line(&format!("`{}`: {error}", path.display()), COMPLAINT_LIMIT))
+}
+
+/// Whether an argv has a place for a value.
+fn uses(template: &[String], name: &str) -> bool {
+    let place = format!("{{{name}}}");
+    template.iter().any(|argument| argument.contains(&place))
+}
+
+/// Puts values in their places, in one pass: a place inside a value is no place.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut filled = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let place = after.split_once('}').and_then(|(name, after)| {
+            values.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value, after))
+        });
+        match place {
+            Some((value, after)) => {
+                filled.push_str(value);
+                rest = after;
+            }
+            None => {
+                filled.push('{');
+                rest = after;
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fill;
+
+    #[test]
+    fn places_are_filled_once_and_other_braces_stay() {
+        let values = [("prompt", "say {model} {prompt}"), ("model", "opus")];
+        for (template, filled) in [
+            ("{prompt}", "say {model} {prompt}"),
+            ("--model={model}", "--model=opus"),
+            ("{model}{model}", "opusopus"),
+            ("{\"a\": {\"b\": \"{model}\"}}", "{\"a\": {\"b\": \"opus\"}}"),
+            ("{unknown}", "{unknown}"),
+            ("{", "{"),
+            ("{{model}", "{opus"),
+            ("{model", "{model"),
+            ("", ""),
+        ] {
+            assert_eq!(fill(template, &values), filled, "{template}");
+        }
+    }
+}

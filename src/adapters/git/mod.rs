@@ -1,0 +1,322 @@
+//! git, read only through afk's own bare mirrors. afk never runs git in a clone that somebody else has written to.
+
+mod process;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use chrono::DateTime;
+
+use super::confined::Directory;
+use crate::adapters::command::Workspaces;
+use crate::engine::identity::RunId;
+use crate::policy::facts::PullRequestStatus;
+use crate::policy::{Landing, RepoPattern};
+use crate::ports::{CloneSource, Code, Head, PortError, PortResult, RunCommit, RunCommits, RunRange};
+use crate::text::clean_line;
+use process::{git, without_credentials};
+
+/// How far back the default branch is searched where the base of a run is not known, in commits or merges of it.
+const SEARCHED: usize = 5000;
+/// The most commits one run may have; the newest count.
+const MOST_COMMITS: usize = 5000;
+/// How many commits are named that mention the issue without the run's line.
+const MOST_MENTIONS: usize = 20;
+/// The lock of a mirror: fetches and clones wait for each other.
+const LOCK: &str = "afk.lock";
+/// Written last when a mirror is made.
+const COMPLETE: &str = "afk-mirror";
+
+/// Bare mirrors of the repositories of the settings.
+#[derive(Debug, Clone)]
+pub struct GitMirrors {
+    root: PathBuf,
+    remotes: BTreeMap<String, String>,
+}
+
+/// The name of the directory that belongs to a repository: one for each, whatever its spelling.
+///
+/// # Errors
+/// It is not the name of a repository.
+pub fn directory_name(repo: &str) -> PortResult<String> {
+    match RepoPattern::parse(repo) {
+        // No name of a repository has a plus in it.
+        Ok(pattern) if pattern.is_exact() => Ok(repo.to_ascii_lowercase().replace('/', "+")),
+        _ => Err(PortError::invalid(format!("`{}` is not the name of a repository", clean_line(repo, 100)))),
+    }
+}
+
+/// Whether a text is the full name of a commit.
+pub fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+impl GitMirrors {
+    /// Mirrors below `root` of the repositories in `remotes`, by name.
+    pub fn new(root: PathBuf, remotes: BTreeMap<String, String>) -> Self {
+        Self { root, remotes }
+    }
+
+    /// Where clones of a repository come from, and where they push to. Says nothing about the mirror being there.
+    ///
+    /// # Errors
+    /// The settings do not have the repository.
+    pub fn clone_source(&self, repo: &str) -> PortResult<CloneSource> {
+        let (name, remote) =
+            self.remotes.iter().find(|(name, _)| name.eq_ignore_ascii_case(repo)).ok_or_else(|| {
+                let repo = clean_line(repo, 100);
+                PortError::not_found(format!(
+                    "the settings do not say where `{repo}` is; add `git = \"…\"` under [repos.\"{repo}\"]"
+                ))
+            })?;
+        Ok(CloneSource { mirror: self.root.join(format!("{}.git", directory_name(name)?)), remote: remote.clone() })
+    }
+
+    /// Brings the mirror of a repository up to date and gives its default branch.
+    ///
+    /// # Errors
+    /// The remote cannot be read, or has no default branch with a commit.
+    pub async fn refresh(&self, repo: &str) -> PortResult<Head> {
+        let source = self.clone_source(repo)?;
+        make_mirror(&source.mirror).await?;
+        let _lock = Directory::open(&source.mirror)?.lock(LOCK).await?;
+        let place = without_credentials(&source.remote);
+        let mirror = Some(source.mirror.as_path());
+        let listed = git(mirror, &["ls-remote", "--symref", "--", &source.remote, "HEAD"], "").await?;
+        let branch = default_branch(&listed.or_fail(&format!("read `{place}`"))?).ok_or_else(|| {
+            PortError::refused(format!("`{place}` has no default branch with a commit; push a first commit to it"))
+        })?;
+        let fetch = ["fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head"];
+        let what = [fetch.as_slice(), &["--", &source.remote, "+refs/heads/*:refs/heads/*"]].concat();
+        git(mirror, &what, "").await?.or_fail(&format!("fetch from `{place}`"))?;
+        let reference = format!("refs/heads/{branch}");
+        git(mirror, &["symbolic-ref", "HEAD", &reference], "").await?.or_fail("set the default branch")?;
+        let commit =
+            git(mirror, &["rev-parse", "--verify", "--end-of-options", &format!("{reference}^{{commit}}")], "")
+                .await?
+                .or_fail(&format!("find the branch `{}`", clean_line(&branch, 100)))?;
+        let commit = String::from_utf8_lossy(&commit).trim().to_owned();
+        if !is_commit(&commit) {
+            return Err(PortError::invalid(format!("git gave `{}` for a commit", clean_line(&commit, 100))));
+        }
+        Ok(Head { branch, commit })
+    }
+
+    /// Whether the mirror of a repository has a commit, as it is.
+    ///
+    /// # Errors
+    /// The settings do not have the repository, or git cannot be run.
+    pub async fn has(&self, repo: &str, commit: &str) -> PortResult<bool> {
+        let mirror = self.clone_source(repo)?.mirror;
+        if !is_commit(commit) || !mirror.join(COMPLETE).exists() {
+            return Ok(false);
+        }
+        Ok(git(Some(&mirror), &["cat-file", "-e", &format!("{commit}^{{commit}}")], "").await?.success)
+    }
+
+    /// A clone with objects of its own, whose `origin` is the real remote, with a commit or branch checked out.
+    ///
+    /// # Errors
+    /// There is no such commit or branch, or the clone cannot be made; what is half made is the caller's to remove.
+    pub async fn fresh_clone(&self, repo: &str, revision: &str, into: &Path) -> PortResult<()> {
+        let source = self.clone_source(repo)?;
+        if !(is_commit(revision) && self.has(repo, revision).await?) {
+            self.refresh(repo).await?;
+        }
+        clone(&source.mirror, Some(&source.remote), revision, into).await
+    }
+}
+
+/// Makes a clone from a mirror that is there already; see [`GitMirrors::fresh_clone`]. Without a remote it has no
+/// `origin` at all: for what must not push.
+///
+/// # Errors
+/// There is no such commit or branch, or the clone cannot be made.
+pub async fn clone(mirror: &Path, remote: Option<&str>, revision: &str, into: &Path) -> PortResult<()> {
+    let _lock = Directory::open(mirror)?.lock(LOCK).await?;
+    let (mirror, target) = (utf8(mirror)?, utf8(into)?);
+    let clone = ["clone", "--quiet", "--no-hardlinks", "--no-checkout", "--no-tags", "--template="];
+    let what = [clone.as_slice(), &["--", mirror, target]].concat();
+    git(None, &what, "").await?.or_fail("clone the mirror")?;
+    // Fresh, and nobody else's yet: afk may still run git in it.
+    let remote_branch = format!("refs/remotes/origin/{revision}");
+    let checkout = if is_commit(revision) {
+        vec!["-C", target, "checkout", "--quiet", "--force", "--detach", revision]
+    } else {
+        vec!["-C", target, "checkout", "--quiet", "--force", "-B", revision, "--track", &remote_branch]
+    };
+    let checked_out = git(None, &checkout, "").await?;
+    if !checked_out.success {
+        let revision = clean_line(revision, 100);
+        return Err(PortError::not_found(format!("git could not check out `{revision}`: {}", checked_out.error)));
+    }
+    let origin = match remote {
+        Some(remote) => vec!["-C", target, "remote", "set-url", "origin", "--", remote],
+        None => vec!["-C", target, "remote", "remove", "origin"],
+    };
+    git(None, &origin, "").await?.or_fail("set the remote of the clone").map(|_| ())
+}
+
+async fn make_mirror(mirror: &Path) -> PortResult<()> {
+    if mirror.join(COMPLETE).exists() {
+        return Ok(());
+    }
+    let cannot = |error: std::io::Error| PortError::unreachable(format!("cannot make `{}`: {error}", mirror.display()));
+    std::fs::create_dir_all(mirror).map_err(cannot)?;
+    let directory = Directory::open(mirror)?;
+    let _lock = directory.lock(LOCK).await?;
+    git(None, &["init", "--quiet", "--bare", "--template=", "--", utf8(mirror)?], "")
+        .await?
+        .or_fail(&format!("make the mirror `{}`", mirror.display()))?;
+    directory.put(COMPLETE, b"afk reads this repository only through this mirror; it may be deleted at any time\n")
+}
+
+fn utf8(path: &Path) -> PortResult<&str> {
+    path.to_str()
+        .ok_or_else(|| PortError::refused(format!("`{}` is not UTF-8; choose another directory", path.display())))
+}
+
+/// The branch that `HEAD` names, where it has a commit.
+fn default_branch(listing: &[u8]) -> Option<String> {
+    let listing = std::str::from_utf8(listing).ok()?;
+    let mut branch = None;
+    let mut has_commit = false;
+    for line in listing.lines() {
+        match line.split_once('\t')? {
+            (reference, "HEAD") if reference.starts_with("ref: ") => {
+                branch = reference.strip_prefix("ref: refs/heads/").map(str::to_owned);
+            }
+            (commit, "HEAD") => has_commit = is_commit(commit),
+            _ => {}
+        }
+    }
+    branch.filter(|_| has_commit)
+}
+
+#[async_trait(?Send)]
+impl Code for GitMirrors {
+    async fn head(&self, repo: &str) -> PortResult<Head> {
+        self.refresh(repo).await
+    }
+
+    async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits> {
+        if range.landing == Landing::PullRequest {
+            return Err(PortError::refused(format!(
+                "git alone knows no pull requests; write `landing = \"push\"` for {}, or use a tracker that has them",
+                range.repo
+            )));
+        }
+        let head = self.refresh(&range.repo).await?;
+        let mirror = self.clone_source(&range.repo)?.mirror;
+        let base = match &range.base {
+            Some(base) => self.has(&range.repo, base).await?.then_some(base),
+            None => None,
+        };
+        let since = match base {
+            Some(base) => Some(base.clone()),
+            None => long_ago(&mirror, &head.commit).await?,
+        };
+        let revisions = since.map_or_else(|| head.commit.clone(), |since| format!("{since}..{}", head.commit));
+        let mut commits = commits_of_run(&mirror, range.run, &revisions).await?;
+        read_paths(&mirror, &mut commits).await?;
+        let mentions = match base {
+            Some(_) => mentions(&mirror, range.number, &revisions, &commits).await?,
+            None => Vec::new(),
+        };
+        Ok(RunCommits {
+            // All of them are on the default branch, where alone they were looked for.
+            landed: !commits.is_empty(),
+            commits,
+            pull_request: PullRequestStatus::None,
+            pull_request_url: None,
+            mentions,
+        })
+    }
+}
+
+/// The commit after which a run whose base is lost is looked for; `None`: the branch is not that old.
+async fn long_ago(mirror: &Path, head: &str) -> PortResult<Option<String>> {
+    let skip = format!("--skip={SEARCHED}");
+    let what = ["rev-list", "--first-parent", "--max-count=1", &skip, "--end-of-options", head, "--"];
+    let output = git(Some(mirror), &what, "").await?.or_fail("read the history of the default branch")?;
+    Ok(Some(String::from_utf8_lossy(&output).trim().to_owned()).filter(|commit| is_commit(commit)))
+}
+
+/// The commits whose message has the line of the run, oldest first.
+async fn commits_of_run(mirror: &Path, run: RunId, revisions: &str) -> PortResult<Vec<RunCommit>> {
+    // Git matches messages line by line.
+    let line = format!("--grep=^AFK-Run: {run}[[:space:]]*$");
+    let count = format!("--max-count={MOST_COMMITS}");
+    let log = ["log", "-z", "--topo-order", "--reverse", "--extended-regexp", "--encoding=UTF-8", "--no-color"];
+    let format = "--format=tformat:%H%x00%ct%x00%s";
+    let what = [log.as_slice(), &[&line, &count, format, "--end-of-options", revisions, "--"]].concat();
+    let output = git(Some(mirror), &what, "").await?.or_fail("read the commits of the run")?;
+    let mut fields = output.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let mut commits = Vec::new();
+    while let (Some(sha), Some(time), Some(subject)) = (fields.next(), fields.next(), fields.next()) {
+        let at = time.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+        let (true, Some(at)) = (is_commit(&sha), at) else {
+            return Err(PortError::invalid("git lists the commits of the run in a way that makes no sense"));
+        };
+        commits.push(RunCommit { sha: sha.into_owned(), at, subject: clean_line(&subject, 300), paths: Vec::new() });
+    }
+    Ok(commits)
+}
+
+/// Fills in the paths that commits change: compared with every parent; a rename changes both names.
+async fn read_paths(mirror: &Path, commits: &mut [RunCommit]) -> PortResult<()> {
+    if commits.is_empty() {
+        return Ok(());
+    }
+    let input: String = commits.iter().map(|commit| format!("{}\n", commit.sha)).collect();
+    let what = ["diff-tree", "--stdin", "-z", "-r", "-m", "--root", "--raw", "--no-renames", "--no-color"];
+    let output = git(Some(mirror), &what, &input).await?.or_fail("read what the commits of the run change")?;
+    let mut paths: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut commit = None;
+    let mut fields = output.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    while let Some(field) = fields.next() {
+        // A field that starts with a colon describes the path after it, so no path can be taken for a commit.
+        if field.starts_with(':') {
+            if let (Some(commit), Some(path)) = (&commit, fields.next()) {
+                paths.entry(String::clone(commit)).or_default().insert(path.into_owned());
+            }
+        } else if let Some(sha) = field.split_whitespace().next() {
+            commit = Some(sha.to_owned());
+        }
+    }
+    for commit in commits {
+        commit.paths = paths.remove(&commit.sha).unwrap_or_default().into_iter().collect();
+    }
+    Ok(())
+}
+
+/// Commits that mention the issue and are not the run's, newest first.
+async fn mentions(mirror: &Path, number: u64, revisions: &str, own: &[RunCommit]) -> PortResult<Vec<String>> {
+    let mention = format!("--grep=(^|[^[:alnum:]_/&#])#{number}([^0-9]|$)");
+    let count = format!("--max-count={}", MOST_MENTIONS.saturating_add(own.len()));
+    let log = ["log", "-z", "--topo-order", "--extended-regexp", "--format=tformat:%H", "--no-color"];
+    let what = [log.as_slice(), &[&mention, &count, "--end-of-options", revisions, "--"]].concat();
+    let output = git(Some(mirror), &what, "").await?.or_fail("read the commits since the run began")?;
+    let own: BTreeSet<&str> = own.iter().map(|commit| commit.sha.as_str()).collect();
+    Ok(output
+        .split(|byte| *byte == 0)
+        .map(|sha| String::from_utf8_lossy(sha).into_owned())
+        .filter(|sha| is_commit(sha) && !own.contains(sha.as_str()))
+        .take(MOST_MENTIONS)
+        .collect())
+}
+
+#[async_trait(?Send)]
+impl Workspaces for GitMirrors {
+    async fn fresh_clone(&self, repo: &str, branch: &str, commit: &str, into: &Path) -> PortResult<()> {
+        GitMirrors::fresh_clone(self, repo, commit, into).await?;
+        let target = utf8(into)?;
+        let upstream = format!("--set-upstream-to=origin/{branch}");
+        for step in [vec!["checkout", "--quiet", "-B", branch, commit], vec!["branch", "--quiet", &upstream, branch]] {
+            let step = [["-C", target].as_slice(), &step].concat();
+            git(None, &step, "").await?.or_fail(&format!("check out `{}`", clean_line(branch, 100)))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,209 @@
+//! What one installation keeps in its data directory beside mirrors, runs and CI jobs: the tick lock, the word of
+//! `afk stop` and `afk abandon`, and the heartbeat of each tick.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::identity::RunId;
+use crate::ports::{IssueRef, PortError, PortResult};
+
+/// The data directory.
+#[derive(Debug, Clone)]
+pub struct Installation {
+    data: PathBuf,
+}
+
+/// The one lock for every command that changes anything. Held as long as this value lives.
+#[derive(Debug)]
+pub struct TickLock {
+    _file: File,
+}
+
+/// What people told afk on this machine, by `afk stop` and `afk abandon`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Orders {
+    /// The kill switch, since when.
+    #[serde(default)]
+    pub stopped_at: Option<DateTime<Utc>>,
+    /// Runs that a person stopped one by one.
+    #[serde(default)]
+    pub stopped_runs: BTreeSet<RunId>,
+    /// Runs whose agent a person knows to be gone.
+    #[serde(default)]
+    pub abandoned: BTreeSet<RunId>,
+}
+
+/// Which tick a heartbeat is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TickKind {
+    /// Selects and dispatches.
+    Poll,
+    /// Follows runs.
+    Watch,
+}
+
+impl TickKind {
+    /// The word of output and file names.
+    pub fn word(self) -> &'static str {
+        match self {
+            TickKind::Poll => "poll",
+            TickKind::Watch => "watch",
+        }
+    }
+}
+
+/// What a tick leaves behind for `status`, and for the next tick.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Which tick.
+    pub tick: TickKind,
+    /// When it ended.
+    pub at: DateTime<Utc>,
+    /// The policy revision; `None` when the policy could not be used.
+    pub revision: Option<String>,
+    /// One line: what came of it.
+    pub result: String,
+    /// What could not be done.
+    #[serde(default)]
+    pub problems: Vec<String>,
+    /// Calls to the world.
+    pub calls: u64,
+    /// The issues in flight when it ended: a hint where to look, never the truth.
+    #[serde(default)]
+    pub in_flight: Vec<IssueRef>,
+}
+
+impl Installation {
+    /// In a data directory, which is created when it is first written to.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self { data: data.into() }
+    }
+
+    /// A path in the data directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.data.join(name)
+    }
+
+    /// Takes the tick lock; `None` when another command holds it.
+    ///
+    /// # Errors
+    /// When the data directory cannot be written to.
+    pub fn lock(&self) -> PortResult<Option<TickLock>> {
+        self.create()?;
+        let path = self.path("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|error| broken("open", &path, &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(TickLock { _file: file })),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => Err(broken("lock", &path, &error)),
+        }
+    }
+
+    /// What people told afk here.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read: then nobody knows, and the caller treats the kill switch as on.
+    pub fn orders(&self) -> PortResult<Orders> {
+        Ok(self.read("orders.json")?.unwrap_or_default())
+    }
+
+    /// Changes the orders. Needs no tick lock: it has one of its own, so that `afk stop` never waits for a tick.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn give_orders(&self, change: impl FnOnce(&mut Orders)) -> PortResult<Orders> {
+        self.create()?;
+        let path = self.path("orders.lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let lock = lock.map_err(|error| broken("open", &path, &error))?;
+        lock.lock().map_err(|error| broken("lock", &path, &error))?;
+        let mut orders = self.orders()?;
+        change(&mut orders);
+        self.write("orders.json", &orders)?;
+        Ok(orders)
+    }
+
+    /// The last heartbeat of a tick; `None` before the first.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn heartbeat(&self, tick: TickKind) -> PortResult<Option<Heartbeat>> {
+        self.read(&format!("heartbeat-{}.json", tick.word()))
+    }
+
+    /// Leaves a heartbeat.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn beat(&self, heartbeat: &Heartbeat) -> PortResult<()> {
+        self.create()?;
+        self.write(&format!("heartbeat-{}.json", heartbeat.tick.word()), heartbeat)
+    }
+
+    /// The alarm that was rung last because the policy cannot be used: a digest, so that it rings once per fault.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn alarm(&self) -> PortResult<Option<String>> {
+        self.read("alarm.json")
+    }
+
+    /// Remembers, or forgets, the alarm that was rung.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_alarm(&self, digest: Option<&str>) -> PortResult<()> {
+        self.create()?;
+        self.write("alarm.json", &digest)
+    }
+
+    fn create(&self) -> PortResult<()> {
+        std::fs::create_dir_all(&self.data).map_err(|error| broken("create", &self.data, &error))
+    }
+
+    fn read<T: DeserializeOwned>(&self, name: &str) -> PortResult<Option<T>> {
+        let path = self.path(name);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(broken("read", &path, &error)),
+        };
+        serde_json::from_str(&text).map_err(|error| broken("understand", &path, &error))
+    }
+
+    fn write(&self, name: &str, value: &impl Serialize) -> PortResult<()> {
+        let path = self.path(name);
+        let text = serde_json::to_string_pretty(value).map_err(|error| broken("write", &path, &error))?;
+        write_atomically(&path, text.as_bytes()).map_err(|error| broken("write", &path, &error))
+    }
+}
+
+fn broken(verb: &str, path: &Path, error: &dyn std::fmt::Display) -> PortError {
+    PortError::invalid(format!("cannot {verb} `{}`: {error}", path.display()))
+}
+
+/// Writes a file so that a reader sees the old content or the new, never half of it, even after a crash.
+///
+/// # Errors
+/// Those of the file system.
+pub fn write_atomically(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.new", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let mut file = File::create(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)
+}

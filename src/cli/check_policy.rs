@@ -1,0 +1,214 @@
+//! `afk check-policy`: whether a policy can be used.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::exit::{ExitStatus, Failure};
+use super::output::{BAD, GOOD, Output, STRONG, WARN, printable};
+use super::{Format, FormatArguments, PolicyArguments, findings, wiring};
+use crate::adapters::policy_file::{self, Loaded};
+use crate::policy::{Code, Finding, Policy, Severity, Span, short_revision};
+use crate::schema::Validator;
+
+/// Check a policy: every finding of the file in one run
+///
+/// Each with its place, what to write instead, and a code that `afk explain --code CODE` explains. With an error in it,
+/// `afk poll` and `afk watch` do nothing with the policy: a broken policy is a kill switch that is on.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// The policy file, instead of the one that `--policy` names
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Which policy.
+    #[command(flatten)]
+    pub policy: PolicyArguments,
+    /// The settings of this installation; with them the doorbells of `[notify]` are checked too
+    #[arg(long, value_name = "FILE", env = "AFK_SETTINGS", hide_env_values = true)]
+    pub settings: Option<PathBuf>,
+    /// How the result is written.
+    #[command(flatten)]
+    pub format: FormatArguments,
+}
+
+/// What this build does not do yet, and says.
+const NO_PROOFS: &str = "each rule is checked by itself; what the rules together allow is not proven yet";
+
+/// Runs it.
+///
+/// # Errors
+/// When settings are named and wrong, or the schema of this build is broken.
+pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let path = arguments.file.as_ref().unwrap_or(&arguments.policy.policy);
+    let settings = arguments.settings.as_deref().map(wiring::settings).transpose()?;
+    let doorbells = settings.as_ref().map(wiring::doorbell_names);
+    let mut loaded = policy_file::load(path, doorbells.as_deref());
+    let disagreement = disagreement(&loaded)?;
+    loaded.checked.findings.extend(disagreement);
+    let mut unchecked = vec![NO_PROOFS];
+    if doorbells.is_none() && loaded.checked.policy.as_ref().is_some_and(names_doorbells) {
+        unchecked.push("the doorbells in `to` are checked only with `--settings FILE`");
+    }
+    match arguments.format.format {
+        Format::Json => write_document(&loaded, &unchecked, out),
+        Format::Human => write_report(&loaded, &unchecked, out),
+    }
+    Ok(if loaded.checked.policy.is_some() { ExitStatus::Done } else { ExitStatus::Findings })
+}
+
+fn write_document(loaded: &Loaded, unchecked: &[&str], out: &mut Output) {
+    let count = |severity| findings::count(&loaded.checked.findings, severity);
+    let policy = loaded.checked.policy.as_ref();
+    out.json(&json!({
+        "file": loaded.source.name,
+        "usable": policy.is_some(),
+        "revision": policy.map(|policy| &policy.revision),
+        "counts": {
+            "errors": count(Severity::Error),
+            "warnings": count(Severity::Warning),
+            "notes": count(Severity::Note),
+        },
+        "findings": findings::documents(loaded),
+        "not_checked": unchecked,
+    }));
+}
+
+fn write_report(loaded: &Loaded, unchecked: &[&str], out: &mut Output) {
+    findings::draw(loaded, out);
+    let name = printable(&loaded.source.name);
+    let errors = findings::count(&loaded.checked.findings, Severity::Error);
+    let warnings = findings::count(&loaded.checked.findings, Severity::Warning);
+    let notes = loaded.checked.findings.iter().filter(|finding| finding.severity == Severity::Note);
+    let notes = notes.map(|finding| finding.message.as_str());
+    // What is broken must be mended first; what else was not looked at matters to who thinks the policy is fine.
+    let notes = notes.chain(loaded.checked.policy.iter().flat_map(|_| unchecked.iter().copied()));
+    let notes: String = notes.map(|note| format!("{STRONG}note{STRONG:#}: {}\n", printable(note))).collect();
+    let Some(policy) = &loaded.checked.policy else {
+        let (errors, warnings) = (findings::counted(errors, "error"), findings::counted(warnings, "warning"));
+        out.line(format_args!(
+            "{notes}{name}: {BAD}{errors}{BAD:#}, {warnings}. `afk poll` and `afk watch` would do nothing with this policy"
+        ));
+        return;
+    };
+    let warnings = match warnings {
+        0 => String::new(),
+        count => format!(", {WARN}{}{WARN:#}", findings::counted(count, "warning")),
+    };
+    out.line(format_args!("{name}: {GOOD}ok{GOOD:#} (revision {}){warnings}", short_revision(&policy.revision)));
+    out.line(format_args!("  {}", contents(policy)));
+    out.text(notes);
+}
+
+fn names_doorbells(policy: &Policy) -> bool {
+    let rules = policy.overrides.iter().map(|(_, rules)| rules).chain([&policy.base]);
+    rules.flat_map(|rules| rules.notify.values()).any(|notification| notification.to.is_some())
+}
+
+fn contents(policy: &Policy) -> String {
+    let rules = &policy.base;
+    let mut contents = [
+        findings::counted(rules.gates.len(), "gate"),
+        findings::counted(rules.states.len(), "state"),
+        findings::counted(rules.transitions.len(), "transition"),
+        findings::counted(rules.prompts.len(), "prompt"),
+    ]
+    .join(", ");
+    if !policy.overrides.is_empty() {
+        contents.push_str("; ");
+        contents.push_str(&findings::counted(policy.overrides.len(), "repo override"));
+    }
+    contents
+}
+
+/// The parser judges policies; the schema serves editors. Here both judge, and a document on which they differ is
+/// itself a finding, since an editor would then show something else than what runs.
+fn disagreement(loaded: &Loaded) -> Result<Option<Finding>, Failure> {
+    let codes = || loaded.checked.findings.iter().filter(|one| one.severity == Severity::Error).map(|one| one.code);
+    if codes().any(|code| matches!(code, Code::Unreadable | Code::Syntax | Code::TooLarge)) {
+        return Ok(None);
+    }
+    let validator = Validator::new()
+        .map_err(|error| Failure::could_not_run(format!("the JSON Schema of this build is broken: {error}")))?;
+    let message = match validator.judge(&loaded.source.text) {
+        Ok(Some(refusal)) if loaded.checked.policy.is_some() => format!(
+            "the JSON Schema refuses `{}` by its rule `{}`, the parser accepts it",
+            if refusal.at.is_empty() { "/" } else { &refusal.at },
+            refusal.rule
+        ),
+        // Other errors may be beyond any schema; an unknown key never is.
+        Ok(None) if codes().any(|code| code == Code::UnknownKey) => {
+            "the parser refuses a key that the JSON Schema accepts".to_owned()
+        }
+        Ok(_) => return Ok(None),
+        Err(error) => format!("the JSON Schema cannot be held against the text: {}", error.message()),
+    };
+    Ok(Some(Finding {
+        code: Code::SchemaDisagrees,
+        severity: Severity::Warning,
+        message,
+        file: loaded.source.name.clone(),
+        span: Span::default(),
+        label: String::new(),
+        help: vec!["this is a defect of afk, not of the policy: please report it with the policy".to_owned()],
+    }))
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  no errors; there may be warnings and notes
+  1  errors
+  2  the command line is wrong
+  4  could not run
+
+Examples:
+  afk check-policy
+  afk check-policy ops/afk.toml --format json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shipped() -> Loaded {
+        policy_file::load(&PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/policies/afk.toml")), None)
+    }
+
+    fn said(loaded: &Loaded) -> Option<String> {
+        disagreement(loaded).unwrap().map(|finding| finding.message)
+    }
+
+    #[test]
+    fn schema_and_parser_agree_on_the_shipped_policy() {
+        assert_eq!(said(&shipped()), None);
+    }
+
+    #[test]
+    fn a_policy_that_only_the_parser_accepts_is_a_finding() {
+        let mut loaded = shipped();
+        loaded.source.text = loaded.source.text.replace("max_per_tick   = 4", "max_per_tick   = -4");
+        assert_eq!(
+            said(&loaded).as_deref(),
+            Some(
+                "the JSON Schema refuses `/dispatch/max_per_tick` by its rule \
+                 `/properties/dispatch/properties/max_per_tick/minimum`, the parser accepts it"
+            )
+        );
+    }
+
+    #[test]
+    fn a_key_that_only_the_schema_accepts_is_a_finding() {
+        let mut loaded = shipped();
+        loaded.checked.policy = None;
+        loaded.checked.findings = vec![Finding {
+            code: Code::UnknownKey,
+            severity: Severity::Error,
+            message: String::new(),
+            file: String::new(),
+            span: Span::default(),
+            label: String::new(),
+            help: Vec::new(),
+        }];
+        assert_eq!(said(&loaded).as_deref(), Some("the parser refuses a key that the JSON Schema accepts"));
+    }
+}

@@ -1,0 +1,194 @@
+//! `afk init`: a first policy and settings for a repository.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use chrono::{SecondsFormat, Utc};
+use clap::Args;
+use minijinja::{Environment, UndefinedBehavior, context};
+
+use super::exit::{ExitStatus, Failure};
+use super::output::{FAINT, GOOD, Output, printable};
+
+mod repository;
+
+use repository::Repository;
+
+const POLICY: &str = include_str!("../../policies/afk.toml");
+const IMPLEMENT: &str = include_str!("../../policies/prompts/implement.md");
+const FIX_FORWARD: &str = include_str!("../../policies/prompts/fix-forward.md");
+const SCHEMA: &str = include_str!("../../schema/afk-policy.schema.json");
+const SETTINGS: &str = include_str!("init/afk.settings.toml");
+const ISSUE: &str = include_str!("init/issue.md");
+const CLAUDE: &str = include_str!("../../examples/agents/claude.settings.toml");
+const CODEX: &str = include_str!("../../examples/agents/codex.settings.toml");
+
+/// What of the shipped policy is said otherwise, so that it fits the settings written beside it.
+const ADAPTED: [(&str, &str); 3] = [
+    ("#:schema ../schema/afk-policy.schema.json\n", "#:schema afk-policy.schema.json\n"),
+    ("executor     = \"t3\"\n", "executor     = \"agent\"                      # [executors.agent] of the settings\n"),
+    (
+        "name    = \"build\"\n\
+         source  = \"checks\"                          # what the forge itself reports for the commit\n\
+         require = \"all\"                             # better: the names that must be green, [\"build\", \"test\"]\n",
+        "name    = \"test\"\n\
+         source  = \"command\"\n\
+         command = \"test\"                            # [ci.test] of the settings\n",
+    ),
+];
+
+/// Write a first policy, its prompts and the settings of this installation
+///
+/// The policy is disabled: nothing runs until the kill switch is off and a repository is on the allowlist. Files that exist
+/// are left alone.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// The directory to write into
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let dir = &arguments.dir;
+    fs::create_dir_all(dir).map_err(|error| could_not_write(dir, &error))?;
+    let repository = Repository::around(dir);
+    let login = login();
+
+    let mut files = vec![
+        ("policies/afk.toml", policy(), "disabled: kill_switch = true, allowlist empty".to_owned()),
+        ("policies/afk-policy.schema.json", SCHEMA.to_owned(), "completion and hover text in editors".to_owned()),
+        ("policies/prompts/implement.md", IMPLEMENT.to_owned(), "what an agent is told first".to_owned()),
+        ("policies/prompts/fix-forward.md", FIX_FORWARD.to_owned(), "and after red CI".to_owned()),
+        ("afk.settings.toml", settings(&repository, &login)?, repository.summary()),
+    ];
+    // A folder with issues in it needs no example.
+    if !dir.join("issues").exists() {
+        files.push(("issues/0001.md", issue(&login)?, "an example, not armed".to_owned()));
+    }
+    for (name, text, about) in files {
+        match write_new(&dir.join(name), &text)? {
+            Written::New => out.line(format_args!("{GOOD}wrote{GOOD:#} {name:<33} {}", printable(&about))),
+            Written::Kept => out.line(format_args!("{FAINT}kept{FAINT:#}  {name:<33} exists, left as it is")),
+        }
+    }
+    out.line("Look at [executors.agent] and [ci.test] in afk.settings.toml: they are guesses.");
+    out.line("Nothing runs yet. Next: afk check-policy");
+    Ok(ExitStatus::Done)
+}
+
+/// Whether a file was there before.
+enum Written {
+    New,
+    Kept,
+}
+
+/// Writes a file that does not exist; whatever is there, a dangling link too, is left alone.
+fn write_new(path: &Path, text: &str) -> Result<Written, Failure> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|error| could_not_write(parent, &error))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => {
+            file.write_all(text.as_bytes()).map_err(|error| could_not_write(path, &error))?;
+            Ok(Written::New)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Written::Kept),
+        Err(error) => Err(could_not_write(path, &error)),
+    }
+}
+
+fn could_not_write(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::could_not_run(format!("could not write `{}`: {error}", path.display()))
+}
+
+/// The shipped policy, still disabled, with the executor and the CI stage that the settings define.
+fn policy() -> String {
+    ADAPTED.iter().fold(POLICY.to_owned(), |text, (shipped, here)| text.replacen(shipped, here, 1))
+}
+
+fn settings(repository: &Repository, login: &str) -> Result<String, Failure> {
+    let claude = table(CLAUDE);
+    let codex: String = table(CODEX).lines().map(|line| format!("# {line}\n")).collect();
+    render(
+        SETTINGS,
+        context! {
+            data => quoted(&data_directory(&repository.name)),
+            login => quoted(login),
+            repo => quoted(&repository.name),
+            git => quoted(&repository.git),
+            git_note => if repository.has_origin { "" } else { "  # a guess: there is no `origin` here" },
+            claude => claude,
+            codex => codex.trim_end(),
+        },
+    )
+}
+
+fn issue(login: &str) -> Result<String, Failure> {
+    let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+    render(ISSUE, context! { login => quoted(login), now => now })
+}
+
+fn render(template: &str, values: minijinja::Value) -> Result<String, Failure> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment
+        .render_str(template, values)
+        .map(|text| text + "\n")
+        .map_err(|error| Failure::could_not_run(format!("a built-in template is broken: {error}")))
+}
+
+/// The table of an example, without the comment above it.
+fn table(example: &str) -> &str {
+    example.find("[executors.").and_then(|start| example.get(start..)).unwrap_or(example)
+}
+
+/// A TOML string: JSON escapes are a part of TOML's.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Where runs are kept: outside of the repository, as it is the custom of the system.
+fn data_directory(repo: &str) -> String {
+    let base = match (std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME")) {
+        (Some(data), _) if Path::new(&data).is_absolute() => PathBuf::from(data),
+        (_, Some(home)) if Path::new(&home).is_absolute() => Path::new(&home).join(".local/share"),
+        _ => PathBuf::from(".."),
+    };
+    base.join("afk").join(repo).display().to_string()
+}
+
+/// The person who runs this, as the local tracker will know them.
+fn login() -> String {
+    ["USER", "LOGNAME"]
+        .iter()
+        .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.trim().is_empty()))
+        .unwrap_or_else(|| "you".to_owned())
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  written, or there already
+  2  the command line is wrong
+  4  could not write
+
+Examples:
+  afk init
+  afk init --dir ../ops";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_adaptation_still_finds_its_place_in_the_shipped_policy() {
+        for (shipped, _) in ADAPTED {
+            assert_eq!(POLICY.matches(shipped).count(), 1, "not once in policies/afk.toml: {shipped}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The queue as a poll decided it: for people, and as the snapshot that other commands read.
+
+use serde_json::{Map, Value, json};
+
+use super::output::{FAINT, GOOD, Output, printable};
+use crate::engine::select::{Outcome, fired, sentence};
+use crate::policy::Policy;
+use crate::policy::facts::{FactName, Facts, Reading};
+use crate::ticks::survey::Survey;
+
+/// One line an armed issue: what becomes of it, and why.
+pub fn write(policy: &Policy, survey: &Survey, dry_run: bool, out: &mut Output) {
+    let candidates = survey.candidates();
+    for (index, (armed, decision)) in survey.armed.iter().zip(&survey.decisions).enumerate() {
+        let reference = printable(&armed.issue.reference.to_string()).into_owned();
+        match decision.outcome {
+            Outcome::Dispatch(place) if dry_run => {
+                out.line(format_args!("{GOOD}would dispatch{GOOD:#}  {reference}  {FAINT}as number {place}{FAINT:#}"))
+            }
+            // The event has said it.
+            Outcome::Dispatch(_) => {}
+            _ => {
+                let name =
+                    candidates.get(index).and_then(|candidate| fired(policy, candidate, decision)).unwrap_or("-");
+                let why = sentence(policy, &candidates, index, decision);
+                out.line(format_args!("not taken  {reference}  {name}: {}", printable(&why)));
+            }
+        }
+    }
+    if survey.armed.is_empty() {
+        out.line("no issue is armed");
+    }
+}
+
+/// Every armed issue with its facts, its decision and its trace.
+pub fn documents(policy: &Policy, survey: &Survey) -> Value {
+    let candidates = survey.candidates();
+    let issues = survey.armed.iter().zip(&survey.decisions).enumerate().map(|(index, (armed, decision))| {
+        let gates = &policy.rules(&armed.issue.reference.repo).gates;
+        let trace: Map<String, Value> = gates
+            .iter()
+            .enumerate()
+            .map(|(gate, rule)| (rule.name.clone(), json!(verdict(decision.trace.verdict(gate)))))
+            .collect();
+        json!({
+            "issue": armed.issue.reference.to_string(),
+            "title": crate::text::clean_line(&armed.issue.title, 300),
+            "dispatch": match decision.outcome { Outcome::Dispatch(place) => json!(place), _ => Value::Null },
+            "fired": candidates.get(index).and_then(|candidate| fired(policy, candidate, decision)),
+            "why": sentence(policy, &candidates, index, decision),
+            "gates": trace,
+            "facts": facts(&armed.candidate.facts),
+            "armed_at": armed.candidate.armed_at,
+            "created_at": armed.candidate.created_at,
+        })
+    });
+    Value::Array(issues.collect())
+}
+
+/// The verdict of a gate, as output calls it.
+pub fn verdict(verdict: crate::engine::evaluate::Verdict) -> &'static str {
+    use crate::engine::evaluate::Verdict;
+    match verdict {
+        Verdict::Holds => "pass",
+        Verdict::Fails => "deny",
+        Verdict::Unknown => "unknown",
+        Verdict::NotRead => "not read",
+    }
+}
+
+/// Facts as JSON: `null` with a `why` for every unknown.
+pub fn facts<F: Facts>(facts: &F) -> Value
+where
+    F::Name: FactName,
+{
+    let values = F::Name::ALL.iter().map(|fact| (fact.spec().name.to_owned(), reading(facts.read(*fact))));
+    Value::Object(values.collect())
+}
+
+fn reading(reading: Reading<'_>) -> Value {
+    match reading {
+        Reading::Bool(value) => json!(value),
+        Reading::Int(value) => json!(value),
+        Reading::Number(value) => json!(value),
+        Reading::Duration(value) => json!(crate::policy::duration::format(value)),
+        Reading::Text(value) => json!(crate::text::clean_line(value, 300)),
+        Reading::Set(values) => {
+            json!(values.iter().map(|value| crate::text::clean_line(value, 300)).collect::<Vec<_>>())
+        }
+        Reading::Unknown(why) => json!({ "value": null, "why": crate::text::clean_line(why, 500) }),
+        Reading::NotRead => json!({ "value": null, "why": "not read" }),
+    }
+}

@@ -1,0 +1,141 @@
+//! `afk serve`: poll and watch on an interval.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::exit::{ExitStatus, Failure};
+use super::output::Output;
+use super::tick::{self, Performed, Request};
+use super::{PolicyArguments, SettingsArguments};
+use super::{findings, wiring};
+use crate::adapters::installation::TickKind;
+use crate::ticks::facts::since;
+
+/// Poll and watch on the intervals of the settings, until it is told to stop
+///
+/// SIGTERM and Ctrl-C end it cleanly, after the tick at hand. The policy is read again at every tick. Agents live on while
+/// it is stopped.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// Which policy.
+    #[command(flatten)]
+    pub policy: PolicyArguments,
+    /// Which installation.
+    #[command(flatten)]
+    pub settings: SettingsArguments,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the settings cannot be used. A tick that fails is told, and the next one tries again.
+pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let settings = wiring::settings(&arguments.settings.settings)?;
+    let runtime = tick::runtime()?;
+    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let mut schedules = [
+        Schedule::new(TickKind::Poll, settings.poll_interval),
+        Schedule::new(TickKind::Watch, settings.watch_interval),
+    ];
+    out.line("serving; Ctrl-C or SIGTERM ends it after the tick at hand, agents live on");
+    loop {
+        for schedule in &mut schedules {
+            if schedule.is_due() {
+                schedule.tick(arguments, out);
+            }
+            if runtime.block_on(signals.came_within(Duration::ZERO)) {
+                return Ok(ExitStatus::Done);
+            }
+        }
+        let pause = schedules.iter().map(Schedule::until_due).min().unwrap_or_default();
+        if runtime.block_on(signals.came_within(pause)) {
+            return Ok(ExitStatus::Done);
+        }
+    }
+}
+
+/// When one kind of tick is due.
+struct Schedule {
+    kind: TickKind,
+    interval: Duration,
+    /// When the last one ended, by the wall clock, which goes on while the machine sleeps.
+    last: Option<DateTime<Utc>>,
+}
+
+impl Schedule {
+    fn new(kind: TickKind, interval: Duration) -> Self {
+        Self { kind, interval, last: None }
+    }
+
+    fn until_due(&self) -> Duration {
+        self.last.map_or(Duration::ZERO, |last| self.interval.saturating_sub(since(last, Utc::now())))
+    }
+
+    fn is_due(&self) -> bool {
+        self.until_due().is_zero()
+    }
+
+    /// After a long gap (a suspended machine) every clock in the world has jumped: the first tick only looks.
+    fn was_away(&self) -> bool {
+        self.last.is_some_and(|last| since(last, Utc::now()) > self.interval.saturating_mul(3))
+    }
+
+    fn tick(&mut self, arguments: &Arguments, out: &mut Output) {
+        let request = Request {
+            kind: self.kind,
+            policy: &arguments.policy.policy,
+            settings: &arguments.settings.settings,
+            dry_run: self.was_away(),
+        };
+        match tick::perform(request) {
+            Ok(Performed::Ran { report, .. }) => {
+                if request.dry_run {
+                    out.line(format_args!("{}: nothing was done for a while; this tick only looks", self.kind.word()));
+                }
+                tick::write_events(&report, out);
+                tick::write_problems(&report, out);
+            }
+            Ok(Performed::SwitchedOff(_, why)) => tracing::info!("{}: switched off: {why}", self.kind.word()),
+            Ok(Performed::BrokenPolicy(loaded)) => findings::draw(&loaded, out),
+            Err(failure) => out.failure(&failure),
+        }
+        self.last = Some(Utc::now());
+    }
+}
+
+/// What asks a server to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::could_not_run(format!("cannot listen for signals: {error}")));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn came_within(&mut self, pause: Duration) -> bool {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => true,
+            _ = self.interrupt.recv() => true,
+            () = tokio::time::sleep(pause) => false,
+        }
+    }
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  stopped as asked
+  2  the command line is wrong
+  4  could not run
+
+Examples:
+  afk serve
+  afk -v --log-format json serve";

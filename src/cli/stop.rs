@@ -1,0 +1,166 @@
+//! `afk stop`: the kill switch, or the end of one run.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+
+use super::exit::{ExitStatus, Failure};
+use super::output::{Output, printable};
+use super::wiring::{self, Access};
+use super::{PolicyArguments, SettingsArguments, tick};
+use crate::adapters::installation::Orders;
+use crate::engine::identity::RunId;
+use crate::ports::{IssueRef, PortError};
+use crate::settings::Settings;
+use crate::ticks::world::World;
+
+/// Turn the kill switch of this installation on and end the live agents, or end one run
+///
+/// Can only ever make afk do less: the kill switch of the policy stays what it is.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Arguments {
+    /// End the run of this issue only: `42`, `owner/name#42` or its address
+    #[arg(long, value_name = "ISSUE")]
+    pub issue: Option<String>,
+    /// Take an earlier `afk stop` back; agents that were ended stay ended
+    #[arg(long)]
+    pub undo: bool,
+    /// Which policy.
+    #[command(flatten)]
+    pub policy: PolicyArguments,
+    /// Which installation.
+    #[command(flatten)]
+    pub settings: SettingsArguments,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the settings or the orders of this installation cannot be read, or there is no such run.
+pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let settings = wiring::settings(&arguments.settings.settings)?;
+    let world = wiring::world(&settings, &arguments.policy.policy, Access::Full)?;
+    match &arguments.issue {
+        None => stop_all(&world, arguments.undo, out),
+        Some(issue) => stop_one(&world, &reference(issue, &settings)?, arguments.undo, out),
+    }
+}
+
+/// The order first, so that a tick at work sees it before its next dispatch or turn; then the agents.
+fn stop_all(world: &World, undo: bool, out: &mut Output) -> Result<ExitStatus, Failure> {
+    if undo {
+        order(world, |orders| orders.stopped_at = None)?;
+        out.line("the stop is taken back; the kill switch of the policy is what it is");
+        return Ok(ExitStatus::Done);
+    }
+    let now = world.clock.now();
+    order(world, |orders| orders.stopped_at = Some(orders.stopped_at.unwrap_or(now)))?;
+    out.line("stopped: no new runs and no further turns, until `afk stop --undo`");
+    let status = tick::runtime()?.block_on(interrupt(world, |_| true, out));
+    Ok(status)
+}
+
+fn stop_one(world: &World, issue: &IssueRef, undo: bool, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let runs = tick::runtime()?.block_on(active_runs(world, issue))?;
+    if runs.is_empty() {
+        return Err(Failure::could_not_run(format!("`{issue}` has no run in flight"))
+            .help("`afk status` shows the runs there are"));
+    }
+    for run in &runs {
+        order(world, |orders| {
+            if undo {
+                orders.stopped_runs.remove(run)
+            } else {
+                orders.stopped_runs.insert(*run)
+            };
+        })?;
+        let what = if undo { "goes on" } else { "is taken back; the next `afk watch` releases it" };
+        out.line(format_args!("{issue}: run {} {what}", run.short()));
+    }
+    if undo {
+        return Ok(ExitStatus::Done);
+    }
+    Ok(tick::runtime()?.block_on(interrupt(world, |run| runs.contains(&run), out)))
+}
+
+/// The runs of an issue that have not ended, by record or by agent.
+async fn active_runs(world: &World, issue: &IssueRef) -> Result<BTreeSet<RunId>, Failure> {
+    let failed = |error: PortError| Failure::could_not_run(error.message);
+    let afk = world.tracker.login().await.map_err(failed)?;
+    let comments = world.tracker.comments(issue).await.map_err(failed)?;
+    let (records, _) = world.seal.read_all(issue, &afk, &comments);
+    let active =
+        records.iter().filter(|recorded| recorded.record.outcome.is_none()).map(|recorded| recorded.record.run);
+    let mut runs: BTreeSet<RunId> = active.collect();
+    for executor in world.executors.values() {
+        let agents = executor.list().await.map_err(failed)?;
+        runs.extend(agents.iter().filter(|agent| agent.issue == *issue && agent.is_live()).map(|agent| agent.run));
+    }
+    Ok(runs)
+}
+
+/// Asks the live agents to end; the next watch follows up.
+async fn interrupt(world: &World, wanted: impl Fn(RunId) -> bool, out: &mut Output) -> ExitStatus {
+    let mut status = ExitStatus::Done;
+    for (name, executor) in &world.executors {
+        let agents = match executor.list().await {
+            Ok(agents) => agents,
+            Err(error) => {
+                out.line(format_args!("executor `{name}`: {}; `afk watch` tries again", printable(&error.message)));
+                status = ExitStatus::Partial;
+                continue;
+            }
+        };
+        for agent in agents.iter().filter(|agent| agent.is_live() && wanted(agent.run)) {
+            match executor.interrupt(agent.run).await {
+                Ok(()) => out.line(format_args!(
+                    "{}: agent {} was asked to end",
+                    printable(&agent.issue.to_string()),
+                    agent.run.short()
+                )),
+                Err(error) => {
+                    out.line(format_args!(
+                        "{}: {}; `afk watch` tries again",
+                        printable(&agent.issue.to_string()),
+                        printable(&error.message)
+                    ));
+                    status = ExitStatus::Partial;
+                }
+            }
+        }
+    }
+    status
+}
+
+fn order(world: &World, change: impl FnOnce(&mut Orders)) -> Result<Orders, Failure> {
+    world.installation.give_orders(change).map_err(|error| Failure::could_not_run(error.message))
+}
+
+/// `42` where there is one repository, `name#42` or `owner/name#42` anywhere.
+fn reference(issue: &str, settings: &Settings) -> Result<IssueRef, Failure> {
+    let wrong = || {
+        Failure::usage(format!("`{issue}` does not name an issue of these settings")).help(format!(
+            "write `NAME#NUMBER` with one of: {}",
+            settings.repos.keys().cloned().collect::<Vec<_>>().join(", ")
+        ))
+    };
+    let (repo, number) = match (issue.rsplit_once('#'), settings.repos.keys().next()) {
+        (Some((repo, number)), _) if !repo.is_empty() => (repo.to_owned(), number),
+        (None, Some(only)) if settings.repos.len() == 1 => (only.clone(), issue),
+        (Some((_, number)), Some(only)) if settings.repos.len() == 1 => (only.clone(), number),
+        _ => return Err(wrong()),
+    };
+    Ok(IssueRef { repo, number: number.parse().map_err(|_| wrong())? })
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  done
+  2  the command line is wrong
+  3  some agents could not be asked to stop; they are named
+  4  could not run
+
+Examples:
+  afk stop
+  afk stop --issue acme/app#42";

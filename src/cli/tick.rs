@@ -1,0 +1,354 @@
+//! What `poll`, `watch` and `serve` share: the policy, the kill switch, the lock, the deadline, the heartbeat.
+
+use std::path::Path;
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tracing::Instrument;
+
+use super::exit::{ExitStatus, Failure};
+use super::output::{BAD, FAINT, Output, STRONG, WARN, printable};
+use super::wiring::{self, Access};
+use super::{Format, findings};
+use crate::adapters::installation::{Heartbeat, Installation, TickKind};
+use crate::adapters::policy_file::{self, Loaded};
+use crate::engine::identity::RunId;
+use crate::policy::{Policy, Urgency, short_revision};
+use crate::ports::{IssueRef, Notice, PortError};
+use crate::settings::Settings;
+use crate::ticks::poll::poll;
+use crate::ticks::record::hex;
+use crate::ticks::survey::{Survey, survey};
+use crate::ticks::watch::{look, watch};
+use crate::ticks::world::{Report, Tick, World};
+
+/// One tick, as the command line asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Which tick.
+    pub kind: TickKind,
+    /// The policy file.
+    pub policy: &'a Path,
+    /// The settings file.
+    pub settings: &'a Path,
+    /// Change nothing.
+    pub dry_run: bool,
+}
+
+/// What a tick came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A poll, and the queue as it decided it.
+    Polled(Box<Survey>),
+    /// A watch, and the issues that are still in flight.
+    Watched(Vec<IssueRef>),
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Performed {
+    /// The tick ran.
+    Ran {
+        /// By this policy.
+        policy: Box<Policy>,
+        /// With this result.
+        outcome: Outcome,
+        /// Having done this.
+        report: Report,
+        /// In so many calls to the edges.
+        calls: u64,
+    },
+    /// The kill switch is on, for this reason; nothing was done.
+    SwitchedOff(Box<Policy>, String),
+    /// The policy cannot be used; nothing was done.
+    BrokenPolicy(Box<Loaded>),
+}
+
+/// Runs one tick, prints its result and leaves its heartbeat.
+///
+/// # Errors
+/// When it could not run at all.
+pub fn run(request: Request<'_>, format: Format, out: &mut Output) -> Result<ExitStatus, Failure> {
+    Ok(match perform(request)? {
+        Performed::Ran { policy, outcome, report, calls } => {
+            write(request, &policy, &outcome, &report, calls, format, out);
+            if report.problems.is_empty() { ExitStatus::Done } else { ExitStatus::Partial }
+        }
+        Performed::SwitchedOff(policy, why) => {
+            match format {
+                Format::Json => {
+                    out.json(&json!({ "tick": request.kind.word(), "revision": policy.revision, "switched_off": why }));
+                }
+                Format::Human => {
+                    out.line(format_args!("switched off: {}; nothing was read or dispatched", printable(&why)))
+                }
+            }
+            ExitStatus::Done
+        }
+        Performed::BrokenPolicy(loaded) => {
+            match format {
+                Format::Json => out.json(&json!({
+                    "tick": request.kind.word(),
+                    "switched_off": "the policy cannot be used",
+                    "findings": findings::documents(&loaded),
+                })),
+                Format::Human => {
+                    findings::draw(&loaded, out);
+                    out.line(format_args!(
+                        "{BAD}the policy cannot be used{BAD:#}: the kill switch counts as on, nothing was done"
+                    ));
+                }
+            }
+            ExitStatus::Findings
+        }
+    })
+}
+
+/// Runs one tick and leaves its heartbeat.
+///
+/// # Errors
+/// When it could not run at all.
+pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
+    let loaded = policy_file::load(request.policy, None);
+    let Some(policy) = loaded.checked.policy.clone() else {
+        return broken_policy(request, loaded);
+    };
+    // A policy that is switched off costs nothing: no settings, no lock, no call.
+    if request.kind == TickKind::Poll && policy.kill_switch.value {
+        let line = policy.line(policy.kill_switch.span);
+        let why = format!("kill_switch is true ({}, line {line})", policy.source.name);
+        return Ok(Performed::SwitchedOff(Box::new(policy), why));
+    }
+    let settings = wiring::settings(request.settings)?;
+    let loaded = policy_file::load(request.policy, Some(&wiring::doorbell_names(&settings)));
+    let Some(mut policy) = loaded.checked.policy.clone() else {
+        return broken_policy(request, loaded);
+    };
+    refuse_within_reach(request, &loaded, &settings)?;
+    let installation = Installation::new(&settings.data);
+    if let Some(why) = wiring::kill_switch(&policy, &installation)? {
+        if request.kind == TickKind::Poll {
+            return Ok(Performed::SwitchedOff(Box::new(policy), why));
+        }
+        policy.kill_switch.value = true;
+    }
+    let access = if request.dry_run { Access::ReadOnly } else { Access::Full };
+    let world = wiring::world(&settings, request.policy, access)?;
+    let _lock = if request.dry_run { None } else { Some(lock(&installation)?) };
+    let span = tracing::info_span!("tick", kind = request.kind.word(), revision = %policy.revision);
+    let ticking = async {
+        tokio::time::timeout(settings.tick_deadline, tick(request, &policy, &world)).await.unwrap_or_else(|_| {
+            let seconds = settings.tick_deadline.as_secs();
+            (Err(PortError::unreachable(format!("the tick ran into its deadline of {seconds} s"))), Report::default())
+        })
+    };
+    let (outcome, report) = runtime()?.block_on(ticking.instrument(span));
+    if !request.dry_run {
+        beat(request.kind, &policy, &world, &outcome, &report);
+        forget_alarm(&installation);
+    }
+    let outcome = outcome.map_err(|error| Failure::could_not_run(error.message))?;
+    Ok(Performed::Ran { policy: Box::new(policy), outcome, report, calls: world.calls.get() })
+}
+
+/// A policy that can be used again may ring again when it breaks.
+fn forget_alarm(installation: &Installation) {
+    if let Err(error) = installation.set_alarm(None) {
+        tracing::warn!("{error}");
+    }
+}
+
+/// The one runtime of a command: a tick does one thing at a time.
+///
+/// # Errors
+/// When the system gives none.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::could_not_run(format!("cannot start the runtime: {error}")))
+}
+
+/// Takes the lock of the installation.
+///
+/// # Errors
+/// When another command holds it, or the data directory cannot be written to.
+pub fn lock(installation: &Installation) -> Result<crate::adapters::installation::TickLock, Failure> {
+    match installation.lock() {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(Failure::locked("another afk command is at work on this installation; nothing was done")),
+        Err(error) => Err(Failure::could_not_run(error.message)),
+    }
+}
+
+async fn tick(request: Request<'_>, policy: &Policy, world: &World) -> (Result<Outcome, PortError>, Report) {
+    let tick = match Tick::begin(policy, world).await {
+        Ok(tick) => tick,
+        Err(error) => return (Err(error), Report::default()),
+    };
+    let in_flight = |fleet: crate::ticks::fleet::Fleet| {
+        fleet.runs.into_iter().filter(|run| run.standing.is_in_flight()).map(|run| run.reference).collect()
+    };
+    let outcome = match (request.kind, request.dry_run) {
+        (TickKind::Poll, true) => survey(&tick, None).await.map(Box::new).map(Outcome::Polled),
+        (TickKind::Poll, false) => poll(&tick).await.map(Box::new).map(Outcome::Polled),
+        (TickKind::Watch, true) => look(&tick).await.map(in_flight).map(Outcome::Watched),
+        (TickKind::Watch, false) => watch(&tick).await.map(in_flight).map(Outcome::Watched),
+    };
+    (outcome, tick.into_report())
+}
+
+/// Agents have full access to their workspace: what decides about them must not lie there, nor be reached through it.
+fn refuse_within_reach(request: Request<'_>, loaded: &Loaded, settings: &Settings) -> Result<(), Failure> {
+    let real =
+        |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf());
+    let runs = real(&settings.data.join("runs"));
+    let prompts = loaded.checked.prompts.iter().map(|prompt| Path::new(&prompt.name));
+    for file in [request.policy, request.settings].into_iter().chain(prompts) {
+        if real(file).starts_with(&runs) {
+            return Err(Failure::could_not_run(format!(
+                "`{}` lies where agents work (`{}`)",
+                file.display(),
+                runs.display()
+            ))
+            .help("keep policy, prompts and settings where no agent can write them"));
+        }
+    }
+    Ok(())
+}
+
+/// A broken policy is a kill switch that is on; and an alarm where agents are live.
+fn broken_policy(request: Request<'_>, loaded: Loaded) -> Result<Performed, Failure> {
+    if request.kind == TickKind::Watch && !request.dry_run {
+        let settings = wiring::settings(request.settings)?;
+        runtime()?.block_on(alarm(&settings, request.policy, &loaded))?;
+    }
+    Ok(Performed::BrokenPolicy(Box::new(loaded)))
+}
+
+/// Rings every doorbell, once per fault, where agents run on under a policy that cannot be used.
+async fn alarm(settings: &Settings, policy: &Path, loaded: &Loaded) -> Result<(), Failure> {
+    let world = wiring::world(settings, policy, Access::Full)?;
+    let findings =
+        loaded.checked.findings.iter().map(|finding| format!("{}: {}", finding.code.name(), finding.message));
+    let findings: Vec<String> = findings.collect();
+    let digest = hex(&Sha256::digest(findings.join("\n").as_bytes()));
+    if world.installation.alarm().ok().flatten().as_ref() == Some(&digest) {
+        return Ok(());
+    }
+    let mut live = Vec::new();
+    for executor in world.executors.values() {
+        live.extend(executor.list().await.into_iter().flatten().filter(crate::ports::AgentReport::is_live));
+    }
+    let Some(first) = live.first() else { return Ok(()) };
+    let notice = Notice {
+        id: uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, digest.as_bytes()),
+        kind: "policy-broken".to_owned(),
+        title: format!(
+            "[POLICY] {} cannot be used, and {} agents run on without anybody following them",
+            policy.display(),
+            live.len()
+        ),
+        body: findings.join("\n").chars().take(2_000).collect(),
+        urgency: Urgency::High,
+        tags: Vec::new(),
+        issue: first.issue.clone(),
+        url: String::new(),
+        run: RunId(first.run.0),
+        revision: String::new(),
+    };
+    let mut rang = world.doorbells.is_empty();
+    for (name, bell) in &world.doorbells {
+        match bell.ring(&notice).await {
+            Ok(()) => rang = true,
+            Err(error) => tracing::error!("doorbell `{name}`: {error}"),
+        }
+    }
+    if rang {
+        world.installation.set_alarm(Some(&digest)).map_err(|error| Failure::could_not_run(error.message))?;
+    }
+    Ok(())
+}
+
+fn beat(kind: TickKind, policy: &Policy, world: &World, outcome: &Result<Outcome, PortError>, report: &Report) {
+    let in_flight = match outcome {
+        Ok(Outcome::Polled(survey)) => survey
+            .fleet
+            .runs
+            .iter()
+            .filter(|run| run.standing.is_in_flight())
+            .map(|run| run.reference.clone())
+            .collect(),
+        Ok(Outcome::Watched(in_flight)) => in_flight.clone(),
+        // What was known before is still where to look.
+        Err(_) => world.installation.heartbeat(kind).ok().flatten().map(|beat| beat.in_flight).unwrap_or_default(),
+    };
+    let result = match outcome {
+        Err(error) => error.message.clone(),
+        Ok(_) if report.problems.is_empty() => "ok".to_owned(),
+        Ok(_) => format!("{} could not be done", report.problems.len()),
+    };
+    let heartbeat = Heartbeat {
+        tick: kind,
+        at: world.clock.now(),
+        revision: Some(policy.revision.clone()),
+        result,
+        problems: report.problems.iter().take(50).cloned().collect(),
+        calls: world.calls.get(),
+        in_flight,
+    };
+    if let Err(error) = world.installation.beat(&heartbeat) {
+        tracing::error!("{error}");
+    }
+}
+
+fn write(
+    request: Request<'_>,
+    policy: &Policy,
+    outcome: &Outcome,
+    report: &Report,
+    calls: u64,
+    format: Format,
+    out: &mut Output,
+) {
+    if format == Format::Json {
+        let mut document = json!({
+            "tick": request.kind.word(),
+            "dry_run": request.dry_run,
+            "revision": policy.revision,
+            "events": report.events,
+            "problems": report.problems,
+            "calls": calls,
+        });
+        if let (Outcome::Polled(survey), Some(object)) = (outcome, document.as_object_mut()) {
+            object.insert("issues".to_owned(), super::queue::documents(policy, survey));
+        }
+        out.json(&document);
+        return;
+    }
+    write_events(report, out);
+    if let Outcome::Polled(survey) = outcome {
+        super::queue::write(policy, survey, request.dry_run, out);
+    }
+    write_problems(report, out);
+    let dry_run = if request.dry_run { " (dry run: nothing was changed)" } else { "" };
+    out.line(format_args!(
+        "{FAINT}policy revision {}, {calls} calls{dry_run}{FAINT:#}",
+        short_revision(&policy.revision)
+    ));
+}
+
+/// What a tick did, a line each.
+pub fn write_events(report: &Report, out: &mut Output) {
+    for event in &report.events {
+        let (issue, what, detail) = (printable(&event.issue), printable(&event.what), printable(&event.detail));
+        out.line(format_args!("{STRONG}{issue}{STRONG:#}  {what}  {FAINT}{detail}{FAINT:#}"));
+    }
+}
+
+/// What a tick could not do, a line each.
+pub fn write_problems(report: &Report, out: &mut Output) {
+    for problem in &report.problems {
+        out.line(format_args!("{WARN}skipped{WARN:#}  {}", printable(problem)));
+    }
+}

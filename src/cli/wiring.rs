@@ -1,0 +1,165 @@
+//! From settings to a world: which adapter stands behind which port.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::exit::Failure;
+use crate::adapters::clock::SystemClock;
+use crate::adapters::command::CommandExecutor;
+use crate::adapters::command::ci::CommandCi;
+use crate::adapters::git::GitMirrors;
+use crate::adapters::guarded::{Guard, Guarded};
+use crate::adapters::http::Http;
+use crate::adapters::installation::Installation;
+use crate::adapters::local::LocalTracker;
+use crate::adapters::policy_file;
+use crate::adapters::terminal::TerminalDoorbell;
+use crate::adapters::webhook::WebhookDoorbell;
+use crate::policy::Policy;
+use crate::ports::{Executor, Notifier};
+use crate::settings::{DoorbellSettings, ExecutorSettings, Settings, TrackerSettings};
+use crate::ticks::record::Seal;
+use crate::ticks::world::World;
+
+/// Whether the edges may be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A tick.
+    Full,
+    /// A question: no edge is written to, and no CI job is started.
+    ReadOnly,
+}
+
+/// Reads the settings.
+///
+/// # Errors
+/// When they are missing or wrong.
+pub fn settings(path: &Path) -> Result<Settings, Failure> {
+    Settings::load(Some(path), &[]).map_err(|error| {
+        Failure::could_not_run(error.to_string())
+            .help("`afk init` writes settings to start from; `--settings FILE` names others")
+    })
+}
+
+/// The names of the doorbells, for checking a policy against.
+pub fn doorbell_names(settings: &Settings) -> Vec<String> {
+    settings.doorbells.keys().cloned().collect()
+}
+
+/// Puts a world together. `policy` is the file that the kill switch is read from again and again.
+///
+/// # Errors
+/// When afk's own program cannot be found, or a secret cannot be read.
+pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::could_not_run(format!("cannot find afk's own program: {error}")))?;
+    let calls = Rc::new(Cell::new(0));
+    let guard = Guard::new(settings.call_timeout, calls.clone(), access == Access::ReadOnly);
+    let installation = Installation::new(&settings.data);
+    let remotes = settings.repos.iter().map(|(name, repo)| (name.clone(), repo.git.clone())).collect();
+    let mirrors = Rc::new(GitMirrors::new(settings.data.join("mirrors"), remotes));
+
+    let TrackerSettings::Local { login, people } = &settings.tracker;
+    let folders = settings.repos.iter().filter_map(|(name, repo)| Some((name.clone(), repo.issues.clone()?))).collect();
+    let tracker = LocalTracker::new(login.clone(), people.clone(), folders);
+
+    let mut executors: BTreeMap<String, Rc<dyn Executor>> = BTreeMap::new();
+    for (name, executor) in &settings.executors {
+        let ExecutorSettings::Command(command) = executor;
+        let runs = settings.data.join("runs");
+        let executor = CommandExecutor::new(
+            runs,
+            name.clone(),
+            controller(settings),
+            command.clone(),
+            mirrors.clone(),
+            program.clone(),
+        );
+        executors.insert(name.clone(), Rc::new(Guarded::new(executor, format!("executor `{name}`"), guard.clone())));
+    }
+
+    let http = Rc::new(Http::new(settings.call_timeout));
+    let mut doorbells: BTreeMap<String, Rc<dyn Notifier>> = BTreeMap::new();
+    for (name, doorbell) in &settings.doorbells {
+        let what = format!("doorbell `{name}`");
+        let bell: Rc<dyn Notifier> = match doorbell {
+            DoorbellSettings::Terminal {} => {
+                Rc::new(Guarded::new(TerminalDoorbell::new(std::io::stderr()), what, guard.clone()))
+            }
+            DoorbellSettings::Webhook { url, secret } => {
+                let bell = WebhookDoorbell::new(name.clone(), url.clone(), secret.clone(), http.clone());
+                Rc::new(Guarded::new(bell, what, guard.clone()))
+            }
+        };
+        doorbells.insert(name.clone(), bell);
+    }
+
+    let ci = CommandCi::new(settings.data.join("ci"), mirrors.clone(), settings.ci.clone(), program);
+    let ci = if access == Access::ReadOnly { ci.without_starting() } else { ci };
+    Ok(World {
+        tracker: Rc::new(Guarded::new(tracker, "tracker", guard.clone())),
+        code: Rc::new(Guarded::<GitMirrors>::new(mirrors, "git", guard.clone())),
+        ci: Rc::new(Guarded::new(ci, "ci", guard)),
+        executors,
+        doorbells,
+        clock: Rc::new(SystemClock),
+        seal: seal(settings)?,
+        agent_logins: settings.identity.agents.clone(),
+        kill_switch: kill_switch_reader(policy.to_path_buf(), installation.clone()),
+        installation,
+        calls,
+    })
+}
+
+/// Who an agent's manifest says it works for: one installation never takes another's agents for its own.
+fn controller(settings: &Settings) -> String {
+    format!("afk at {}", settings.data.display())
+}
+
+fn seal(settings: &Settings) -> Result<Seal, Failure> {
+    let mut keys = Vec::new();
+    for source in &settings.identity.record_keys {
+        keys.push(source.read().map_err(|error| Failure::could_not_run(format!("record key: {error}")))?);
+    }
+    Ok(Seal::new("local", keys))
+}
+
+/// Every form of the kill switch: why it is on, or `None`.
+///
+/// # Errors
+/// When `AFK_KILL_SWITCH` is not a boolean: nobody may guess what was meant.
+pub fn kill_switch(policy: &Policy, installation: &Installation) -> Result<Option<String>, Failure> {
+    if policy.kill_switch.value {
+        let line = policy.line(policy.kill_switch.span);
+        return Ok(Some(format!("kill_switch is true ({}, line {line})", policy.source.name)));
+    }
+    if from_environment()? {
+        return Ok(Some("AFK_KILL_SWITCH is set".to_owned()));
+    }
+    Ok(match installation.orders() {
+        Ok(orders) => orders.stopped_at.map(|at| {
+            format!("`afk stop` since {} (`afk stop --undo` takes it back)", crate::ticks::progress::time(at))
+        }),
+        // An order that cannot be read may be one to stop.
+        Err(error) => Some(error.message),
+    })
+}
+
+fn from_environment() -> Result<bool, Failure> {
+    match std::env::var("AFK_KILL_SWITCH") {
+        Err(std::env::VarError::NotPresent) => Ok(false),
+        Ok(value) if matches!(value.as_str(), "true" | "1") => Ok(true),
+        Ok(value) if matches!(value.as_str(), "false" | "0" | "") => Ok(false),
+        _ => Err(Failure::could_not_run("AFK_KILL_SWITCH is not a boolean")
+            .help("write `AFK_KILL_SWITCH=true`, or leave it unset; it can turn the switch on, never off")),
+    }
+}
+
+fn kill_switch_reader(policy: PathBuf, installation: Installation) -> Box<dyn Fn() -> Option<String>> {
+    Box::new(move || match policy_file::load(&policy, None).checked.policy {
+        Some(policy) => kill_switch(&policy, &installation).unwrap_or_else(|failure| Some(failure.message)),
+        None => Some(format!("`{}` cannot be used any more", policy.display())),
+    })
+}

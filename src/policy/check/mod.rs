@@ -1,0 +1,199 @@
+//! From text to a checked policy, or to everything that is wrong with it.
+
+mod conditions;
+mod gates;
+mod machine;
+mod overrides;
+mod prompts;
+mod reader;
+mod reference;
+mod report;
+mod revision;
+mod rules;
+mod scan;
+mod sections;
+mod sentences;
+mod syntax;
+mod texts;
+mod tree;
+mod waivers;
+
+use std::cell::Cell;
+
+use super::finding::{Code, Finding, Severity};
+use super::pattern::RepoPattern;
+use super::rules::{Policy, Rules, Waiver};
+use super::source::{Located, Source, Span};
+use super::{Checked, Surroundings};
+use prompts::PromptFiles;
+use reader::{Field, Reader};
+use reference::Scope;
+use report::{Report, quoted};
+use tree::{Entry, Node, Table, Value};
+
+/// The longest policy there may be, in bytes.
+pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
+
+/// Reads and judges a policy. `name` is what findings call the file; nothing is read but what `surroundings` gives.
+pub fn check(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Checked {
+    let report = Report::new(name);
+    let prompts = PromptFiles::new(surroundings.prompt);
+    let read = match syntax::parse(text, &report) {
+        Some(parsed) if parsed.sound => read(text, parsed.root, surroundings, &prompts, &report),
+        Some(parsed) => {
+            // What stands elsewhere is judged all the same, but not what the broken place may have swallowed.
+            let aside = Report::new(name);
+            read(text, parsed.root, surroundings, &prompts, &aside);
+            syntax::keep_independent(text, aside.finish(), &report);
+            None
+        }
+        None => None,
+    };
+    let prompts = prompts.sources();
+    let policy = read.filter(|_| !report.has_errors()).map(|read| {
+        let revision = revision::revision(text, prompts.iter().map(|file| (file.name.as_str(), file.text.as_str())));
+        let source = Source { name: name.to_owned(), text: text.to_owned() };
+        report_what_it_does(&read, &source, &report);
+        Policy {
+            source,
+            revision,
+            kill_switch: read.kill_switch,
+            allowlist: read.allowlist,
+            denylist: read.denylist,
+            base: read.base,
+            overrides: read.overrides,
+            waivers: read.waivers,
+        }
+    });
+    Checked { policy, findings: report.finish(), prompts }
+}
+
+struct Read {
+    kill_switch: Located<bool>,
+    allowlist: Located<Vec<RepoPattern>>,
+    denylist: Located<Vec<RepoPattern>>,
+    base: Rules,
+    overrides: Vec<(RepoPattern, Rules)>,
+    waivers: Vec<Waiver>,
+}
+
+fn read(
+    text: &str,
+    mut root: Table,
+    surroundings: &Surroundings<'_>,
+    prompts: &PromptFiles<'_>,
+    report: &Report,
+) -> Option<Read> {
+    let version = version(&root, report);
+    with_default_lists(&mut root);
+    let top = Reader::new("the policy", &root, Span::default(), &rules::ROOT_KEYS, report);
+    let kill_switch = top.required("kill_switch", "kill_switch = true").and_then(|field| {
+        let on = field.bool()?;
+        Some(Located { value: on, span: field.span })
+    });
+    let allowlist = top.required("allowlist", "allowlist = []").and_then(|field| sections::repositories(&field));
+    let denylist = top.optional("denylist").and_then(|field| sections::repositories(&field));
+    let waivers = top.optional("waivers").map_or(Some(Vec::new()), |field| waivers::read(&field));
+
+    let budget = Cell::new(Some(reference::MAX_VALUES));
+    let scope = Scope { root: &root, text, report, prompts, doorbells: surroundings.doorbells, budget: &budget };
+    let base = rules::read(scope, None);
+    let overrides: Vec<Option<(RepoPattern, Rules)>> = overrides::read(&root, text.len(), report)
+        .into_iter()
+        .map(|one| {
+            let rules = rules::read(Scope { root: &one.root, ..scope }, one.paused);
+            rules.map(|rules| (one.pattern, rules))
+        })
+        .collect();
+    version?;
+    Some(Read {
+        kill_switch: kill_switch?,
+        allowlist: allowlist?,
+        denylist: denylist?,
+        base: base?,
+        overrides: overrides.into_iter().collect::<Option<_>>()?,
+        waivers: waivers?,
+    })
+}
+
+/// Lists that may be left out, so that `"$denylist"` leads somewhere all the same.
+fn with_default_lists(root: &mut Table) {
+    let empty = || Entry { key: Span::default(), node: Node { span: Span::default(), value: Value::List(Vec::new()) } };
+    root.entries.entry("denylist".to_owned()).or_insert_with(empty);
+    for (table, key) in [("trust", "logins"), ("protect", "paths")] {
+        if let Some(Entry { node: Node { value: Value::Table(table), .. }, .. }) = root.entries.get_mut(table) {
+            table.entries.entry(key.to_owned()).or_insert_with(empty);
+        }
+    }
+}
+
+fn version(root: &Table, report: &Report) -> Option<()> {
+    let revisions =
+        || vec!["`version` counts the file format, not your revisions of it; those are git's business".to_owned()];
+    let Some(entry) = root.get("version") else {
+        let message = "the policy does not say which `version` of the file format it is written in";
+        report.error(Code::UnsupportedVersion, Span::default(), message, "add `version = 1`");
+        return None;
+    };
+    let field = Field { name: "`version`".to_owned(), node: &entry.node, span: entry.span(), report };
+    match &field.node.value {
+        Value::Int(1) => return Some(()),
+        Value::Int(other) => {
+            let message = format!("this build reads version 1 of the file format; this is version {other}");
+            report.error_with_help(
+                Code::UnsupportedVersion,
+                field.node.span,
+                message,
+                "write version = 1",
+                revisions(),
+            );
+        }
+        Value::Text(text) => {
+            let message =
+                format!("`version` is the number of the file format; {} is a text", quoted(&format!("\"{text}\"")));
+            report.error_with_help(
+                Code::UnsupportedVersion,
+                field.node.span,
+                message,
+                "write version = 1",
+                revisions(),
+            );
+        }
+        Value::Number(_) => {
+            let message = format!("`version` is a whole number; {}", field.node.described());
+            report.error_with_help(
+                Code::UnsupportedVersion,
+                field.node.span,
+                message,
+                "write version = 1",
+                revisions(),
+            );
+        }
+        _ => field.mismatch("the number of the file format", "write version = 1"),
+    }
+    None
+}
+
+/// A policy without errors may still do nothing, and says so.
+fn report_what_it_does(read: &Read, source: &Source, report: &Report) {
+    let line = |span: Span| source.line_and_column(span.start).0;
+    let mut why = Vec::new();
+    if read.kill_switch.value {
+        why.push((read.kill_switch.span, format!("kill_switch is true (line {})", line(read.kill_switch.span))));
+    }
+    if read.allowlist.value.is_empty() {
+        why.push((read.allowlist.span, format!("allowlist is empty (line {})", line(read.allowlist.span))));
+    }
+    let Some((span, _)) = why.first() else { return };
+    let span = *span;
+    let reasons: Vec<String> = why.into_iter().map(|(_, reason)| reason).collect();
+    report.add(Finding {
+        code: Code::DispatchesNothing,
+        severity: Severity::Note,
+        message: format!("this policy dispatches nothing: {}", reasons.join(", ")),
+        file: source.name.clone(),
+        span,
+        label: String::new(),
+        help: Vec::new(),
+    });
+}

@@ -1,0 +1,302 @@
+//! Values taken out of the tree with their types checked; every refusal says what to write instead.
+
+use super::super::finding::Code;
+use super::super::source::{Located, Span};
+use super::report::{Report, nearest, one_of, quoted};
+use super::tree::{Node, Table, Value};
+
+/// The keys of each table of the language, for "belongs under".
+const HOMES: &[(&str, &[&str])] = &[
+    ("the top of the file", &["version", "kill_switch", "allowlist", "denylist"]),
+    ("`[labels]`", &["ready", "in_progress", "human", "paused"]),
+    ("`[trust]`", &["permissions", "logins"]),
+    ("`[dispatch]`", &["slots_per_repo", "max_in_flight", "max_per_tick"]),
+    (
+        "`[limits]`",
+        &[
+            "settle_time",
+            "effect_timeout",
+            "edit_window",
+            "fix_forward_attempts",
+            "fix_forward_time",
+            "start_timeout",
+            "input_timeout",
+            "stall_timeout",
+            "unreachable_timeout",
+            "verdict_timeout",
+            "run_timeout",
+            "budget_usd",
+        ],
+    ),
+    ("`[agent]`", &["executor", "model", "runtime_mode", "landing"]),
+    ("`[priority]`", &["label", "levels", "default", "order"]),
+    ("`[protect]`", &["paths"]),
+    ("`[ci]`", &["stages"]),
+    ("`[progress]`", &["checklist"]),
+    ("`[prompts]`", &["implement", "fix_forward"]),
+    ("a `[[gates]]` entry", &["require", "message"]),
+    ("a `[[transitions]]` entry", &["from", "when", "to", "do", "reason"]),
+];
+
+/// Reads one table.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    /// How messages call it: "`[limits]`", "this gate".
+    pub what: &'a str,
+    pub table: &'a Table,
+    /// Where a missing key is reported.
+    pub span: Span,
+    pub report: &'a Report,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads a table that may only have the keys `known`; complains about every other.
+    pub fn new(what: &'a str, table: &'a Table, span: Span, known: &[&str], report: &'a Report) -> Self {
+        let reader = Self { what, table, span, report };
+        for (key, entry) in &table.entries {
+            if !known.contains(&key.as_str()) {
+                reader.unknown_key(key, entry.key, known);
+            }
+        }
+        reader
+    }
+
+    fn unknown_key(&self, key: &str, span: Span, known: &[&str]) {
+        let message = format!("{} has no key {}", self.what, quoted(key));
+        if !self.report.has_room() {
+            return self.report.error(Code::UnknownKey, span, message, "");
+        }
+        if key == "extends" {
+            let help = vec!["copy what you need into it".to_owned()];
+            let label = "one file is the whole policy; nothing is inherited";
+            return self.report.error_with_help(Code::UnknownKey, span, message, label, help);
+        }
+        // A name that is right elsewhere is a key in the wrong place, rather than a slip of the pen.
+        let home = HOMES.iter().find(|(_, keys)| keys.contains(&key)).map(|(home, _)| *home);
+        let label = match (home, nearest(key, known.iter().copied())) {
+            (Some(home), _) if home != self.what => format!("`{key}` belongs under {home}"),
+            (_, Some(candidate)) => format!("did you mean `{candidate}`?"),
+            (_, None) => format!("remove it; known here: {}", one_of(known).replace(" or ", ", ")),
+        };
+        self.report.error(Code::UnknownKey, span, message, label);
+    }
+
+    /// The value under a key, if there is one.
+    pub fn optional(&self, key: &str) -> Option<Field<'a>> {
+        let entry = self.table.get(key)?;
+        Some(Field { name: quoted(key), node: &entry.node, span: entry.span(), report: self.report })
+    }
+
+    /// The value under a key that must be there; `example` shows how.
+    pub fn required(&self, key: &str, example: &str) -> Option<Field<'a>> {
+        let field = self.optional(key);
+        if field.is_none() {
+            let message = format!("{} lacks `{key}`", self.what);
+            self.report.error(Code::MissingKey, self.span, message, format!("add {example}"));
+        }
+        field
+    }
+}
+
+/// One value and how messages call it.
+#[derive(Clone)]
+pub struct Field<'a> {
+    /// In backticks, or "each entry of …".
+    pub name: String,
+    pub node: &'a Node,
+    /// Key and value.
+    pub span: Span,
+    pub report: &'a Report,
+}
+
+impl<'a> Field<'a> {
+    /// Reports that the value has the wrong type.
+    pub fn mismatch(&self, wanted: &str, instead: &str) {
+        if !matches!(self.node.value, Value::Broken) {
+            let message = format!("{} is {wanted}; {}", self.name, self.node.described());
+            self.report.error(Code::TypeMismatch, self.node.span, message, instead);
+        }
+    }
+
+    /// Reports a value of the right type that makes no sense.
+    pub fn out_of_range(&self, message: impl Into<String>, instead: &str) {
+        self.report.error(Code::OutOfRange, self.node.span, message, instead);
+    }
+
+    /// Puts the place to a value.
+    pub fn located<T>(&self, value: T) -> Located<T> {
+        Located { value, span: self.node.span }
+    }
+
+    /// An element of this list.
+    fn element(&self, node: &'a Node) -> Field<'a> {
+        Field { name: format!("each entry of {}", self.name), node, span: node.span, report: self.report }
+    }
+
+    pub fn bool(&self) -> Option<bool> {
+        match self.node.value {
+            Value::Bool(value) => Some(value),
+            _ => {
+                self.mismatch("a bool", "write true or false");
+                None
+            }
+        }
+    }
+
+    pub fn text(&self) -> Option<&'a str> {
+        match &self.node.value {
+            Value::Text(text) => Some(text),
+            _ => {
+                self.mismatch("a text", "write it in double quotes");
+                None
+            }
+        }
+    }
+
+    /// A text with something in it.
+    pub fn filled_text(&self) -> Option<&'a str> {
+        let text = self.text()?;
+        if text.trim().is_empty() {
+            self.out_of_range(format!("{} is empty", self.name), "write a text");
+            return None;
+        }
+        if text.contains('\0') {
+            self.out_of_range(format!("{} holds a NUL character", self.name), "remove it");
+            return None;
+        }
+        Some(text)
+    }
+
+    pub fn int(&self) -> Option<i64> {
+        match self.node.value {
+            Value::Int(number) => Some(number),
+            _ => {
+                self.mismatch("a whole number", "write a whole number, without quotes");
+                None
+            }
+        }
+    }
+
+    /// A whole number that is not negative.
+    pub fn count(&self) -> Option<usize> {
+        let number = self.int()?;
+        let count = usize::try_from(number).ok();
+        if count.is_none() {
+            self.out_of_range(
+                format!("{} counts something; `{number}` is negative", self.name),
+                "write 0 or more; 0 switches it off",
+            );
+        }
+        count
+    }
+
+    pub fn table(&self) -> Option<&'a Table> {
+        match &self.node.value {
+            Value::Table(table) => Some(table),
+            _ => {
+                self.mismatch("a table", "write it as a table: { … }");
+                None
+            }
+        }
+    }
+
+    /// A list of at most `most` elements.
+    pub fn list(&self, most: usize) -> Option<Vec<Field<'a>>> {
+        match &self.node.value {
+            Value::List(nodes) if nodes.len() > most => {
+                let name = &self.name;
+                let message = format!("{name} has {} entries; this build takes at most {most}", nodes.len());
+                self.report.error(Code::TooLarge, self.node.span, message, format!("at most {most}"));
+                None
+            }
+            Value::List(nodes) => Some(nodes.iter().map(|node| self.element(node)).collect()),
+            _ => {
+                self.mismatch("a list", "write it in brackets: [ … ]");
+                None
+            }
+        }
+    }
+
+    /// A list of texts with something in them.
+    pub fn texts(&self, most: usize) -> Option<Vec<Located<String>>> {
+        let texts: Vec<Option<Located<String>>> = self
+            .list(most)?
+            .iter()
+            .map(|element| element.filled_text().map(|text| element.located(text.to_owned())))
+            .collect();
+        texts.into_iter().collect()
+    }
+
+    /// One of some words.
+    pub fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text()?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let message = format!("{} cannot be {}", self.name, quoted(text));
+            let label = super::report::suggestion(self.report, text, &known);
+            self.report.error(Code::UnknownName, self.node.span, message, label);
+        }
+        found
+    }
+}
+
+/// Checks a name that the operator chooses: kebab-case, not too long.
+pub fn is_kebab_case(name: &str) -> bool {
+    is_cased(name, '-')
+}
+
+/// Checks a key that the operator chooses: snake_case, not too long.
+pub fn is_snake_case(name: &str) -> bool {
+    is_cased(name, '_')
+}
+
+fn is_cased(name: &str, joint: char) -> bool {
+    name.len() <= 64
+        && name.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && name.split(joint).all(|part| {
+            !part.is_empty() && part.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
+        })
+}
+
+/// The name in the usual writing, as a suggestion.
+fn recased(name: &str, joint: char) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut word = String::new();
+    for letter in name.chars().take(64) {
+        let boundary = !letter.is_ascii_alphanumeric() || (letter.is_ascii_uppercase() && !word.is_empty());
+        if boundary && !word.is_empty() {
+            words.push(std::mem::take(&mut word));
+        }
+        if letter.is_ascii_alphanumeric() {
+            word.push(letter.to_ascii_lowercase());
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words.join(&joint.to_string())
+}
+
+/// Reports a name that is not kebab-case.
+pub fn check_kebab_case(what: &str, name: &str, span: Span, report: &Report) {
+    if !is_kebab_case(name) {
+        not_cased(what, name, span, report, "kebab-case", '-', is_kebab_case);
+    }
+}
+
+/// Reports a key that is not snake_case.
+pub fn check_snake_case(what: &str, name: &str, span: Span, report: &Report) {
+    if !is_snake_case(name) {
+        not_cased(what, name, span, report, "snake_case", '_', is_snake_case);
+    }
+}
+
+fn not_cased(what: &str, name: &str, span: Span, report: &Report, case: &str, joint: char, fits: fn(&str) -> bool) {
+    let better = recased(name, joint);
+    let label = if fits(&better) {
+        format!("write \"{better}\"")
+    } else {
+        "begin with a letter; lower-case letters, digits and single joints, at most 64".to_owned()
+    };
+    report.error(Code::ReservedName, span, format!("{what} {} is not {case}", quoted(name)), label);
+}

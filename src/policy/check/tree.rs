@@ -1,0 +1,163 @@
+//! The policy file as a tree of values that know where they stand, and how one tree is laid over another.
+
+use std::collections::BTreeMap;
+
+use toml::de::{DeTable, DeValue};
+
+use super::super::finding::Code;
+use super::super::source::Span;
+use super::report::{Report, quoted};
+
+/// A value and where it stands.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub span: Span,
+    pub value: Value,
+}
+
+/// What TOML can hold.
+#[derive(Debug, Clone)]
+pub enum Value {
+    Text(String),
+    Int(i64),
+    Number(f64),
+    Bool(bool),
+    Date,
+    List(Vec<Node>),
+    Table(Table),
+    /// Could not be read, and has been reported.
+    Broken,
+}
+
+/// Values by key.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    pub entries: BTreeMap<String, Entry>,
+}
+
+/// A value under a key.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Where the key stands.
+    pub key: Span,
+    pub node: Node,
+}
+
+impl Entry {
+    /// Key and value.
+    pub fn span(&self) -> Span {
+        Span { start: self.key.start.min(self.node.span.start), end: self.node.end().max(self.key.end) }
+    }
+}
+
+impl Table {
+    pub fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// The entries as the file has them.
+    pub fn in_order(&self) -> Vec<(&str, &Entry)> {
+        let mut entries: Vec<(&str, &Entry)> = self.entries.iter().map(|(key, entry)| (key.as_str(), entry)).collect();
+        entries.sort_by_key(|(_, entry)| entry.key);
+        entries
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> Vec<&str> {
+        self.entries.keys().map(String::as_str).collect()
+    }
+
+    /// Lays another table over this one: tables merge deeply, everything else is replaced.
+    pub fn overlay(&mut self, over: &Table) {
+        for (key, entry) in &over.entries {
+            if let (Some(Entry { node: Node { value: Value::Table(below), .. }, .. }), Value::Table(above)) =
+                (self.entries.get_mut(key), &entry.node.value)
+            {
+                below.overlay(above);
+                continue;
+            }
+            self.entries.insert(key.clone(), entry.clone());
+        }
+    }
+}
+
+impl Node {
+    /// The article and name of its type.
+    pub fn kind(&self) -> &'static str {
+        match self.value {
+            Value::Text(_) => "a text",
+            Value::Int(_) | Value::Number(_) => "a number",
+            Value::Bool(_) => "a bool",
+            Value::Date => "a date",
+            Value::List(_) => "a list",
+            Value::Table(_) => "a table",
+            Value::Broken => "broken",
+        }
+    }
+
+    /// What it is, for a message: "`60` is a number".
+    pub fn described(&self) -> String {
+        match &self.value {
+            Value::Text(text) => format!("{} is a text", quoted(&format!("\"{text}\""))),
+            Value::Int(number) => format!("`{number}` is a number"),
+            Value::Number(number) => format!("`{number:?}` is a number"),
+            Value::Bool(value) => format!("`{value}` is a bool"),
+            _ => format!("this is {}", self.kind()),
+        }
+    }
+
+    /// The last byte that belongs to it; the entries of a table may stand far behind its header.
+    fn end(&self) -> usize {
+        match &self.value {
+            Value::Table(table) => table.entries.values().map(|entry| entry.node.end()).fold(self.span.end, usize::max),
+            _ => self.span.end,
+        }
+    }
+}
+
+fn span(range: std::ops::Range<usize>) -> Span {
+    Span { start: range.start, end: range.end }
+}
+
+/// The tree of a parsed document. Its depth was bounded before it was parsed.
+pub fn read(table: DeTable<'_>, report: &Report) -> Table {
+    let entries = table
+        .into_iter()
+        .map(|(key, value)| {
+            let place = span(key.span());
+            let node = node(value.span(), value.into_inner(), report);
+            (key.into_inner().into_owned(), Entry { key: place, node })
+        })
+        .collect();
+    Table { entries }
+}
+
+fn node(range: std::ops::Range<usize>, value: DeValue<'_>, report: &Report) -> Node {
+    let span = span(range);
+    let value = match value {
+        DeValue::String(text) => Value::Text(text.into_owned()),
+        DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(number) => Value::Int(number),
+            Err(_) => {
+                let message = format!("{} does not fit into 64 bits", quoted(integer.as_str()));
+                report.error(Code::OutOfRange, span, message, "write a smaller number");
+                Value::Broken
+            }
+        },
+        DeValue::Float(float) => match float.as_str().parse::<f64>() {
+            Ok(number) if number.is_finite() => Value::Number(number),
+            _ => {
+                let message = format!("{} is not a finite number", quoted(float.as_str()));
+                report.error(Code::OutOfRange, span, message, "write a number, such as 100.0");
+                Value::Broken
+            }
+        },
+        DeValue::Boolean(value) => Value::Bool(value),
+        DeValue::Datetime(_) => Value::Date,
+        DeValue::Array(items) => {
+            Value::List(items.into_iter().map(|item| node(item.span(), item.into_inner(), report)).collect())
+        }
+        DeValue::Table(table) => Value::Table(read(table, report)),
+    };
+    Node { span, value }
+}

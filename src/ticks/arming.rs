@@ -1,0 +1,81 @@
+//! Who armed an issue, when, and whether that counts.
+
+use chrono::{DateTime, Utc};
+
+use crate::engine::identity::RunId;
+use crate::policy::facts::Observed;
+use crate::policy::{Labels, Rules};
+use crate::ports::{Edit, LabelEvent};
+
+use super::world::Tick;
+
+/// The newest time somebody applied *ready*, with no later removal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arming {
+    /// The opaque token of the tracker.
+    pub token: String,
+    /// The run it gets.
+    pub run: RunId,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By whom; `None` for a deleted account.
+    pub by: Option<String>,
+}
+
+/// The arming that stands, by the events of an issue, oldest first.
+pub fn newest(events: &[LabelEvent], labels: &Labels) -> Option<Arming> {
+    let ready = events.iter().rfind(|event| event.label.eq_ignore_ascii_case(&labels.ready.value))?;
+    ready.added.then(|| of_event(ready))
+}
+
+/// The arming that an event is.
+pub fn of_event(event: &LabelEvent) -> Arming {
+    Arming { token: event.arming.clone(), run: RunId::of_arming(&event.arming), at: event.at, by: event.by.clone() }
+}
+
+/// Whether a login may arm issues of a repository, and the evidence for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trusted {
+    /// The fact `trusted`.
+    pub fact: Observed<bool>,
+    /// `has `write` (granted)`.
+    pub evidence: String,
+}
+
+/// Decides trust by `[trust]`. Neither afk nor an agent is ever trusted, whatever the policy says.
+pub async fn trust(tick: &Tick<'_>, afk: &str, rules: &Rules, repo: &str, login: Option<&str>) -> Trusted {
+    let known = |fact, evidence: String| Trusted { fact: Observed::Known(fact), evidence };
+    let Some(login) = login else {
+        return known(false, "the account is deleted".to_owned());
+    };
+    let is = |other: &str| other.eq_ignore_ascii_case(login);
+    if is(afk) {
+        return known(false, "afk itself is never trusted".to_owned());
+    }
+    if tick.world.agent_logins.iter().any(|agent| is(agent)) {
+        return known(false, "an agent is never trusted".to_owned());
+    }
+    if rules.trust.logins.iter().any(|trusted| is(trusted)) {
+        return known(true, "is listed in trust.logins".to_owned());
+    }
+    match tick.permission(repo, login).await {
+        Ok(permission) => {
+            let trusted = rules.trust.permissions.iter().any(|enough| enough.eq_ignore_ascii_case(&permission));
+            known(trusted, format!("has `{permission}` (granted)"))
+        }
+        Err(error) => Trusted { evidence: error.message.clone(), fact: Observed::Unknown(error.message) },
+    }
+}
+
+/// Whether anybody but the armer edited the text since the armer read it.
+pub fn edited_since(arming: &Arming, edits: &[Edit], rules: &Rules) -> bool {
+    let window = chrono::TimeDelta::from_std(rules.edit_window).unwrap_or(chrono::TimeDelta::MAX);
+    let read_at = arming.at.checked_sub_signed(window).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    edits.iter().any(|edit| {
+        let by_armer = match (&edit.by, &arming.by) {
+            (Some(editor), Some(armer)) => editor.eq_ignore_ascii_case(armer),
+            _ => false,
+        };
+        !by_armer && edit.at > read_at
+    })
+}

@@ -1,0 +1,338 @@
+//! Carrying out a row: its effects in order, each safe to repeat, the record written before the first and after the
+//! last.
+
+use chrono::{DateTime, Utc};
+
+use crate::engine::identity::Purpose;
+use crate::engine::pending::{PendingEffect, PendingRow};
+use crate::policy::sentence::Placeholder;
+use crate::policy::{Effect, LabelRole, Rules};
+use crate::ports::{Notice, PortError, PortErrorKind, PortResult};
+use crate::text;
+
+use super::brief;
+use super::facts::RunView;
+use super::fleet::{Fleet, Run};
+use super::progress::{self, harmless};
+use super::record::{Record, Sending};
+use super::world::Tick;
+
+/// A run while its effects are carried out.
+pub struct Stage<'a> {
+    /// The tick.
+    pub tick: &'a Tick<'a>,
+    /// Who is who.
+    pub fleet: &'a Fleet,
+    /// What is known of the run.
+    pub view: &'a RunView,
+}
+
+impl std::fmt::Debug for Stage<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Stage").field("run", &self.view.record.run).finish_non_exhaustive()
+    }
+}
+
+impl Stage<'_> {
+    /// Carries out what remains of the pending row of `record`. A failing effect does not hold back those after it,
+    /// except a first `close` or `turn`; one that has failed for `limits.effect_timeout` is given up, loudly.
+    pub async fn carry_out(&self, run: &Run, record: &mut Record) {
+        let Some(mut pending) = record.pending.take() else { return };
+        let effect_timeout = self.rules(record).effect_timeout;
+        let mut unfinished = Vec::new();
+        let mut queue = std::mem::take(&mut pending.remaining).into_iter();
+        while let Some(mut effect) = queue.next() {
+            let now = self.now();
+            effect.first_tried.get_or_insert(now);
+            match self.attempt(run, record, &pending, &mut effect).await {
+                Ok(()) => {}
+                Err(error) => {
+                    let what = in_words(&effect.effect);
+                    self.tick.problem(&run.reference, format!("{what}: {error}"));
+                    let turn_overdue = record.sending.as_ref().is_some_and(|sending| {
+                        matches!(effect.effect, Effect::Turn(_))
+                            && super::facts::since(sending.first_tried, now) >= effect_timeout
+                    });
+                    if effect.is_overdue(now, effect_timeout) || turn_overdue {
+                        self.give_up(record, &effect, &what);
+                        continue;
+                    }
+                    let holds_back = effect.holds_back();
+                    unfinished.push(effect);
+                    if holds_back {
+                        unfinished.extend(queue);
+                        break;
+                    }
+                }
+            }
+        }
+        pending.remaining = unfinished;
+        record.pending = Some(pending);
+    }
+
+    fn give_up(&self, record: &mut Record, effect: &PendingEffect, what: &str) {
+        self.tick.problem(record.reference(), format!("{what}: given up after limits.effect_timeout"));
+        // Bounded: the record has to stay small, and the log has them all.
+        if record.given_up.len() < 5 {
+            record.given_up.push(what.to_owned());
+        }
+        if matches!(effect.effect, Effect::Turn(_)) {
+            record.told = Some(record.subject().to_owned());
+            record.sending = None;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        run: &Run,
+        record: &mut Record,
+        pending: &PendingRow,
+        effect: &mut PendingEffect,
+    ) -> PortResult<()> {
+        let tracker = &self.tick.world.tracker;
+        let (issue, rules) = (&run.reference, self.rules(record));
+        let labels = &rules.labels;
+        // On an issue that is gone there is nothing left to write to.
+        let gone_is_done = |result: PortResult<()>| match result {
+            Err(error) if error.kind == PortErrorKind::NotFound && self.view.issue.is_none() => Ok(()),
+            result => result,
+        };
+        match &effect.effect {
+            Effect::Reopen => gone_is_done(tracker.reopen(issue).await),
+            Effect::Close(reason) => tracker.close(issue, *reason).await,
+            Effect::AddLabel(role) => gone_is_done(tracker.add_label(issue, labels.of(*role)).await),
+            Effect::RemoveLabel(role) => gone_is_done(tracker.remove_label(issue, labels.of(*role)).await),
+            Effect::Interrupt => self.interrupt(record).await,
+            Effect::Turn(prompt) => self.turn(record, prompt).await,
+            Effect::Comment(name) => gone_is_done(self.comment(run, record, pending, name).await),
+            Effect::Notify(kind) => self.notify(record, pending, kind, &mut effect.rung).await,
+        }
+    }
+
+    async fn interrupt(&self, record: &mut Record) -> PortResult<()> {
+        record.interrupted_at.get_or_insert(self.now());
+        interrupt(self.tick, self.fleet, record).await
+    }
+
+    /// Sends the corrective turn that [`Record::sending`] describes.
+    async fn turn(&self, record: &mut Record, prompt: &str) -> PortResult<()> {
+        if let Some(why) = (self.tick.world.kill_switch)() {
+            return Err(PortError::refused(format!("the kill switch is on: {why}")));
+        }
+        let issue = self.view.issue.as_ref().ok_or_else(|| PortError::not_found("the issue is gone"))?;
+        let rules = self.rules(record);
+        let template = rules
+            .prompts
+            .get(prompt)
+            .ok_or_else(|| PortError::refused(format!("the policy has no prompt `{prompt}` any more")))?;
+        let executor = self.tick.world.executors.get(&record.executor);
+        let executor = executor.ok_or_else(|| no_executor(&record.executor))?;
+        let sending = match &record.sending {
+            Some(sending) if sending.commit == record.subject() => sending.clone(),
+            _ => Sending { commit: record.subject().to_owned(), n: 0, first_tried: self.now() },
+        };
+        record.sending = Some(sending.clone());
+        let turn = record.run.derive(Purpose::CorrectiveTurn { red_commit: &sending.commit }, sending.n);
+        let brief = super::poll::brief_of(self.tick, &self.fleet.afk, issue).await?;
+        let text = brief::corrective_prompt(self.tick, template, record, issue, &brief, &self.view.failures());
+        let text = text.map_err(PortError::invalid)?;
+        match executor.turn(record.run, turn, &text).await {
+            Ok(()) => {
+                accept_turn(record, turn, self.now());
+                Ok(())
+            }
+            Err(error) => {
+                // A clear no had no effect, so the next try is a new one; a lost answer keeps its id.
+                if error.kind == PortErrorKind::Refused {
+                    record.sending = Some(Sending { n: sending.n + 1, ..sending });
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes a comment once; it is found again by its id.
+    async fn comment(&self, run: &Run, record: &Record, pending: &PendingRow, name: &str) -> PortResult<()> {
+        let tracker = &self.tick.world.tracker;
+        let id = record.run.derive(Purpose::Comment { decision: pending.decision, name }, 0);
+        let marker = format!("<!-- afk-comment:{id} -->");
+        let written = tracker.comments(&run.reference).await?.iter().any(|comment| {
+            comment.body.contains(&marker)
+                && comment.author.as_deref().is_some_and(|author| author.eq_ignore_ascii_case(&self.fleet.afk))
+        });
+        if written {
+            return Ok(());
+        }
+        let rules = self.rules(record);
+        let sentence = rules
+            .comments
+            .get(name)
+            .ok_or_else(|| PortError::refused(format!("the policy has no comment `{name}` any more")))?;
+        let said = pending.say(sentence, |placeholder| self.name(record, placeholder));
+        let body = format!("{said}\n{}\n{marker}", self.evidence(rules, record));
+        tracker.create_comment(&run.reference, &body).await.map(drop)
+    }
+
+    /// What a person needs to go on: jobs, commits, the agent's last words, how to try again.
+    fn evidence(&self, rules: &Rules, record: &Record) -> String {
+        let mut lines = String::new();
+        for job in self.view.failures().iter().take(5) {
+            let at = record.commit.as_deref().map_or("", progress::short_commit);
+            let link = job.url.as_deref().map(|url| format!(", {}", harmless(url, 300))).unwrap_or_default();
+            lines.push_str(&format!("\n- Red on `{at}`: `{}`{link}", harmless(&job.name, 80)));
+        }
+        if let Some(commits) = progress::commits(self.view) {
+            lines.push_str(&format!("\n- Commits of the run: {commits}"));
+        }
+        let mentions: Vec<String> = self
+            .view
+            .commits
+            .iter()
+            .flat_map(|commits| &commits.mentions)
+            .take(5)
+            .map(|sha| format!("`{}`", progress::short_commit(sha)))
+            .collect();
+        if !mentions.is_empty() {
+            lines.push_str(&format!(
+                "\n- They mention the issue without the run's line, and were not counted: {}",
+                mentions.join(", ")
+            ));
+        }
+        if let Some(words) = self
+            .view
+            .agent
+            .as_ref()
+            .and_then(|agent| agent.last_words.as_deref())
+            .filter(|words| !words.trim().is_empty())
+        {
+            lines.push_str(&format!("\n- The agent's last words: `{}`", harmless(words, 400)));
+        }
+        let labels = &rules.labels;
+        format!(
+            "{lines}\n\nTo let an agent try again: take `{}` off, then take `{}` off and put it back.",
+            labels.of(LabelRole::Human),
+            labels.of(LabelRole::Ready)
+        )
+    }
+
+    /// Rings every doorbell that has not rung for this yet.
+    async fn notify(
+        &self,
+        record: &Record,
+        pending: &PendingRow,
+        kind: &str,
+        rung: &mut Vec<String>,
+    ) -> PortResult<()> {
+        let rules = self.rules(record);
+        let notification = rules
+            .notify
+            .get(kind)
+            .ok_or_else(|| PortError::refused(format!("the policy has no notification `{kind}` any more")))?;
+        let say = |sentence| pending.say(sentence, |placeholder| self.name(record, placeholder));
+        let notice = Notice {
+            id: record.run.derive(Purpose::Notification { decision: pending.decision, kind }, 0),
+            kind: kind.to_owned(),
+            title: text::clean_line(&say(&notification.title), 300),
+            body: text::clean_block(&say(&notification.body), 2_000),
+            urgency: notification.urgency,
+            tags: notification.tags.clone(),
+            issue: record.reference(),
+            url: self.view.issue.as_ref().map(|issue| issue.url.clone()).unwrap_or_default(),
+            run: record.run,
+            revision: record.revision.clone(),
+        };
+        let bells = &self.tick.world.doorbells;
+        let wanted: Vec<&String> = match &notification.to {
+            Some(names) => names.iter().map(|name| &name.value).collect(),
+            None => bells.keys().collect(),
+        };
+        if wanted.is_empty() {
+            tracing::warn!(issue = %notice.issue, "no doorbell is configured; nobody hears: {}", notice.title);
+        }
+        let mut failed = Vec::new();
+        for name in wanted {
+            if rung.contains(name) {
+                continue;
+            }
+            let rang = match bells.get(name) {
+                Some(bell) => bell.ring(&notice).await,
+                None => Err(PortError::refused("it is not in the settings")),
+            };
+            match rang {
+                Ok(()) => rung.push(name.clone()),
+                Err(error) => failed.push(format!("doorbell `{name}`: {error}")),
+            }
+        }
+        if failed.is_empty() { Ok(()) } else { Err(PortError::unreachable(failed.join("; "))) }
+    }
+
+    /// What a sentence may name beside facts and reason.
+    fn name(&self, record: &Record, placeholder: Placeholder) -> Option<String> {
+        let issue = self.view.issue.as_ref();
+        match placeholder {
+            Placeholder::ArmedBy => record.armed_by.as_deref().map(|login| text::clean_line(login, 60)),
+            Placeholder::Ref => Some(record.reference().to_string()),
+            Placeholder::Title => issue.map(|issue| harmless(&issue.title, 200)),
+            Placeholder::Url => issue.map(|issue| text::clean_line(&issue.url, 500)),
+            Placeholder::Issue(_) | Placeholder::Run(_) | Placeholder::Reason => None,
+        }
+    }
+
+    fn rules(&self, record: &Record) -> &Rules {
+        self.tick.policy.rules(&record.repo)
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.tick.world.clock.now()
+    }
+}
+
+/// Writes down that the executor has a corrective turn.
+pub fn accept_turn(record: &mut Record, turn: uuid::Uuid, now: DateTime<Utc>) {
+    record.attempts += 1;
+    record.told = Some(record.sending.take().map_or_else(|| record.subject().to_owned(), |sending| sending.commit));
+    record.turn = turn;
+    record.turn_at = now;
+}
+
+/// Asks the agent of a run to stop, where it may still be alive.
+///
+/// # Errors
+/// When the executor cannot be asked, or refuses.
+pub async fn interrupt(tick: &Tick<'_>, fleet: &Fleet, record: &Record) -> PortResult<()> {
+    if fleet.orders.abandoned.contains(&record.run) {
+        return Ok(());
+    }
+    let executor = tick.world.executors.get(&record.executor).ok_or_else(|| no_executor(&record.executor))?;
+    match executor.interrupt(record.run).await {
+        // An agent that the executor does not know has nothing to stop.
+        Err(error) if error.kind == PortErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// The error for an executor that the settings do not have.
+pub fn no_executor(name: &str) -> PortError {
+    PortError::refused(format!(
+        "the settings have no executor `{name}`; add `[executors.{name}]`, or name another in `[agent]` of the policy"
+    ))
+}
+
+fn in_words(effect: &Effect) -> String {
+    let role = |role: &LabelRole| match role {
+        LabelRole::Ready => "ready",
+        LabelRole::InProgress => "in_progress",
+        LabelRole::Human => "human",
+        LabelRole::Paused => "paused",
+    };
+    match effect {
+        Effect::Reopen => "reopen the issue".to_owned(),
+        Effect::Interrupt => "interrupt the agent".to_owned(),
+        Effect::Close(_) => "close the issue".to_owned(),
+        Effect::AddLabel(label) => format!("add the {} label", role(label)),
+        Effect::RemoveLabel(label) => format!("remove the {} label", role(label)),
+        Effect::Turn(prompt) => format!("send the agent `{prompt}`"),
+        Effect::Comment(name) => format!("write the comment `{name}`"),
+        Effect::Notify(kind) => format!("ring the doorbells for `{kind}`"),
+    }
+}

@@ -1,0 +1,230 @@
+//! The facts of a run: what executor, code host, CI and tracker say in this tick, over what the record remembers.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::policy::facts::{AgentStatus, CiStatus, IssueStatus, Observed, RunFacts};
+use crate::policy::{Rules, Stage};
+use crate::ports::{AgentReport, FailedJob, Issue, LabelEvent, PortResult, RunCommits, RunRange, StageVerdict};
+
+use super::fleet::{Fleet, Run};
+use super::record::Record;
+use super::world::Tick;
+
+/// The facts of a run, and what was seen on the way that people are shown.
+#[derive(Debug, Clone)]
+pub struct RunView {
+    /// What rows read.
+    pub facts: RunFacts,
+    /// The record, with what this tick saw written into it.
+    pub record: Record,
+    /// The issue; `None` when it is gone.
+    pub issue: Option<Issue>,
+    /// What the run brought to the code host.
+    pub commits: Option<RunCommits>,
+    /// Each stage and its verdict, in the order of the policy; the error where it could not be read.
+    pub stages: Vec<(String, PortResult<StageVerdict>)>,
+    /// The agent.
+    pub agent: Option<AgentReport>,
+    /// What was reported on the way.
+    pub remarks: Vec<String>,
+}
+
+impl RunView {
+    /// The failed jobs of the newest commit.
+    pub fn failures(&self) -> Vec<FailedJob> {
+        self.stages
+            .iter()
+            .filter_map(|(_, verdict)| match verdict {
+                Ok(StageVerdict::Red(jobs)) => Some(jobs.clone()),
+                _ => None,
+            })
+            .flatten()
+            .collect()
+    }
+}
+
+/// Reads everything that rows may ask of a run.
+///
+/// # Errors
+/// When the issue or its events cannot be read at all: the run is skipped in this tick and keeps its lock.
+pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) -> PortResult<RunView> {
+    let world = tick.world;
+    let rules = tick.policy.rules(&record.repo);
+    let now = world.clock.now();
+    let reference = record.reference();
+    let issue = match &run.issue {
+        Some(issue) => Some(issue.clone()),
+        None => world.tracker.issue(&reference).await?,
+    };
+    let events = match &issue {
+        Some(_) => world.tracker.label_events(&reference).await?,
+        None => Vec::new(),
+    };
+    let agent = run.agent.as_ref().map(|(_, report)| report);
+    let agent_status = agent_status(fleet, record, agent);
+
+    let range = RunRange {
+        repo: record.repo.clone(),
+        number: record.issue,
+        run: record.run,
+        base: record.base.clone(),
+        landing: record.landing,
+    };
+    let commits = world.code.run_commits(&range).await;
+    let newest = commits.as_ref().ok().and_then(|commits| commits.commits.last()).map(|commit| commit.sha.clone());
+    let mut stages = Vec::new();
+    if let Some(newest) = &newest {
+        for stage in &rules.stages {
+            stages.push((stage.name.value.clone(), world.ci.verdict(&record.repo, newest, stage).await));
+        }
+    }
+    let ci = match &commits {
+        Ok(_) => fold(&stages),
+        Err(_) => CiStatus::Unknown,
+    };
+
+    let mut record = record.clone();
+    remember(&mut record, agent_status, newest, ci, now);
+    let facts = RunFacts {
+        repo: record.repo.clone(),
+        labels: issue
+            .as_ref()
+            .map_or(Observed::Unknown("the issue is gone".to_owned()), |issue| Observed::Known(issue.labels.clone())),
+        priority: issue.as_ref().map_or(Observed::Unknown("the issue is gone".to_owned()), |issue| {
+            Observed::Known(rules.priority.of(&issue.labels))
+        }),
+        agent: agent_status,
+        pushed: from(&commits, |commits| !commits.commits.is_empty()),
+        landed: from(&commits, |commits| commits.landed),
+        pull_request: from(&commits, |commits| commits.pull_request),
+        touched_protected: from(&commits, |commits| {
+            commits.commits.iter().flat_map(|commit| &commit.paths).any(|path| rules.protect.matches(path))
+        }),
+        ci,
+        green_stages: green_stages(&stages, &rules.stages),
+        attempts: i64::from(record.attempts),
+        told: record.told.as_deref() == Some(record.subject()),
+        age: since(record.dispatched_at, now),
+        quiet: since(quiet_since(&record, agent), now),
+        verdict_wait: record.undecided_since.map_or(Duration::ZERO, |start| since(start, now)),
+        red_for: match ci {
+            CiStatus::Red => record.red_since.map_or(Duration::ZERO, |start| since(start, now)),
+            _ => Duration::ZERO,
+        },
+        issue: Observed::Known(issue.as_ref().map_or(IssueStatus::Gone, |issue| issue.status)),
+        held: Observed::Known(held(fleet, rules, &record, &events)),
+        milestones: agent.map_or(Observed::Unknown("the executor does not show the agent".to_owned()), |agent| {
+            Observed::Known(agent.milestones.clone())
+        }),
+        cost_usd: agent
+            .and_then(|agent| agent.cost_usd)
+            .map_or(Observed::Unknown(format!("executor `{}` reports none", record.executor)), Observed::Known),
+    };
+    let mut remarks = Vec::new();
+    if let Err(error) = &commits {
+        remarks.push(error.message.clone());
+    }
+    remarks.extend(stages.iter().filter_map(|(_, verdict)| verdict.as_ref().err().map(|error| error.message.clone())));
+    Ok(RunView { facts, record, issue, commits: commits.ok(), stages, agent: agent.cloned(), remarks })
+}
+
+/// The fact `agent`: how the newest turn is that afk asked for. A report on an older turn says nothing about it.
+fn agent_status(fleet: &Fleet, record: &Record, agent: Option<&AgentReport>) -> AgentStatus {
+    match agent {
+        _ if fleet.orders.abandoned.contains(&record.run) => AgentStatus::Gone,
+        _ if fleet.unasked.contains_key(&record.executor) => AgentStatus::Unknown,
+        None => AgentStatus::Gone,
+        Some(agent) if agent.turns.contains(&record.turn) => agent.status,
+        Some(_) => AgentStatus::Starting,
+    }
+}
+
+/// Writes what this tick saw into the record, so that the next one can tell how long it has been so.
+fn remember(record: &mut Record, agent: AgentStatus, newest: Option<String>, ci: CiStatus, now: DateTime<Utc>) {
+    if record.agent != agent {
+        record.agent = agent;
+        record.agent_since = now;
+    }
+    if newest.is_some() && record.commit != newest {
+        record.commit = newest;
+        record.commit_at = Some(now);
+        record.undecided_since = Some(now);
+    }
+    match ci {
+        CiStatus::Green => {
+            record.undecided_since = None;
+            record.red_since = None;
+        }
+        CiStatus::Red => {
+            record.undecided_since = None;
+            record.red_since.get_or_insert(now);
+        }
+        CiStatus::None | CiStatus::Pending | CiStatus::Unknown => {
+            if record.commit.is_some() {
+                record.undecided_since.get_or_insert(now);
+            }
+        }
+    }
+}
+
+fn quiet_since(record: &Record, agent: Option<&AgentReport>) -> DateTime<Utc> {
+    [record.commit_at, agent.and_then(|agent| agent.last_activity)]
+        .into_iter()
+        .flatten()
+        .fold(record.dispatched_at.max(record.turn_at).max(record.agent_since), DateTime::max)
+}
+
+/// Any red is red; any unknown unknown; all green green; all none none; else pending.
+fn fold(stages: &[(String, PortResult<StageVerdict>)]) -> CiStatus {
+    let any = |wanted: fn(&PortResult<StageVerdict>) -> bool| stages.iter().any(|(_, verdict)| wanted(verdict));
+    let all = |wanted: fn(&PortResult<StageVerdict>) -> bool| stages.iter().all(|(_, verdict)| wanted(verdict));
+    if any(|verdict| matches!(verdict, Ok(StageVerdict::Red(_)))) {
+        CiStatus::Red
+    } else if any(Result::is_err) {
+        CiStatus::Unknown
+    } else if all(|verdict| matches!(verdict, Ok(StageVerdict::None))) {
+        CiStatus::None
+    } else if all(|verdict| matches!(verdict, Ok(StageVerdict::Green))) {
+        CiStatus::Green
+    } else {
+        CiStatus::Pending
+    }
+}
+
+fn green_stages(read: &[(String, PortResult<StageVerdict>)], all: &[Stage]) -> Observed<Vec<String>> {
+    if let Some(error) = read.iter().find_map(|(_, verdict)| verdict.as_ref().err()) {
+        return Observed::Unknown(error.message.clone());
+    }
+    debug_assert!(read.is_empty() || read.len() == all.len());
+    let green = read.iter().filter(|(_, verdict)| matches!(verdict, Ok(StageVerdict::Green)));
+    Observed::Known(green.map(|(name, _)| name.clone()).collect())
+}
+
+/// Whether a person took the issue back: *human* or *paused* put on, or *ready* taken off, by anyone but afk, since the
+/// dispatch; or `afk stop` named the run. An absent label without such an event counts for nothing.
+fn held(fleet: &Fleet, rules: &Rules, record: &Record, events: &[LabelEvent]) -> bool {
+    let is = |event: &LabelEvent, label: &str| event.label.eq_ignore_ascii_case(label);
+    let by_afk = |event: &LabelEvent| event.by.as_deref().is_some_and(|login| login.eq_ignore_ascii_case(&fleet.afk));
+    let taken_back = events.iter().filter(|event| event.at >= record.dispatched_at && !by_afk(event)).any(|event| {
+        if event.added {
+            is(event, &rules.labels.human.value) || is(event, &rules.labels.paused.value)
+        } else {
+            is(event, &rules.labels.ready.value)
+        }
+    });
+    taken_back || fleet.orders.stopped_runs.contains(&record.run)
+}
+
+fn from<T>(commits: &PortResult<RunCommits>, value: impl FnOnce(&RunCommits) -> T) -> Observed<T> {
+    match commits {
+        Ok(commits) => Observed::Known(value(commits)),
+        Err(error) => Observed::Unknown(error.message.clone()),
+    }
+}
+
+/// Time since a moment; 0 when a clock says that it lies ahead.
+pub fn since(start: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    now.signed_duration_since(start).to_std().unwrap_or_default()
+}

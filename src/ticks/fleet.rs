@@ -1,0 +1,340 @@
+//! What is in flight: the union of labels, records and agents, and what each combination of the three means.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::adapters::installation::{Orders, TickKind};
+use crate::engine::identity::RunId;
+use crate::policy::facts::AgentStatus;
+use crate::ports::{AgentReport, Issue, IssueRef, PortResult};
+
+use super::record::{Record, Recorded};
+use super::world::Tick;
+
+/// Everything in flight, or not quite over, at the start of a tick.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    /// The login of afk itself.
+    pub afk: String,
+    /// One entry a run, and one for a lock that nobody can explain.
+    pub runs: Vec<Run>,
+    /// Every agent that an executor knows, with the executor's name.
+    pub agents: BTreeMap<RunId, (String, AgentReport)>,
+    /// Executors that could not be asked, and why.
+    pub unasked: BTreeMap<String, String>,
+    /// Repositories that were looked at.
+    pub repos: BTreeSet<String>,
+    /// Repositories whose locks could not be read, and why.
+    pub unreadable: BTreeMap<String, String>,
+    /// What people told this installation.
+    pub orders: Orders,
+}
+
+/// One run, and what is known of it.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The issue.
+    pub reference: IssueRef,
+    /// The issue as listed in this tick; `None` where only a record or an agent led here.
+    pub issue: Option<Issue>,
+    /// Whether the issue carries *in_progress*.
+    pub labelled: bool,
+    /// The record and the comment that holds it.
+    pub recorded: Option<Recorded>,
+    /// The agent, as its executor showed it, and the executor's name.
+    pub agent: Option<(String, AgentReport)>,
+    /// What label, record and agent come to.
+    pub standing: Standing,
+}
+
+/// What the record says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordState {
+    /// There is none that counts.
+    None,
+    /// The run goes on.
+    Active,
+    /// The run has ended.
+    Ended,
+}
+
+/// What the executor says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentPresence {
+    /// It answered and knows no such agent, or a person said that it is gone.
+    None,
+    /// It works, or may.
+    Live,
+    /// It has ended.
+    Ended,
+    /// The executor could not be asked.
+    Unasked,
+}
+
+/// What label, record and agent come to, and so what is to be repaired. `docs/how-it-works.md` shows the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// In flight, as it should be. A missing label is put back.
+    Active,
+    /// An executor knows the run and there is no record: write label and record.
+    Adopt,
+    /// A lock without record and agent: write the record again, the agent counts as gone, the policy decides.
+    Rebuild,
+    /// The run has ended and the lock is left: release it.
+    Release,
+    /// The run has ended and its agent has not: stop the agent, keep the repository locked.
+    Ending,
+    /// Nobody can tell while the executor cannot be asked: locked, nothing is touched.
+    Unclear,
+    /// A newer afk writes here, or the issue cannot be read: locked, nothing is touched.
+    Unreadable,
+    /// Over.
+    Finished,
+}
+
+impl Standing {
+    /// The table of architecture.md, rule 4.
+    pub fn of(labelled: bool, record: RecordState, agent: AgentPresence) -> Self {
+        use AgentPresence as Agent;
+        match (labelled, record, agent) {
+            (_, RecordState::Active, _) => Standing::Active,
+            (_, RecordState::Ended, Agent::Live) => Standing::Ending,
+            (true, RecordState::Ended, Agent::Unasked) => Standing::Unclear,
+            (true, RecordState::Ended, Agent::None | Agent::Ended) => Standing::Release,
+            (false, RecordState::Ended, _) => Standing::Finished,
+            (_, RecordState::None, Agent::Live | Agent::Ended) => Standing::Adopt,
+            (true, RecordState::None, Agent::None) => Standing::Rebuild,
+            (true, RecordState::None, Agent::Unasked) => Standing::Unclear,
+            (false, RecordState::None, Agent::None | Agent::Unasked) => Standing::Finished,
+        }
+    }
+
+    /// Whether it takes a slot of its repository. Releasing does until it is done.
+    pub fn is_in_flight(self) -> bool {
+        self != Standing::Finished
+    }
+}
+
+impl Run {
+    /// The record.
+    pub fn record(&self) -> Option<&Record> {
+        self.recorded.as_ref().map(|recorded| &recorded.record)
+    }
+
+    /// The run's id, where anything tells it.
+    pub fn id(&self) -> Option<RunId> {
+        self.record().map(|record| record.run).or_else(|| self.agent.as_ref().map(|(_, report)| report.run))
+    }
+}
+
+impl Fleet {
+    /// The repository of every issue in flight, one entry an issue.
+    pub fn in_flight(&self) -> Vec<String> {
+        let issues: BTreeSet<&IssueRef> =
+            self.runs.iter().filter(|run| run.standing.is_in_flight()).map(|run| &run.reference).collect();
+        issues.into_iter().map(|issue| issue.repo.clone()).collect()
+    }
+
+    /// The run in flight of an issue.
+    pub fn run_of(&self, issue: &IssueRef) -> Option<&Run> {
+        self.runs.iter().find(|run| run.reference == *issue && run.standing.is_in_flight())
+    }
+
+    /// What the executors say of a run. `executor` is the one the record names; without it any of them may know.
+    pub fn presence(&self, run: RunId, executor: Option<&str>) -> AgentPresence {
+        if self.orders.abandoned.contains(&run) {
+            return AgentPresence::None;
+        }
+        match self.agents.get(&run) {
+            Some((_, report)) if report.is_live() => AgentPresence::Live,
+            Some((_, report)) if report.status == AgentStatus::Gone => AgentPresence::None,
+            Some(_) => AgentPresence::Ended,
+            None => {
+                let unasked = match executor {
+                    Some(executor) => self.unasked.contains_key(executor),
+                    None => !self.unasked.is_empty(),
+                };
+                if unasked { AgentPresence::Unasked } else { AgentPresence::None }
+            }
+        }
+    }
+}
+
+/// Looks at the whole world: executors, one listing each; the lock label of every repository; the records of every
+/// issue that a label, an agent or the last tick's memory leads to. Changes nothing.
+///
+/// # Errors
+/// When the tracker or the installation itself cannot be asked; single repositories and issues fail alone.
+pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
+    let world = tick.world;
+    let mut fleet =
+        Fleet { orders: world.installation.orders()?, afk: world.tracker.login().await?, ..Fleet::default() };
+    for (name, executor) in &world.executors {
+        match executor.list().await {
+            Ok(agents) => fleet.agents.extend(agents.into_iter().map(|agent| (agent.run, (name.clone(), agent)))),
+            Err(error) => {
+                tick.problem(format!("executor `{name}`"), &error);
+                fleet.unasked.insert(name.clone(), error.message);
+            }
+        }
+    }
+
+    let live: Vec<IssueRef> =
+        fleet.agents.values().filter(|(_, agent)| agent.is_live()).map(|(_, agent)| agent.issue.clone()).collect();
+    let mut leads: BTreeSet<IssueRef> = live.into_iter().collect();
+    for kind in [TickKind::Poll, TickKind::Watch] {
+        // Only a hint where to look; without it the labels and the executors still lead to every run.
+        leads.extend(world.installation.heartbeat(kind).ok().flatten().into_iter().flat_map(|beat| beat.in_flight));
+    }
+    let listed = world.tracker.repos(&tick.policy.allowlist.value).await?;
+    fleet.repos = listed.into_iter().filter(|repo| tick.policy.enrolled(repo)).collect();
+    fleet.repos.extend(leads.iter().map(|lead| lead.repo.clone()));
+
+    let mut issues: BTreeMap<IssueRef, Option<Issue>> = leads.into_iter().map(|lead| (lead, None)).collect();
+    for repo in fleet.repos.clone() {
+        let label = tick.policy.rules(&repo).labels.in_progress.value.clone();
+        match world.tracker.labelled(&repo, &label, false).await {
+            Ok(listing) => {
+                for unreadable in &listing.unreadable {
+                    tick.problem(&unreadable.issue, &unreadable.error);
+                }
+                issues.extend(listing.issues.into_iter().map(|issue| (issue.reference.clone(), Some(issue))));
+            }
+            Err(error) => {
+                tick.problem(&repo, &error);
+                fleet.unreadable.insert(repo, error.message);
+            }
+        }
+    }
+    for (reference, issue) in issues {
+        let runs = runs_of(tick, &fleet, &reference, issue, None).await;
+        fleet.runs.extend(runs);
+    }
+    Ok(fleet)
+}
+
+/// The runs of one issue. An agent that has ended and left no record counts where the issue carries the lock, or
+/// where it answered the arming that is asked about.
+pub async fn runs_of(
+    tick: &Tick<'_>,
+    fleet: &Fleet,
+    reference: &IssueRef,
+    issue: Option<Issue>,
+    arming: Option<RunId>,
+) -> Vec<Run> {
+    let label = &tick.policy.rules(&reference.repo).labels.in_progress.value;
+    let labelled = issue.as_ref().is_some_and(|issue| has_label(issue, label));
+    let run = |recorded, agent, standing| Run {
+        reference: reference.clone(),
+        issue: issue.clone(),
+        labelled,
+        recorded,
+        agent,
+        standing,
+    };
+    let agents_here: Vec<&(String, AgentReport)> =
+        fleet.agents.values().filter(|(_, agent)| agent.issue == *reference).collect();
+    let (records, newer) = match tick.world.tracker.comments(reference).await {
+        Ok(comments) => tick.world.seal.read_all(reference, &fleet.afk, &comments),
+        Err(error) if error.kind == crate::ports::PortErrorKind::NotFound => (Vec::new(), None),
+        Err(error) => {
+            tick.problem(reference, &error);
+            return vec![run(None, agents_here.first().map(|agent| (*agent).clone()), Standing::Unreadable)];
+        }
+    };
+    if let Some(version) = newer {
+        tick.problem(reference, format!("its record has version {version}, written by a newer afk; it is left alone"));
+        return vec![run(None, agents_here.first().map(|agent| (*agent).clone()), Standing::Unreadable)];
+    }
+
+    let known: BTreeSet<RunId> = records.iter().map(|recorded| recorded.record.run).collect();
+    let newest_ended =
+        records.iter().rfind(|recorded| recorded.record.outcome.is_some()).map(|recorded| recorded.record.run);
+    let any_active = records.iter().any(|recorded| recorded.record.outcome.is_none());
+    let mut runs = Vec::new();
+    for recorded in records {
+        let record = &recorded.record;
+        let state = if record.outcome.is_some() { RecordState::Ended } else { RecordState::Active };
+        // The one lock label belongs to the run that goes on, else to the run that ended last.
+        let lock = labelled && (state == RecordState::Active || (!any_active && newest_ended == Some(record.run)));
+        let presence = fleet.presence(record.run, Some(&record.executor));
+        let agent = fleet.agents.get(&record.run).filter(|_| presence != AgentPresence::None).cloned();
+        runs.push(run(Some(recorded), agent, Standing::of(lock, state, presence)));
+    }
+    let (live, ended): (Vec<_>, Vec<_>) = agents_here
+        .into_iter()
+        .filter(|(_, agent)| !known.contains(&agent.run) && fleet.presence(agent.run, None) != AgentPresence::None)
+        .partition(|(_, agent)| agent.is_live());
+    let dispatched_at = |agent: &AgentReport| agent.assignment.as_ref().map(|assignment| assignment.dispatched_at);
+    let newest_ended_agent = ended
+        .into_iter()
+        .filter(|(_, agent)| (labelled && !any_active) || arming == Some(agent.run))
+        .max_by_key(|(_, agent)| dispatched_at(agent));
+    for agent in live.into_iter().chain(newest_ended_agent) {
+        runs.push(run(None, Some(agent.clone()), Standing::Adopt));
+    }
+    runs.retain(|run| run.standing.is_in_flight());
+    if runs.is_empty() && labelled {
+        // Any executor that could not be asked may be the one that knows.
+        let presence = if fleet.unasked.is_empty() { AgentPresence::None } else { AgentPresence::Unasked };
+        runs.push(run(None, None, Standing::of(true, RecordState::None, presence)));
+    }
+    runs
+}
+
+/// Whether an issue carries a label; labels compare without ASCII case.
+pub fn has_label(issue: &Issue, label: &str) -> bool {
+    issue.labels.iter().any(|carried| carried.eq_ignore_ascii_case(label))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pretty_assertions::assert_eq;
+
+    #[test]
+    fn every_combination_of_label_record_and_agent_has_its_repair() {
+        use AgentPresence as A;
+        use RecordState as R;
+        use Standing as S;
+        let table = [
+            // label, record, agent -> standing
+            (true, R::Active, A::None, S::Active),
+            (true, R::Active, A::Live, S::Active),
+            (true, R::Active, A::Ended, S::Active),
+            (true, R::Active, A::Unasked, S::Active),
+            (false, R::Active, A::None, S::Active),
+            (false, R::Active, A::Live, S::Active),
+            (false, R::Active, A::Ended, S::Active),
+            (false, R::Active, A::Unasked, S::Active),
+            (true, R::None, A::None, S::Rebuild),
+            (true, R::None, A::Live, S::Adopt),
+            (true, R::None, A::Ended, S::Adopt),
+            (true, R::None, A::Unasked, S::Unclear),
+            (false, R::None, A::None, S::Finished),
+            (false, R::None, A::Live, S::Adopt),
+            (false, R::None, A::Ended, S::Adopt),
+            (false, R::None, A::Unasked, S::Finished),
+            (true, R::Ended, A::None, S::Release),
+            (true, R::Ended, A::Live, S::Ending),
+            (true, R::Ended, A::Ended, S::Release),
+            (true, R::Ended, A::Unasked, S::Unclear),
+            (false, R::Ended, A::None, S::Finished),
+            (false, R::Ended, A::Live, S::Ending),
+            (false, R::Ended, A::Ended, S::Finished),
+            (false, R::Ended, A::Unasked, S::Finished),
+        ];
+        for (label, record, agent, expected) in table {
+            assert_eq!(Standing::of(label, record, agent), expected, "{label} {record:?} {agent:?}");
+        }
+    }
+
+    #[test]
+    fn while_the_executor_cannot_be_asked_nothing_is_repaired() {
+        for label in [true, false] {
+            for record in [RecordState::None, RecordState::Ended] {
+                let standing = Standing::of(label, record, AgentPresence::Unasked);
+                assert!(matches!(standing, Standing::Unclear | Standing::Finished), "{standing:?}");
+            }
+        }
+    }
+}

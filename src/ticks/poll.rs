@@ -1,0 +1,109 @@
+//! poll: which armed issues may be taken now, and taking them.
+
+use crate::engine::identity::Purpose;
+use crate::ports::{Assignment, Issue, PortError, PortResult};
+
+use super::brief::{self, Brief};
+use super::fleet::{Fleet, Run, Standing};
+use super::survey::{Armed, Survey, survey};
+use super::world::Tick;
+use super::{arming, effects, progress, repair};
+
+/// One poll: observe, adopt, select, dispatch. The kill switch is read again before each dispatch.
+///
+/// # Errors
+/// When the tracker or the installation as a whole cannot be asked. What fails for one issue is in the tick's report.
+pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
+    let mut survey = survey(tick, None).await?;
+    let Survey { fleet, armed, decisions } = &mut survey;
+    let mut runs = std::mem::take(&mut fleet.runs);
+    for run in &mut runs {
+        if let Err(error) = repair::repair(tick, fleet, run).await {
+            tick.problem(&run.reference, error);
+        }
+    }
+    fleet.runs = runs;
+    let dispatched = Survey { fleet: Fleet::default(), armed: armed.clone(), decisions: decisions.clone() };
+    for armed in dispatched.dispatched() {
+        if let Some(why) = (tick.world.kill_switch)() {
+            tick.event(&armed.issue.reference, "not dispatched", format!("the kill switch is on: {why}"));
+            break;
+        }
+        match dispatch(tick, fleet, armed).await {
+            Ok(run) => fleet.runs.push(run),
+            Err(error) => tick.problem(&armed.issue.reference, format!("not dispatched: {error}")),
+        }
+    }
+    Ok(survey)
+}
+
+/// Starts the agent first, then takes the lock, then writes the record: a dispatch that fails leaves no lock behind,
+/// and one that is cut short is adopted, because the executor knows the run.
+async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<Run> {
+    let world = tick.world;
+    let issue = &armed.issue;
+    let rules = tick.policy.rules(&issue.reference.repo);
+    let arming = armed.arming.as_ref().ok_or_else(|| PortError::invalid("no event tells who armed it"))?;
+    let name = &rules.agent.executor.value;
+    let executor = world.executors.get(name).ok_or_else(|| effects::no_executor(name))?;
+    let template =
+        rules.prompts.get("implement").ok_or_else(|| PortError::invalid("the policy has no prompt `implement`"))?;
+    let head = world.code.head(&issue.reference.repo).await?;
+    let brief = brief_of(tick, &fleet.afk, issue).await?;
+    if brief.had_hidden_parts {
+        tick.event(
+            &issue.reference,
+            "hidden text",
+            "the issue has parts that a reader cannot see; the agent is not shown them",
+        );
+    }
+    let mut assignment = Assignment {
+        run: arming.run,
+        issue: issue.reference.clone(),
+        arming: arming.token.clone(),
+        armed_by: arming.by.clone(),
+        dispatched_at: tick.started,
+        base: head.commit,
+        default_branch: head.branch,
+        model: rules.agent.model.clone(),
+        runtime_mode: rules.agent.runtime_mode.clone(),
+        turn: arming.run.derive(Purpose::FirstTurn, 0),
+        prompt: String::new(),
+        brief_sha256: brief.sha256.clone(),
+    };
+    let record = repair::record_of(tick, name, &assignment);
+    assignment.prompt = brief::first_prompt(template, &record, issue, &brief).map_err(PortError::invalid)?;
+    executor.ensure(&assignment).await?;
+    let gates = rules.gates.len();
+    let detail = format!("{gates} of {gates} gates pass; run {}, executor `{name}`", arming.run.short());
+    tick.event(&issue.reference, "dispatched", detail);
+
+    let mut run = Run {
+        reference: issue.reference.clone(),
+        issue: Some(issue.clone()),
+        labelled: false,
+        recorded: None,
+        agent: None,
+        standing: Standing::Active,
+    };
+    repair::lock(tick, &mut run).await?;
+    progress::save(tick, &mut run, record, None).await?;
+    Ok(run)
+}
+
+/// The brief of an issue: its text, and the comments of people who may arm issues.
+///
+/// # Errors
+/// When the comments cannot be read.
+pub async fn brief_of(tick: &Tick<'_>, afk: &str, issue: &Issue) -> PortResult<Brief> {
+    let rules = tick.policy.rules(&issue.reference.repo);
+    let mut trusted = Vec::new();
+    for comment in tick.world.tracker.comments(&issue.reference).await? {
+        let author = comment.author.as_deref();
+        // A permission that cannot be read keeps the comment out, not the issue.
+        if arming::trust(tick, afk, rules, &issue.reference.repo, author).await.fact.known() == Some(&true) {
+            trusted.push(comment);
+        }
+    }
+    Ok(brief::brief(issue, &trusted))
+}

@@ -1,0 +1,163 @@
+//! Bringing label and record back in line with what an executor knows. `docs/how-it-works.md` shows the table.
+
+use crate::engine::identity::{Purpose, RunId};
+use crate::policy::facts::AgentStatus;
+use crate::ports::{Assignment, PortError, PortResult};
+
+use super::arming;
+use super::fleet::{Fleet, Run, Standing};
+use super::progress;
+use super::record::Record;
+use super::world::Tick;
+
+/// Adopts a run that only its executor knows, or writes the record of a lock that lost it. Whatever else a run stands
+/// at is left alone.
+///
+/// # Errors
+/// When the tracker cannot be read or written; the run is tried again in the next tick.
+pub async fn repair(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
+    match run.standing {
+        Standing::Adopt => adopt(tick, run).await,
+        Standing::Rebuild => rebuild(tick, fleet, run).await,
+        _ => Ok(()),
+    }
+}
+
+/// The record of a run that has just been dispatched, or that only its executor remembers.
+pub fn record_of(tick: &Tick<'_>, executor: &str, assignment: &Assignment) -> Record {
+    let rules = tick.policy.rules(&assignment.issue.repo);
+    Record {
+        run: assignment.run,
+        repo: assignment.issue.repo.clone(),
+        issue: assignment.issue.number,
+        arming: assignment.arming.clone(),
+        armed_by: assignment.armed_by.clone(),
+        executor: executor.to_owned(),
+        landing: rules.agent.landing,
+        base: Some(assignment.base.clone()),
+        default_branch: Some(assignment.default_branch.clone()),
+        brief_sha256: Some(assignment.brief_sha256.clone()),
+        revision: tick.policy.revision.clone(),
+        dispatched_at: assignment.dispatched_at,
+        state: rules.initial_state().map(|state| state.name.clone()).unwrap_or_default(),
+        since: assignment.dispatched_at,
+        decisions: 0,
+        attempts: 0,
+        agent: AgentStatus::Starting,
+        agent_since: assignment.dispatched_at,
+        turn: assignment.turn,
+        turn_at: assignment.dispatched_at,
+        commit: None,
+        commit_at: None,
+        undecided_since: None,
+        red_since: None,
+        told: None,
+        sending: None,
+        pending: None,
+        given_up: Vec::new(),
+        outcome: None,
+        reason: None,
+        interrupted_at: None,
+        rebuilt: false,
+    }
+}
+
+async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
+    let Some((executor, agent)) = run.agent.clone() else { return Ok(()) };
+    if run.issue.is_none() {
+        run.issue = tick.world.tracker.issue(&run.reference).await?;
+    }
+    if run.issue.is_none() {
+        // No issue, no record, no policy that could decide: an agent that nobody asked for must not go on.
+        tick.problem(&run.reference, format!("the issue is gone; stopping its agent {}", agent.run.short()));
+        let executor = tick.world.executors.get(&executor).ok_or_else(|| super::effects::no_executor(&executor))?;
+        return executor.interrupt(agent.run).await;
+    }
+    let mut record = match &agent.assignment {
+        Some(assignment) if RunId::of_arming(&assignment.arming) == agent.run => record_of(tick, &executor, assignment),
+        _ => {
+            return Err(PortError::invalid(format!(
+                "agent {} does not say which arming it answers",
+                agent.run.short()
+            )));
+        }
+    };
+    // A first turn and no more is a dispatch that was cut short: nothing is lost. With more, the record is; what the
+    // agent was sent is not.
+    record.rebuilt = agent.turns.len() > 1;
+    if let Some(newest) = agent.turns.last() {
+        record.turn = *newest;
+        record.attempts = u32::try_from(agent.turns.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    }
+    lock(tick, run).await?;
+    progress::save(tick, run, record, None).await?;
+    run.standing = Standing::Active;
+    tick.event(&run.reference, "adopted", format!("run {}, known to executor `{executor}`", agent.run.short()));
+    Ok(())
+}
+
+async fn rebuild(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
+    let rules = tick.policy.rules(&run.reference.repo);
+    let label = &rules.labels.in_progress.value;
+    let events = tick.world.tracker.label_events(&run.reference).await?;
+    let by_afk = |login: Option<&str>| login.is_some_and(|login| login.eq_ignore_ascii_case(&fleet.afk));
+    let locked = events.iter().rposition(|event| event.label.eq_ignore_ascii_case(label) && event.added);
+    let Some(locked) = locked.and_then(|index| events.get(index).map(|event| (index, event))) else {
+        return Err(PortError::invalid(format!(
+            "it carries {label}, and no event tells who put it there; take it off by hand"
+        )));
+    };
+    if !by_afk(locked.1.by.as_deref()) {
+        return Err(PortError::invalid(format!("{label} was not put there by afk; take it off by hand")));
+    }
+    let ready = events
+        .iter()
+        .take(locked.0)
+        .rfind(|event| event.label.eq_ignore_ascii_case(&rules.labels.ready.value) && event.added);
+    let Some(ready) = ready.map(arming::of_event) else {
+        tick.world.tracker.remove_label(&run.reference, label).await?;
+        run.standing = Standing::Finished;
+        tick.event(&run.reference, "unlocked", "no record, no agent, and nobody armed it");
+        return Ok(());
+    };
+    let assignment = Assignment {
+        run: ready.run,
+        issue: run.reference.clone(),
+        arming: ready.token,
+        armed_by: ready.by,
+        dispatched_at: locked.1.at,
+        base: String::new(),
+        default_branch: String::new(),
+        model: String::new(),
+        runtime_mode: String::new(),
+        turn: ready.run.derive(Purpose::FirstTurn, 0),
+        prompt: String::new(),
+        brief_sha256: String::new(),
+    };
+    let lost = Record {
+        base: None,
+        default_branch: None,
+        brief_sha256: None,
+        agent: AgentStatus::Gone,
+        agent_since: tick.world.clock.now(),
+        rebuilt: true,
+        ..record_of(tick, &rules.agent.executor.value, &assignment)
+    };
+    progress::save(tick, run, lost, None).await?;
+    run.standing = Standing::Active;
+    tick.event(&run.reference, "record rebuilt", "locked, and neither a record nor an agent; the policy decides");
+    Ok(())
+}
+
+/// Puts the lock label on, where it is missing.
+///
+/// # Errors
+/// Those of the tracker.
+pub async fn lock(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
+    if !run.labelled {
+        let label = &tick.policy.rules(&run.reference.repo).labels.in_progress.value;
+        tick.world.tracker.add_label(&run.reference, label).await?;
+        run.labelled = true;
+    }
+    Ok(())
+}

@@ -1,0 +1,282 @@
+//! What `poll` would decide now, and why: the queue, read and judged. Changes nothing; `poll`, `explain` and `status`
+//! all stand on it, so that an explanation is the very decision.
+
+use std::collections::BTreeMap;
+
+use crate::engine::identity::RunId;
+use crate::engine::select::{Candidate, Decision, Outcome, select};
+use crate::policy::facts::{IssueFacts, IssueStatus, Observed};
+use crate::policy::{OrderBy, Rules};
+use crate::ports::{Blocker, Edit, Issue, IssueRef, PortResult};
+
+use super::arming::{self, Arming};
+use super::facts::since;
+use super::fleet::{Fleet, has_label, observe, runs_of};
+use super::world::Tick;
+
+/// The queue of armed issues and what becomes of each.
+#[derive(Debug)]
+pub struct Survey {
+    /// What is in flight.
+    pub fleet: Fleet,
+    /// Every armed issue, in the order of repository and number.
+    pub armed: Vec<Armed>,
+    /// One decision an armed issue.
+    pub decisions: Vec<Decision>,
+}
+
+/// An armed issue and what was read of it.
+#[derive(Debug, Clone)]
+pub struct Armed {
+    /// The issue.
+    pub issue: Issue,
+    /// The facts, for the engine.
+    pub candidate: Candidate,
+    /// Who armed it; `None` before that was read, and where no event tells.
+    pub arming: Option<Arming>,
+    /// What the facts rest on, for people.
+    pub evidence: Evidence,
+}
+
+/// What the costly facts rest on.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// Why the armer is trusted or not.
+    pub trust: Option<String>,
+    /// Every blocker, closed ones too.
+    pub blockers: Vec<Blocker>,
+    /// The last edit of the text.
+    pub last_edit: Option<Edit>,
+    /// The run that this arming has had already.
+    pub earlier_run: Option<RunId>,
+}
+
+impl Survey {
+    /// The candidates, for the engine's sentences.
+    pub fn candidates(&self) -> Vec<Candidate> {
+        self.armed.iter().map(|armed| armed.candidate.clone()).collect()
+    }
+
+    /// The armed issues that are dispatched, in order.
+    pub fn dispatched(&self) -> Vec<&Armed> {
+        let mut chosen: Vec<(usize, &Armed)> = self
+            .armed
+            .iter()
+            .zip(&self.decisions)
+            .filter_map(|(armed, decision)| match decision.outcome {
+                Outcome::Dispatch(place) => Some((place, armed)),
+                _ => None,
+            })
+            .collect();
+        chosen.sort_by_key(|(place, _)| *place);
+        chosen.into_iter().map(|(_, armed)| armed).collect()
+    }
+}
+
+/// Reads the queue and decides. Costly facts are read only for issues that could win; and, for the issue that
+/// `read_all` names, in any case; that one is judged even where its repository is not enrolled.
+///
+/// # Errors
+/// When the tracker as a whole cannot be asked; single repositories and issues fail alone.
+pub async fn survey(tick: &Tick<'_>, read_all: Option<&IssueRef>) -> PortResult<Survey> {
+    let mut fleet = observe(tick).await?;
+    let mut armed = armed_issues(tick, &fleet).await;
+    if let Some(asked) = read_all.filter(|asked| armed.iter().all(|armed| armed.issue.reference != **asked)) {
+        armed.extend(armed_elsewhere(tick, &fleet, asked).await);
+        armed.sort_by(|left, right| left.issue.reference.cmp(&right.issue.reference));
+    }
+    let mut unread: Vec<bool> = armed.iter().map(|_| true).collect();
+    let by_arming = tick.policy.base.priority.order.iter().any(|key| key.by == OrderBy::ArmedAt);
+    for (armed, unread) in armed.iter_mut().zip(&mut unread) {
+        if read_all == Some(&armed.issue.reference) || by_arming {
+            read_costly_facts(tick, &mut fleet, armed).await;
+            *unread = false;
+        }
+    }
+    loop {
+        count_in_flight(&fleet, &mut armed);
+        let candidates: Vec<Candidate> = armed.iter().map(|armed| armed.candidate.clone()).collect();
+        let decisions = select(tick.policy, &candidates, &fleet.in_flight());
+        let mut read_any = false;
+        for ((armed, decision), unread) in armed.iter_mut().zip(&decisions).zip(&mut unread) {
+            if decision.outcome == Outcome::Unread && std::mem::take(unread) {
+                read_costly_facts(tick, &mut fleet, armed).await;
+                read_any = true;
+            }
+        }
+        if !read_any {
+            return Ok(Survey { fleet, armed, decisions });
+        }
+    }
+}
+
+async fn armed_issues(tick: &Tick<'_>, fleet: &Fleet) -> Vec<Armed> {
+    let mut found: BTreeMap<IssueRef, Armed> = BTreeMap::new();
+    for repo in fleet.repos.iter().filter(|repo| tick.policy.enrolled(repo) && !fleet.unreadable.contains_key(*repo)) {
+        let rules = tick.policy.rules(repo);
+        match tick.world.tracker.labelled(repo, &rules.labels.ready.value, true).await {
+            Ok(listing) => {
+                for unreadable in &listing.unreadable {
+                    tick.problem(&unreadable.issue, &unreadable.error);
+                }
+                for issue in listing.issues {
+                    found.insert(
+                        issue.reference.clone(),
+                        Armed {
+                            candidate: free_facts(tick, rules, fleet, &issue),
+                            issue,
+                            arming: None,
+                            evidence: Evidence::default(),
+                        },
+                    );
+                }
+            }
+            Err(error) => tick.problem(repo, error),
+        }
+    }
+    found.into_values().collect()
+}
+
+/// An armed issue of a repository that is not listed because it is not enrolled: only somebody who asks about it sees
+/// it, with the gate that denies it.
+async fn armed_elsewhere(tick: &Tick<'_>, fleet: &Fleet, asked: &IssueRef) -> Option<Armed> {
+    if tick.policy.enrolled(&asked.repo) {
+        return None;
+    }
+    let rules = tick.policy.rules(&asked.repo);
+    let issue = tick.world.tracker.issue(asked).await.ok().flatten()?;
+    let armed = issue.status == IssueStatus::Open && has_label(&issue, &rules.labels.ready.value);
+    armed.then(|| Armed {
+        candidate: free_facts(tick, rules, fleet, &issue),
+        issue,
+        arming: None,
+        evidence: Evidence::default(),
+    })
+}
+
+/// What the listing alone tells.
+fn free_facts(tick: &Tick<'_>, rules: &Rules, fleet: &Fleet, issue: &Issue) -> Candidate {
+    let now = tick.world.clock.now();
+    Candidate {
+        facts: IssueFacts {
+            repo: issue.reference.repo.clone(),
+            number: i64::try_from(issue.reference.number).unwrap_or(i64::MAX),
+            labels: Observed::Known(issue.labels.clone()),
+            armed_by: Observed::NotRead,
+            trusted: Observed::NotRead,
+            author: match &issue.author {
+                Some(author) => Observed::Known(author.clone()),
+                None => Observed::Unknown("the account is deleted".to_owned()),
+            },
+            author_trusted: Observed::NotRead,
+            assignees: Observed::Known(issue.assignees.clone()),
+            priority: Observed::Known(rules.priority.of(&issue.labels)),
+            open_blockers: Observed::NotRead,
+            // A record without label or live agent is found only when the comments are read.
+            has_run: if fleet.run_of(&issue.reference).is_some() { Observed::Known(true) } else { Observed::NotRead },
+            already_run: Observed::NotRead,
+            in_flight_in_repo: Observed::NotRead,
+            in_flight: Observed::NotRead,
+            edited_since_armed: Observed::NotRead,
+            age: Observed::Known(since(issue.created_at, now)),
+            armed_for: Observed::NotRead,
+        },
+        armed_at: None,
+        created_at: Some(issue.created_at),
+    }
+}
+
+/// Slots are counted at the start of the tick, over everything that is known to be in flight.
+fn count_in_flight(fleet: &Fleet, armed: &mut [Armed]) {
+    let in_flight = fleet.in_flight();
+    let count = |number: usize| Observed::Known(i64::try_from(number).unwrap_or(i64::MAX));
+    for armed in armed {
+        let here = in_flight.iter().filter(|repo| repo.eq_ignore_ascii_case(&armed.issue.reference.repo)).count();
+        armed.candidate.facts.in_flight_in_repo = count(here);
+        armed.candidate.facts.in_flight = count(in_flight.len());
+    }
+}
+
+async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed) {
+    let tracker = &tick.world.tracker;
+    let reference = armed.issue.reference.clone();
+    let rules = tick.policy.rules(&reference.repo);
+    let facts = &mut armed.candidate.facts;
+
+    let events = tracker.label_events(&reference).await;
+    let arming = match &events {
+        Ok(events) => arming::newest(events, &rules.labels).ok_or_else(|| {
+            format!("no event tells who applied {}; take it off and put it back", rules.labels.ready.value)
+        }),
+        Err(error) => Err(error.message.clone()),
+    };
+    match &arming {
+        Ok(arming) => {
+            armed.candidate.armed_at = Some(arming.at);
+            facts.armed_for = Observed::Known(since(arming.at, tick.world.clock.now()));
+            facts.armed_by = match &arming.by {
+                Some(login) => Observed::Known(login.clone()),
+                None => Observed::Unknown("the account is deleted".to_owned()),
+            };
+            let trusted = arming::trust(tick, &fleet.afk, rules, &reference.repo, arming.by.as_deref()).await;
+            facts.trusted = trusted.fact;
+            armed.evidence.trust = Some(trusted.evidence);
+            facts.edited_since_armed = match tracker.edits(&reference).await {
+                Ok(edits) => {
+                    armed.evidence.last_edit = edits.last().cloned();
+                    Observed::Known(arming::edited_since(arming, &edits, rules))
+                }
+                Err(error) => Observed::Unknown(error.message),
+            };
+        }
+        Err(why) => {
+            for fact in [&mut facts.trusted, &mut facts.edited_since_armed, &mut facts.already_run] {
+                *fact = Observed::Unknown(why.clone());
+            }
+            facts.armed_by = Observed::Unknown(why.clone());
+            facts.armed_for = Observed::Unknown(why.clone());
+        }
+    }
+    facts.author_trusted =
+        arming::trust(tick, &fleet.afk, rules, &reference.repo, armed.issue.author.as_deref()).await.fact;
+    facts.open_blockers = match tracker.blockers(&reference).await {
+        Ok(blockers) => {
+            let open =
+                blockers.iter().filter(|blocker| blocker.open).map(|blocker| blocker.reference.clone()).collect();
+            armed.evidence.blockers = blockers;
+            Observed::Known(open)
+        }
+        Err(error) => Observed::Unknown(error.message),
+    };
+
+    let run = arming.as_ref().ok().map(|arming| arming.run);
+    match tracker.comments(&reference).await {
+        Ok(comments) => {
+            let (records, newer) = tick.world.seal.read_all(&reference, &fleet.afk, &comments);
+            let recorded = |run: RunId| records.iter().any(|recorded| recorded.record.run == run);
+            if let Some(run) = run {
+                let already = recorded(run) || fleet.agents.contains_key(&run);
+                armed.evidence.earlier_run = already.then_some(run);
+                facts.already_run = match fleet.unasked.iter().next() {
+                    // What cannot be asked may know this very arming.
+                    Some((name, why)) if !already => Observed::Unknown(format!("executor `{name}`: {why}")),
+                    _ => Observed::Known(already),
+                };
+            }
+            if newer.is_some() {
+                facts.has_run = Observed::Unknown("its record is written by a newer afk".to_owned());
+            } else if fleet.run_of(&reference).is_none() {
+                let late = runs_of(tick, fleet, &reference, Some(armed.issue.clone()), run).await;
+                facts.has_run = Observed::Known(!late.is_empty());
+                fleet.runs.extend(late);
+            }
+        }
+        Err(error) => {
+            facts.already_run = Observed::Unknown(error.message.clone());
+            if facts.has_run == Observed::NotRead {
+                facts.has_run = Observed::Unknown(error.message);
+            }
+        }
+    }
+    armed.arming = arming.ok();
+}

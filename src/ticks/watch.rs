@@ -1,0 +1,309 @@
+//! watch: where each run in flight stands, what is due, and doing it.
+
+use crate::engine::identity::Purpose;
+use crate::engine::pending::PendingRow;
+use crate::engine::step::{Circumstances, End, HeldBy, advance};
+use crate::policy::facts::AgentStatus;
+use crate::policy::{Rules, RunOutcome, Transition};
+use crate::ports::{PortError, PortErrorKind, PortResult};
+
+use super::effects::{Stage, accept_turn, interrupt};
+use super::facts::{self, RunView, since};
+use super::fleet::{AgentPresence, Fleet, Run, Standing, observe};
+use super::progress::{save, short_commit, verdict_in_words};
+use super::record::Record;
+use super::repair;
+use super::world::Tick;
+
+/// One watch: observe, repair, then drive every run in flight; each fails alone.
+///
+/// # Errors
+/// When the tracker or the installation as a whole cannot be asked. What fails for one run is in the tick's report.
+pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
+    let mut fleet = observe(tick).await?;
+    let mut runs = std::mem::take(&mut fleet.runs);
+    for run in &mut runs {
+        if let Err(error) = follow(tick, &fleet, run).await {
+            tick.problem(&run.reference, error);
+        }
+    }
+    fleet.runs = runs;
+    Ok(fleet)
+}
+
+/// What [`watch`] would do, without doing it.
+///
+/// # Errors
+/// As [`watch`].
+pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
+    let fleet = observe(tick).await?;
+    for run in &fleet.runs {
+        let Some(record) = run.record().filter(|_| run.standing == Standing::Active) else {
+            tick.event(&run.reference, "would repair", format!("{:?}", run.standing).to_lowercase());
+            continue;
+        };
+        match facts::read(tick, &fleet, run, record).await {
+            Err(error) => tick.problem(&run.reference, error),
+            Ok(view) => {
+                let advanced = advance(rules(tick, record), &record.state, &view.facts, circumstances(tick, record));
+                let path: Vec<&str> = advanced.path.iter().map(|row| row.name.as_str()).collect();
+                let what = match (&record.pending, advanced.end) {
+                    (Some(pending), _) => format!("would finish {}", pending.row),
+                    (None, End::Act(row)) => format!("would take {} to {}", row.name, row.to),
+                    (None, End::Held(row, why)) => format!("holds {}: {}", row.name, held_in_words(why)),
+                    (None, End::Wait | End::Circle) => "waits".to_owned(),
+                };
+                let passing = if path.is_empty() { String::new() } else { format!(", passing {}", path.join(", ")) };
+                tick.event(&run.reference, format!("{}: {what}{passing}", record.state), String::new());
+            }
+        }
+    }
+    Ok(fleet)
+}
+
+async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
+    if fleet.orders.stopped_at.is_some() {
+        end_agent_on_stop(tick, run).await?;
+    }
+    repair::repair(tick, fleet, run).await?;
+    match run.standing {
+        Standing::Active => drive(tick, fleet, run).await,
+        Standing::Release | Standing::Ending => release(tick, fleet, run).await,
+        Standing::Unclear => {
+            Err(PortError::unreachable("locked; its executor cannot be asked, so nothing is done to it"))
+        }
+        // Said already, or over.
+        Standing::Unreadable | Standing::Finished | Standing::Adopt | Standing::Rebuild => Ok(()),
+    }
+}
+
+/// `afk stop` ends live agents, also those that were out of reach when it was said.
+async fn end_agent_on_stop(tick: &Tick<'_>, run: &Run) -> PortResult<()> {
+    let Some((name, agent)) = run.agent.as_ref().filter(|(_, agent)| agent.is_live()) else { return Ok(()) };
+    let Some(executor) = tick.world.executors.get(name) else { return Ok(()) };
+    executor.interrupt(agent.run).await?;
+    tick.event(&run.reference, "interrupted", "`afk stop` is in force");
+    Ok(())
+}
+
+/// Finishes the pending row of a run, or reads its facts, takes the rows that match, and carries out the first with
+/// effects.
+async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
+    let Some(record) = run.record().cloned() else { return Ok(()) };
+    let mut view = facts::read(tick, fleet, run, &record).await?;
+    for remark in &view.remarks {
+        tick.problem(&run.reference, remark);
+    }
+    if view.issue.is_some()
+        && !view
+            .issue
+            .as_ref()
+            .is_some_and(|issue| super::fleet::has_label(issue, &rules(tick, &record).labels.in_progress.value))
+    {
+        // Taking the lock off is no order: `held` is. Reported, and put back.
+        tick.problem(
+            &run.reference,
+            "its lock label was missing and is put back; to stop the run, take the ready label off",
+        );
+        run.labelled = false;
+        repair::lock(tick, run).await?;
+    }
+    tell_news(tick, run, &record, &view);
+    let mut record = view.record.clone();
+    record.revision.clone_from(&tick.policy.revision);
+    settle_unsent_turn(tick, run, &mut record);
+    if record.pending.is_none() {
+        decide(tick, run, &mut record, &mut view);
+        if record.pending.is_some() {
+            // The intention, before the first effect.
+            save(tick, run, record.clone(), Some(&view)).await?;
+        }
+    }
+    if record.pending.is_some() {
+        view.record = record.clone();
+        Stage { tick, fleet, view: &view }.carry_out(run, &mut record).await;
+        finish(tick, run, &mut record);
+    }
+    view.facts.attempts = i64::from(record.attempts);
+    let ended = record.outcome.is_some();
+    save(tick, run, record, Some(&view)).await?;
+    if ended { release(tick, fleet, run).await } else { Ok(()) }
+}
+
+/// Says what is new since the last tick: a commit, a verdict.
+fn tell_news(tick: &Tick<'_>, run: &Run, before: &Record, view: &RunView) {
+    let now = &view.record;
+    if now.commit != before.commit
+        && let Some(commit) = view.commits.iter().flat_map(|commits| &commits.commits).next_back()
+    {
+        let subject = crate::text::clean_line(&commit.subject, 100);
+        tick.event(&run.reference, "pushed", format!("{} {subject}", short_commit(&commit.sha)));
+    }
+    let decided = |record: &Record| record.commit.is_some() && record.undecided_since.is_none();
+    if decided(now) && (!decided(before) || now.commit != before.commit) {
+        let stages = view.stages.iter().filter_map(|(name, verdict)| Some((name, verdict.as_ref().ok()?)));
+        let verdicts: Vec<String> =
+            stages.map(|(name, verdict)| format!("{name} {}", verdict_in_words(verdict))).collect();
+        tick.event(&run.reference, format!("CI {}", view.facts.ci.word()), verdicts.join(", "));
+    }
+}
+
+/// A turn whose acceptance was not seen: the executor's listing tells. If it has the turn, the row is finished; if
+/// not, the row is chosen anew from fresh facts, with the same id.
+fn settle_unsent_turn(tick: &Tick<'_>, run: &Run, record: &mut Record) {
+    let Some(pending) = record.pending.as_mut().filter(|pending| pending.unsent_turn().is_some()) else { return };
+    let sent = record.sending.as_ref().and_then(|sending| {
+        // An earlier try may be the one that got through.
+        (0..=sending.n)
+            .map(|n| record.run.derive(Purpose::CorrectiveTurn { red_commit: &sending.commit }, n))
+            .find(|turn| run.agent.as_ref().is_some_and(|(_, agent)| agent.turns.contains(turn)))
+    });
+    match sent {
+        Some(turn) => {
+            pending.remaining.retain(|effect| !matches!(effect.effect, crate::policy::Effect::Turn(_)));
+            accept_turn(record, turn, tick.world.clock.now());
+        }
+        None => {
+            record.decisions = pending.decision.saturating_sub(1);
+            record.pending = None;
+        }
+    }
+}
+
+/// Takes rows without effects, and writes down the first with effects as the pending row.
+fn decide(tick: &Tick<'_>, run: &Run, record: &mut Record, view: &mut RunView) {
+    let rules = rules(tick, record);
+    let facts = &view.facts;
+    let advanced = advance(rules, &record.state, facts, circumstances(tick, record));
+    if advanced.restarted {
+        tick.problem(
+            &run.reference,
+            format!("the policy has no state `{}` any more; the run goes on from the initial state", record.state),
+        );
+        enter(tick, record, rules.initial_state().map_or("", |state| state.name.as_str()));
+    }
+    for row in &advanced.path {
+        let from = record.state.clone();
+        enter(tick, record, &row.to);
+        tick.event(
+            &run.reference,
+            format!("{from} → {}", row.to),
+            format!("row {}, line {}", row.name, tick.policy.line(row.span)),
+        );
+        end_if_terminal(rules, record, row.reason.as_ref().map(|reason| reason.of_run(facts)));
+    }
+    match advanced.end {
+        End::Wait => {}
+        End::Act(row) => {
+            record.decisions += 1;
+            record.pending = Some(PendingRow::new(rules, row, facts, record.decisions));
+            if rules.effects(row).iter().any(|effect| matches!(effect.value, crate::policy::Effect::Turn(_))) {
+                let subject = record.subject().to_owned();
+                let now = tick.world.clock.now();
+                if record.sending.as_ref().is_none_or(|sending| sending.commit != subject) {
+                    record.sending = Some(super::record::Sending { commit: subject, n: 0, first_tried: now });
+                }
+            }
+        }
+        End::Held(row, why) => {
+            let why = held_in_words(why);
+            tick.event(&run.reference, "held", format!("row {} matches, but {why}", row.name));
+        }
+        End::Circle => tick.problem(&run.reference, "rows without effects lead in a circle; the policy is wrong"),
+    }
+}
+
+/// Why a row that matches is not taken, for people.
+pub fn held_in_words(why: HeldBy) -> &'static str {
+    match why {
+        HeldBy::KillSwitch => "the kill switch is on",
+        HeldBy::HeldUnknown => "whether a person holds the run cannot be established",
+        HeldBy::IssueUnknown => "whether the issue is still open cannot be established",
+    }
+}
+
+/// Enters the state of a pending row of which nothing remains.
+fn finish(tick: &Tick<'_>, run: &Run, record: &mut Record) {
+    let Some(pending) = record.pending.take_if(|pending| pending.remaining.is_empty()) else { return };
+    let rules = rules(tick, record);
+    let from = record.state.clone();
+    let line = rules.transition(&pending.row).map(|row: &Transition| format!(", line {}", tick.policy.line(row.span)));
+    enter(tick, record, &pending.to);
+    let reason = pending.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    tick.event(
+        &run.reference,
+        format!("{from} → {}", pending.to),
+        format!("row {}{}{reason}", pending.row, line.unwrap_or_default()),
+    );
+    end_if_terminal(rules, record, pending.reason);
+}
+
+fn enter(tick: &Tick<'_>, record: &mut Record, state: &str) {
+    if record.state != state {
+        record.since = tick.world.clock.now();
+    }
+    state.clone_into(&mut record.state);
+}
+
+fn end_if_terminal(rules: &Rules, record: &mut Record, reason: Option<String>) {
+    record.outcome = rules.state(&record.state).and_then(|state| state.outcome);
+    record.reason = record.outcome.and(reason).map(|reason| crate::text::clean_line(&reason, 300));
+}
+
+/// Releases the lock of an ended run, last of all, and only once its agent is seen to have ended or was given up.
+async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
+    let Some(record) = run.record().cloned() else { return Ok(()) };
+    let label = &rules(tick, &record).labels.in_progress.value;
+    let mut live = match fleet.presence(record.run, Some(&record.executor)) {
+        AgentPresence::Live => true,
+        AgentPresence::None | AgentPresence::Ended => false,
+        AgentPresence::Unasked => {
+            return Err(PortError::unreachable(
+                "ended; its executor cannot be asked whether the agent has, so it stays locked",
+            ));
+        }
+    };
+    if let Some(first) = record.interrupted_at.filter(|_| live) {
+        interrupt(tick, fleet, &record).await?;
+        if since(first, tick.world.clock.now()) >= rules(tick, &record).effect_timeout {
+            tick.problem(
+                &run.reference,
+                format!("its agent does not end; if you know that it is gone: afk abandon {}", record.run),
+            );
+            live = false;
+        }
+    }
+    if live {
+        tick.event(&run.reference, "ending", "the run is over, its agent is not; the repository stays locked");
+        return Ok(());
+    }
+    if run.agent.as_ref().is_some_and(|(_, agent)| agent.status == AgentStatus::Failed) {
+        // An agent that ended badly may have left processes behind; they must not outlive the lock.
+        interrupt(tick, fleet, &record).await?;
+    }
+    match tick.world.tracker.remove_label(&run.reference, label).await {
+        Err(error) if error.kind != PortErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    run.labelled = false;
+    if fleet.presence(record.run, Some(&record.executor)) != AgentPresence::Live {
+        run.standing = Standing::Finished;
+    }
+    let outcome = match record.outcome {
+        Some(RunOutcome::Success) => "success",
+        Some(RunOutcome::Human) => "handed to a person",
+        Some(RunOutcome::Cancelled) => "taken back",
+        None => "",
+    };
+    tick.event(&run.reference, "released", format!("{}, {outcome}", record.state));
+    Ok(())
+}
+
+/// What rows do not read: the kill switch, and whether the repository is still enrolled.
+pub fn circumstances(tick: &Tick<'_>, record: &Record) -> Circumstances {
+    Circumstances { kill_switch: tick.policy.kill_switch.value, enrolled: tick.policy.enrolled(&record.repo) }
+}
+
+fn rules<'t>(tick: &'t Tick<'_>, record: &Record) -> &'t Rules {
+    tick.policy.rules(&record.repo)
+}

@@ -1,0 +1,138 @@
+//! Everything a tick needs: the policy, the edges, and what people told this installation.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use chrono::{DateTime, Timelike, Utc};
+
+use crate::adapters::installation::Installation;
+use crate::policy::Policy;
+use crate::ports::{Ci, Clock, Code, Executor, Notifier, PortResult, Tracker};
+
+use super::record::Seal;
+
+/// The edges of one installation.
+pub struct World {
+    /// Where issues are.
+    pub tracker: Rc<dyn Tracker>,
+    /// Where commits are.
+    pub code: Rc<dyn Code>,
+    /// Who judges commits.
+    pub ci: Rc<dyn Ci>,
+    /// Who runs agents, by the name of the settings.
+    pub executors: BTreeMap<String, Rc<dyn Executor>>,
+    /// Who is told, by the name of the settings.
+    pub doorbells: BTreeMap<String, Rc<dyn Notifier>>,
+    /// Time.
+    pub clock: Rc<dyn Clock>,
+    /// Signs and checks records.
+    pub seal: Seal,
+    /// The logins that agents use.
+    pub agent_logins: Vec<String>,
+    /// The data directory.
+    pub installation: Installation,
+    /// Reads every form of the kill switch anew: why it is on, or `None`. Asked again before each dispatch and turn.
+    pub kill_switch: Box<dyn Fn() -> Option<String>>,
+    /// Counts the calls to the edges.
+    pub calls: Rc<std::cell::Cell<u64>>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("World").field("executors", &self.executors.keys()).finish_non_exhaustive()
+    }
+}
+
+/// One tick: the policy it obeys, the world it works in, and what it has to report.
+#[derive(Debug)]
+pub struct Tick<'w> {
+    /// The policy, read once. Its kill switch is on if any form of it was at the start.
+    pub policy: &'w Policy,
+    /// The edges.
+    pub world: &'w World,
+    /// When it began, by the tracker's clock, in whole seconds as its events are.
+    pub started: DateTime<Utc>,
+    /// What happened, for people.
+    pub report: RefCell<Report>,
+    permissions: RefCell<BTreeMap<(String, String), PortResult<String>>>,
+}
+
+/// A tracker's clock may differ from ours by this much before it is reported.
+const MAX_SKEW_SECONDS: i64 = 60;
+
+/// What a tick says when it is over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Report {
+    /// What it did, in order.
+    pub events: Vec<Event>,
+    /// What it could not do; any of these makes the exit code 3.
+    pub problems: Vec<String>,
+}
+
+/// One thing that a tick did.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Event {
+    /// The issue it is about.
+    pub issue: String,
+    /// What happened: `dispatched`, `verifying → fixing`.
+    pub what: String,
+    /// More about it.
+    pub detail: String,
+}
+
+impl<'w> Tick<'w> {
+    /// Begins a tick over a world, by a policy.
+    ///
+    /// # Errors
+    /// When the tracker cannot tell the time: then it can be asked nothing else either.
+    pub async fn begin(policy: &'w Policy, world: &'w World) -> PortResult<Self> {
+        let now = world.tracker.now().await?;
+        let started = now.with_nanosecond(0).unwrap_or(now);
+        let tick = Self { policy, world, started, report: RefCell::default(), permissions: RefCell::default() };
+        let skew = now.signed_duration_since(world.clock.now()).num_seconds();
+        if skew.abs() > MAX_SKEW_SECONDS {
+            tick.problem(
+                "clock",
+                format!("the tracker's clock differs from this machine's by {skew} s; mend one of them"),
+            );
+        }
+        Ok(tick)
+    }
+
+    /// The granted permission of a login, asked once a tick.
+    ///
+    /// # Errors
+    /// Those of [`Tracker::permission`].
+    pub async fn permission(&self, repo: &str, login: &str) -> PortResult<String> {
+        let key = (repo.to_ascii_lowercase(), login.to_ascii_lowercase());
+        if let Some(known) = self.permissions.borrow().get(&key) {
+            return known.clone();
+        }
+        let answer = self.world.tracker.permission(repo, login).await;
+        self.permissions.borrow_mut().insert(key, answer.clone());
+        answer
+    }
+
+    /// Says that something happened.
+    pub fn event(&self, issue: impl std::fmt::Display, what: impl Into<String>, detail: impl Into<String>) {
+        let event = Event { issue: issue.to_string(), what: what.into(), detail: detail.into() };
+        tracing::info!(issue = event.issue, detail = event.detail, "{}", event.what);
+        self.report.borrow_mut().events.push(event);
+    }
+
+    /// Says that something could not be done.
+    pub fn problem(&self, about: impl std::fmt::Display, error: impl std::fmt::Display) {
+        let problem = format!("{about}: {error}");
+        let problems = &mut self.report.borrow_mut().problems;
+        if !problems.contains(&problem) {
+            tracing::warn!("{problem}");
+            problems.push(problem);
+        }
+    }
+
+    /// What happened so far.
+    pub fn into_report(self) -> Report {
+        self.report.into_inner()
+    }
+}

@@ -1,0 +1,307 @@
+//! What a checked policy comes to: defaults, overrides, references, sentences, durations, patterns, prompts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use afk::policy::facts::IssueFact;
+use afk::policy::sentence::{Part, Placeholder};
+use afk::policy::{
+    Checked, Comparison, Condition, LabelPattern, Matcher, Policy, ProtectedPaths, Quantity, RepoPattern, Severity,
+    StageSource, Surroundings, check, duration, render_prompt,
+};
+use pretty_assertions::assert_eq;
+use proptest::prelude::*;
+
+fn minimal() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policies/good/minimal.toml")).unwrap()
+}
+
+fn judge(text: &str) -> Checked {
+    let prompt = |path: &str| Ok(format!("{path}: resolve {{{{ ref }}}}."));
+    check(text, "policy.toml", &Surroundings { prompt: &prompt, doorbells: None })
+}
+
+fn policy(text: &str) -> Policy {
+    let checked = judge(text);
+    checked.policy.unwrap_or_else(|| panic!("{:#?}", checked.findings))
+}
+
+fn with(addition: &str) -> Policy {
+    policy(&format!("{}{addition}", minimal()))
+}
+
+fn first_gate(require: &str) -> Condition<IssueFact> {
+    let old = "{ repo = { in = \"$allowlist\", not_in = \"$denylist\" }, trusted = true }";
+    policy(&minimal().replace(old, require)).base.gates[0].require.clone()
+}
+
+fn matcher(require: &str) -> Matcher {
+    match first_gate(require) {
+        Condition::Test(test) => test.matcher,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn messages(text: &str) -> Vec<String> {
+    let findings = judge(text).findings;
+    findings
+        .into_iter()
+        .filter(|f| f.severity == Severity::Error)
+        .map(|f| format!("{} / {}", f.message, f.label))
+        .collect()
+}
+
+#[test]
+fn what_may_be_left_out_has_the_documented_default() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/policies/good/without-what-may-be-left-out.toml");
+    let policy = policy(&std::fs::read_to_string(path).unwrap());
+    assert_eq!(policy.denylist.value, []);
+    assert_eq!(policy.base.trust.logins, Vec::<String>::new());
+    assert!(policy.base.priority.levels.is_empty());
+    assert_eq!(policy.base.protect.patterns(), Vec::<String>::new());
+    assert_eq!(policy.base.checklist, []);
+    assert_eq!(policy.waivers, []);
+    let notification = &policy.base.notify["frozen"];
+    assert_eq!(notification.body, notification.title);
+    assert_eq!(notification.urgency.word(), "normal");
+    assert_eq!(notification.to, None);
+}
+
+#[test]
+fn an_exact_name_wins_over_its_owner_key_by_key() {
+    let policy = with(
+        r#"
+[repos."acme/app"]
+limits.attempts = 3
+priority.default = -7
+
+[repos."acme/*"]
+limits.attempts = 4
+limits.settle_time = "9m"
+agent.model = "large"
+protect.paths = ["a", "b"]
+"#,
+    );
+    let limits = |repo: &str| {
+        let rules = policy.rules(repo);
+        (rules.limits["attempts"].value, rules.settle_time.as_secs() / 60, rules.priority.default)
+    };
+    assert_eq!(limits("acme/app"), (Quantity::Int(3), 9, -7));
+    assert_eq!(limits("ACME/App"), (Quantity::Int(3), 9, -7));
+    assert_eq!(limits("acme/web"), (Quantity::Int(4), 9, 100));
+    assert_eq!(limits("other/app"), (Quantity::Int(5), 2, 100));
+    assert_eq!(policy.rules("acme/app").agent.model, "large");
+    assert_eq!(policy.rules("acme/app").protect.patterns(), ["a", "b"]);
+    assert_eq!(policy.rules("other/app").protect.patterns(), [".github/**"]);
+}
+
+#[test]
+fn references_resolve_for_the_repository_at_hand() {
+    let policy = with("\n[repos.\"acme/app\"]\nlimits.attempts = 3\n");
+    let bound = |repo: &str| {
+        let row = policy.rules(repo).transition("fix-forward").unwrap();
+        let Condition::All(parts) = &row.when else { panic!("{row:?}") };
+        let Condition::Test(test) = &parts[1] else { panic!("{row:?}") };
+        test.matcher.clone()
+    };
+    assert_eq!(bound("acme/app"), Matcher::Compare(Comparison::Lt, Quantity::Int(3)));
+    assert_eq!(bound("acme/web"), Matcher::Compare(Comparison::Lt, Quantity::Int(5)));
+}
+
+#[test]
+fn lists_are_replaced_and_a_paused_repository_says_why() {
+    let policy = with(
+        "\n[repos.\"acme/app\"]\npaused = \"moving\"\n[[repos.\"acme/app\".ci.stages]]\nname = \"own\"\nsource = \"command\"\ncommand = \"test\"\n",
+    );
+    let rules = policy.rules("acme/app");
+    assert_eq!(rules.stages.len(), 1);
+    assert_eq!(rules.stages[0].source, StageSource::Command { command: "test".to_owned() });
+    assert_eq!(rules.paused.as_ref().unwrap().value, "moving");
+    assert!(policy.base.paused.is_none());
+}
+
+#[test]
+fn an_error_in_an_override_is_reported_once() {
+    let text = format!(
+        "{}\n[repos.\"acme/*\"]\nlimits.attempts = -1\n[repos.\"acme/a\"]\npaused = \"x\"\n[repos.\"acme/b\"]\npaused = \"x\"\n",
+        minimal()
+    );
+    assert_eq!(messages(&text), ["`limits.attempts` is negative / write 0 or more"]);
+}
+
+#[test]
+fn matchers_come_out_as_they_were_written() {
+    assert_eq!(
+        matcher("{ labels = { has = \"$labels.human\" } }"),
+        Matcher::HasAny(vec!["ready-for-human".to_owned()])
+    );
+    assert_eq!(matcher("{ labels = { lacks = \"$$x\" } }"), Matcher::HasNone(vec!["$x".to_owned()]));
+    assert_eq!(matcher("{ trusted = true }"), Matcher::Is(true));
+    assert_eq!(matcher("{ open_blockers = { empty = true } }"), Matcher::Empty(true));
+    assert_eq!(matcher("{ number = 7 }"), Matcher::OneOfQuantities(vec![Quantity::Int(7)]));
+    assert_eq!(
+        matcher("{ age = { lt = \"1h30m\" } }"),
+        Matcher::Compare(Comparison::Lt, Quantity::Duration(Duration::from_secs(5400)))
+    );
+    assert_eq!(first_gate("{}"), Condition::All(vec![]));
+    assert_eq!(first_gate("{ any = [] }"), Condition::Any(vec![]));
+    assert!(matches!(first_gate("{ number = { gte = 1, lt = 5 } }"), Condition::All(parts) if parts.len() == 2));
+    assert!(matches!(first_gate("{ not = { trusted = false } }"), Condition::Not(_)));
+}
+
+#[test]
+fn the_span_of_a_test_is_its_entry_in_the_file() {
+    let policy = policy(&minimal());
+    let Condition::Test(test) = &policy.base.gates[1].require else { panic!() };
+    assert_eq!(
+        &policy.source.text[test.span.start..test.span.end],
+        "labels = { has_none = [\"$labels.human\", \"$labels.paused\"] }"
+    );
+    let gate = policy.base.gates[1].span;
+    assert_eq!(&policy.source.text[gate.start..gate.end], "name    = \"free\"");
+}
+
+#[test]
+fn a_type_error_names_the_type_and_what_to_write() {
+    let text = minimal().replace("when = { ci = \"green\" }", "when = { red_for = { lt = 60 } }");
+    assert_eq!(messages(&text), ["`red_for` is a duration; `60` is a number / write \"60s\", \"60m\" or \"60h\""]);
+    let text = minimal().replace("ci = \"green\"", "ci = \"gren\"");
+    assert_eq!(messages(&text), ["`ci` is never `gren` / did you mean `green`?"]);
+    let text = minimal().replace("max_per_tick   = 4", "max_per_tick   = 4\nstall_timeout = \"45m\"");
+    assert_eq!(messages(&text), ["`[dispatch]` has no key `stall_timeout` / `stall_timeout` belongs under `[limits]`"]);
+    let text = minimal().replace("$limits.attempts", "$limits.atempts");
+    assert_eq!(messages(&text), ["`$limits.atempts` leads nowhere / did you mean \"$limits.attempts\"?"]);
+}
+
+#[test]
+fn constants_of_sentences_are_written_out_and_braces_doubled() {
+    let text = minimal()
+        .replace("it carries {labels}", "{{x}} {labels.human} {dispatch.slots_per_repo} {trust.permissions} {labels}");
+    let parts = policy(&text).base.gates[1].message.parts.clone();
+    assert_eq!(
+        parts,
+        [
+            Part::Text("{x} ready-for-human 1 admin, write ".to_owned()),
+            Part::Placeholder(Placeholder::Issue(IssueFact::Labels)),
+        ]
+    );
+}
+
+#[test]
+fn a_policy_that_is_on_and_enrols_somebody_has_nothing_to_say() {
+    let text = minimal().replace("kill_switch = true", "kill_switch = false");
+    assert_eq!(judge(&text).findings, []);
+}
+
+#[test]
+fn the_revision_changes_with_the_text_and_with_every_prompt() {
+    let text = minimal();
+    let revision = |text: &str, said: &'static str| {
+        let prompt = move |_: &str| Ok(said.to_owned());
+        check(text, "p", &Surroundings { prompt: &prompt, doorbells: None }).policy.unwrap().revision
+    };
+    assert_eq!(revision(&text, "a"), revision(&text, "a"));
+    assert_ne!(revision(&text, "a"), revision(&text, "b"));
+    assert_ne!(revision(&text, "a"), revision(&format!("{text}#"), "a"));
+}
+
+#[test]
+fn prompts_are_filled_in_strictly() {
+    let values = serde_json::json!({ "ref": "acme/app#1", "landing": "push", "brief": "{{ url }} {% raw %}" });
+    assert_eq!(render_prompt("{{ ref }}: {{ brief }}", &values).unwrap(), "acme/app#1: {{ url }} {% raw %}");
+    assert_eq!(render_prompt("{% if landing == \"push\" %}a{% else %}b{% endif %}", &values).unwrap(), "a");
+    assert!(render_prompt("{{ url }}", &values).is_err());
+    assert!(render_prompt("{{ ref", &values).is_err());
+    assert!(render_prompt("{% include \"/etc/passwd\" %}", &values).is_err());
+}
+
+#[test]
+fn durations_are_read_as_people_write_them() {
+    for (text, seconds) in [("90s", 90), ("45m", 2_700), ("2h", 7_200), ("1d", 86_400), ("1h30m", 5_400), ("0s", 0)] {
+        assert_eq!(duration::parse(text), Ok(Duration::from_secs(seconds)), "{text}");
+    }
+    for text in
+        ["", "s", "90", "90 s", "-5m", "1.5h", "30m1h", "5m5m", "1w", "1h30", "99999999999999999999s", "40000d", "٣s"]
+    {
+        assert!(duration::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn repository_patterns_never_reach_further_than_written() {
+    for (pattern, repo, matches) in [
+        ("acme/app", "ACME/App", true),
+        ("acme/app", "acme/apps", false),
+        ("acme/*", "acme/app", true),
+        ("acme/*", "acme2/app", false),
+        ("acme/*", "acme/a/b", false),
+        ("acme/web-*", "acme/web-1", true),
+        ("acme/web-*", "acme/webs", false),
+        ("app", "app", true),
+        ("app*", "apps", true),
+        ("app*", "app/x", false),
+    ] {
+        assert_eq!(RepoPattern::parse(pattern).unwrap().matches(repo), matches, "{pattern} {repo}");
+    }
+    for pattern in
+        ["*", "*/app", "acme/", "/app", "a/b/c", "acme/a*b", "acme/**", "", "acme/ app", "../app", "acme/..", "/*"]
+    {
+        assert!(RepoPattern::parse(pattern).is_err(), "{pattern}");
+    }
+}
+
+#[test]
+fn priority_labels_carry_a_signed_integer() {
+    let pattern = LabelPattern::parse("priority:{n}").unwrap();
+    for (label, number) in [
+        ("priority:1", Some(1)),
+        ("Priority:-2", Some(-2)),
+        ("priority:+1", None),
+        ("priority:", None),
+        ("priority:1x", None),
+        ("priority:99999999999999999999", None),
+        ("é", None),
+    ] {
+        assert_eq!(pattern.number(label), number, "{label}");
+    }
+    assert!(LabelPattern::parse("{n}").is_err() && LabelPattern::parse("p{n}{n}").is_err());
+}
+
+#[test]
+fn protected_paths_are_anchored_and_a_star_stops_at_a_slash() {
+    let paths = |patterns: &[&str]| {
+        ProtectedPaths::parse(&patterns.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap()
+    };
+    let protected = paths(&[".github/**", "*.yml", "**/AGENTS.md"]);
+    for (path, matches) in [
+        (".github/workflows/ci.yml", true),
+        ("sub/.github/x", false),
+        ("ci.yml", true),
+        ("sub/ci.yml", false),
+        ("AGENTS.md", true),
+        ("a/b/AGENTS.md", true),
+        ("AGENTS.md.bak", false),
+    ] {
+        assert_eq!(protected.matches(path), matches, "{path}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_duration_written_is_the_duration_read(seconds in 0u64..3_000_000_000) {
+        let length = Duration::from_secs(seconds);
+        prop_assert_eq!(duration::parse(&duration::format(length)), Ok(length));
+    }
+
+    #[test]
+    fn reading_durations_and_patterns_never_panics(text in "\\PC{0,20}") {
+        let _ = duration::parse(&text);
+        let _ = LabelPattern::parse("p{n}é").unwrap().number(&text);
+        if let Ok(pattern) = RepoPattern::parse(&text) {
+            let _ = pattern.matches("acme/app");
+            prop_assert_eq!(RepoPattern::parse(&pattern.to_string()), Ok(pattern));
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The settings as an operator writes them, and what afk says when they are wrong.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use afk::settings::{DoorbellSettings, ExecutorSettings, SecretSource, Settings, TrackerSettings};
+use pretty_assertions::assert_eq;
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+const SMALL: &str = "[tracker]\nkind = \"local\"\n";
+
+struct Place(TempDir);
+
+impl Place {
+    fn new(text: &str) -> Self {
+        let place = Self(TempDir::new().unwrap());
+        std::fs::write(place.path("afk.settings.toml"), text).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn load(&self, variables: &[(&str, &str)]) -> Result<Settings, String> {
+        self.load_with(None, variables, &[])
+    }
+
+    fn load_with(
+        &self,
+        file: Option<&Path>,
+        variables: &[(&str, &str)],
+        flags: &[(&str, String)],
+    ) -> Result<Settings, String> {
+        let variables: Vec<_> =
+            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Settings::layered(file, self.0.path(), &variables, flags)
+            .map_err(|error| error.to_string().replace(&*self.0.path().to_string_lossy(), "DIR"))
+    }
+}
+
+/// The sentence that a wrong file is answered with.
+fn complaint(text: &str) -> String {
+    Place::new(text).load(&[]).unwrap_err()
+}
+
+#[test]
+fn the_smallest_file_is_enough() {
+    let place = Place::new(SMALL);
+    let settings = place.load(&[]).unwrap();
+    assert_eq!(settings.file, Some(place.path("afk.settings.toml")));
+    assert_eq!(settings.data, place.path(".afk"));
+    assert_eq!(settings.poll_interval, Duration::from_secs(60));
+    let TrackerSettings::Local { login, people } = settings.tracker;
+    assert_eq!((login.as_str(), people.len()), ("afk", 0));
+}
+
+#[test]
+fn relative_paths_are_relative_to_the_file_and_addresses_stay() {
+    let place = Place::new(&format!(
+        r#"data = "state"
+        {SMALL}
+        [identity]
+        record_keys = [{{ file = "keys/new" }}, {{ variable = "OLD_KEY" }}]
+        [repos.app]
+        issues = "issues/app"
+        git = "repos/app.git"
+        [repos.scp]
+        git = "git@host:acme/app.git"
+        [repos.https]
+        git = "https://host/acme/app.git"
+        [repos.absolute]
+        git = "/srv/app.git"
+        [executors.mine]
+        kind = "command"
+        start = ["./agent.sh", "./stays"]
+        resume = ["claude", "--resume", "{{session}}"]
+        [doorbells.hook]
+        kind = "webhook"
+        url = {{ file = "hook-url" }}
+        "#
+    ));
+    let settings = place.load(&[]).unwrap();
+    let text = |name: &str| place.path(name).to_string_lossy().into_owned();
+    assert_eq!(settings.data, place.path("state"));
+    assert_eq!(
+        settings.identity.record_keys,
+        [SecretSource::File(place.path("keys/new")), SecretSource::Variable("OLD_KEY".to_owned())]
+    );
+    assert_eq!(settings.repos["app"].issues, Some(place.path("issues/app")));
+    assert_eq!(settings.repos["app"].git, text("repos/app.git"));
+    assert_eq!(settings.repos["scp"].git, "git@host:acme/app.git");
+    assert_eq!(settings.repos["https"].git, "https://host/acme/app.git");
+    assert_eq!(settings.repos["absolute"].git, "/srv/app.git");
+    let ExecutorSettings::Command(command) = &settings.executors["mine"];
+    assert_eq!(command.start, [text("agent.sh").replace("agent.sh", "./agent.sh"), "./stays".to_owned()]);
+    assert_eq!(command.resume[0], "claude");
+    let DoorbellSettings::Webhook { url, .. } = &settings.doorbells["hook"] else { panic!("a webhook") };
+    assert_eq!(*url, SecretSource::File(place.path("hook-url")));
+}
+
+#[test]
+fn each_layer_goes_over_the_one_below() {
+    let place =
+        Place::new("data = \"from-file\"\npoll_interval = \"5m\"\n[tracker]\nkind = \"local\"\nlogin = \"file\"\n");
+    let variables = [
+        ("AFK_DATA", "from-variable"),
+        ("AFK_TRACKER__LOGIN", "variable"),
+        ("AFK_TRACKER__PEOPLE__MARA", "write"),
+        ("AFK_IDENTITY__AGENTS", "[robot, droid]"),
+        ("HOME", "/nowhere"),
+    ];
+    let settings = place.load_with(None, &variables, &[("data", "/from-flag".to_owned())]).unwrap();
+    assert_eq!(settings.data, Path::new("/from-flag"));
+    assert_eq!(settings.poll_interval, Duration::from_secs(300));
+    assert_eq!(settings.identity.agents, ["robot", "droid"]);
+    let TrackerSettings::Local { login, people } = settings.tracker;
+    assert_eq!((login.as_str(), people["mara"].as_str()), ("variable", "write"));
+}
+
+#[test]
+fn the_file_is_the_flag_s_then_the_variable_s_then_the_one_that_lies_here() {
+    let place = Place::new(SMALL);
+    std::fs::create_dir(place.path("other")).unwrap();
+    std::fs::write(place.path("other/mine.toml"), SMALL).unwrap();
+    std::fs::write(place.path("third.toml"), SMALL).unwrap();
+    let variable = [("AFK_SETTINGS", "other/mine.toml")];
+    let settings = place.load(&variable).unwrap();
+    assert_eq!(settings.file, Some(place.path("other/mine.toml")));
+    assert_eq!(settings.data, place.path("other/.afk"));
+    let settings = place.load_with(Some(Path::new("third.toml")), &variable, &[]).unwrap();
+    assert_eq!(settings.file, Some(place.path("third.toml")));
+}
+
+#[test]
+fn variables_that_are_no_settings_are_left_out() {
+    let place = Place::new(&format!(
+        "{SMALL}[identity]\nrecord_keys = [{{ variable = \"AFK_RECORD_KEY\" }}]\n[executors.a]\nkind = \"command\"\nstart = [\"a\"]\nresume = [\"a\"]\nenvironment = [\"AFK_AGENT_KEY\"]\n"
+    ));
+    let variables = [
+        ("AFK_KILL_SWITCH", "true"),
+        ("AFK_POLICY", "p.toml"),
+        ("AFK_CONTRACTS", "x"),
+        ("AFK_RUN", "x"),
+        ("AFK_RECORD_KEY", "hunter2"),
+        ("AFK_AGENT_KEY", "hunter2"),
+    ];
+    place.load(&variables).unwrap();
+}
+
+#[test]
+fn without_any_file_variables_are_enough() {
+    let place = Place::new("");
+    std::fs::remove_file(place.path("afk.settings.toml")).unwrap();
+    let settings = place.load(&[("AFK_TRACKER__KIND", "local")]).unwrap();
+    assert_eq!(settings.file, None);
+    assert_eq!(settings.data, place.path(".afk"));
+    assert_eq!(
+        place.load(&[]).unwrap_err(),
+        "settings: nothing is said about `tracker`; add `[tracker]` to a file `afk.settings.toml` here, or name one with `--settings`"
+    );
+}
+
+#[test]
+fn what_is_wrong_in_the_file_is_said_with_its_place() {
+    let executor = "[executors.mine]\nkind = \"command\"\nstart = [\"a\"]\nresume = [\"a\"]\n";
+    for (text, expected) in [
+        (String::new(), "settings: nothing is said about `tracker`; add `[tracker]` to DIR/afk.settings.toml"),
+        (format!("dta = \"x\"\n{SMALL}"), "DIR/afk.settings.toml:1:1: `dta` is no setting; did you mean `data`?"),
+        (
+            format!("{SMALL}[identity]\n  agent = [\"x\"]\n"),
+            "DIR/afk.settings.toml:4:3: `identity.agent` is no setting; did you mean `agents`?",
+        ),
+        (
+            format!("{SMALL}logn = \"x\"\n"),
+            "DIR/afk.settings.toml:3:1: `tracker.logn` is no setting; did you mean `login`?",
+        ),
+        (
+            "[tracker]\nkind = \"locl\"\n".to_owned(),
+            "DIR/afk.settings.toml:2:1: `tracker.kind`: `locl` is not possible here; did you mean `local`?",
+        ),
+        (
+            format!("poll_interval = \"often\"\n{SMALL}"),
+            "DIR/afk.settings.toml:1:1: `poll_interval`: `often` is not a duration; write \"90s\", \"45m\", \"2h\", \"1d\" or \"1h30m\"",
+        ),
+        (
+            format!("poll_interval = \"0s\"\n{SMALL}"),
+            "DIR/afk.settings.toml:1:1: `poll_interval` must be longer than nothing",
+        ),
+        (
+            format!("call_timeout = 60\n{SMALL}"),
+            "DIR/afk.settings.toml:1:1: `call_timeout` should be a string, and is the number 60",
+        ),
+        (
+            format!("{SMALL}{executor}grace = \"10 seconds\"\n"),
+            "DIR/afk.settings.toml:7:1: `executors.mine.grace`: `10 seconds` is not a duration; write \"90s\", \"45m\", \"2h\", \"1d\" or \"1h30m\"",
+        ),
+        (
+            format!("{SMALL}{executor}output_limit_bytes = -1\n"),
+            "DIR/afk.settings.toml:7:1: `executors.mine.output_limit_bytes` should be a whole number, 0 or more, and is the number -1",
+        ),
+        (
+            format!("{SMALL}{executor}otput = \"claude\"\n"),
+            "DIR/afk.settings.toml:7:1: `executors.mine.otput` is no setting; did you mean `output`?",
+        ),
+        (
+            format!("{SMALL}{executor}output = \"cluade\"\n"),
+            "DIR/afk.settings.toml:7:1: `executors.mine.output`: `cluade` is not possible here; did you mean `claude`?",
+        ),
+        (
+            format!("{SMALL}[executors.mine]\nkind = \"command\"\nstart = [\"a\"]\n"),
+            "DIR/afk.settings.toml:3:12: `executors.mine` lacks `resume`",
+        ),
+        (
+            format!("{SMALL}[executors.mine]\nkind = \"command\"\nstart = []\nresume = [\"a\"]\n"),
+            "DIR/afk.settings.toml:5:1: `executors.mine.start` names no program",
+        ),
+        (
+            format!("{SMALL}[executors.mine]\nkind = \"command\"\nstart = [\"a\", \"{{promt}}\"]\nresume = [\"a\"]\n"),
+            "DIR/afk.settings.toml:5:1: `executors.mine.start` has a place `{promt}` that nothing fills; did you mean `prompt`?",
+        ),
+        (
+            format!(
+                "{SMALL}[executors.mine]\nkind = \"command\"\nstart = [\"a\", \"{{session}}\"]\nresume = [\"a\"]\n"
+            ),
+            "DIR/afk.settings.toml:5:1: `executors.mine.start` has a place `{session}`, and there is no session yet",
+        ),
+        (format!("{SMALL}[repos.app]\nissues = \"x\"\n"), "DIR/afk.settings.toml:3:8: `repos.app` lacks `git`"),
+        (format!("{SMALL}[repos.app\n"), "DIR/afk.settings.toml:3:11: is no TOML: unclosed table, expected `]`"),
+        (
+            format!("{SMALL}[doorbells.hook]\nkind = \"webhook\"\nurl = \"https://host/T0KEN\"\n"),
+            "DIR/afk.settings.toml:5:1: `doorbells.hook.url` should be `{ variable = \"NAME\" }` or `{ file = \"PATH\" }`; a secret is never in the settings",
+        ),
+    ] {
+        assert_eq!(complaint(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_variable_or_flag_is_said_with_its_name() {
+    let place = Place::new(SMALL);
+    for (name, value, expected) in [
+        ("AFK_TRACKER__LOGN", "x", "variable `AFK_TRACKER__LOGN`: `tracker.logn` is no setting; did you mean `login`?"),
+        ("AFK_TRAKER__LOGIN", "x", "variable `AFK_TRAKER__LOGIN`: `traker` is no setting; did you mean `tracker`?"),
+        (
+            "AFK_POLL_INTERVAL",
+            "often",
+            "variable `AFK_POLL_INTERVAL`: `poll_interval`: `often` is not a duration; write \"90s\", \"45m\", \"2h\", \"1d\" or \"1h30m\"",
+        ),
+        (
+            "AFK_TRACKER__PEOPLE",
+            "x",
+            "variable `AFK_TRACKER__PEOPLE`: `tracker.people` should be a table, and is a string",
+        ),
+    ] {
+        assert_eq!(place.load(&[(name, value)]).unwrap_err(), expected);
+    }
+    let error = place.load_with(None, &[], &[("watch_interval", "x".to_owned())]).unwrap_err();
+    assert!(error.starts_with("--watch_interval: `watch_interval`: `x` is not a duration"), "{error}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_safely_is_refused() {
+    let place = Place::new(SMALL);
+    std::os::unix::fs::symlink(place.path("afk.settings.toml"), place.path("link.toml")).unwrap();
+    std::fs::write(place.path("big.toml"), " ".repeat(1024 * 1024 + 1)).unwrap();
+    std::fs::write(place.path("latin1.toml"), b"data = \"\xe9\"\n").unwrap();
+    for (name, expected) in [
+        ("link.toml", "DIR/link.toml: the settings cannot be read: it is a symbolic link"),
+        ("big.toml", "DIR/big.toml: the settings cannot be read: it is larger than 1048576 bytes"),
+        ("latin1.toml", "DIR/latin1.toml: the settings cannot be read: it is not UTF-8"),
+        (".", "DIR: the settings cannot be read: it is not a regular file"),
+        ("none.toml", "DIR/none.toml: the settings cannot be read: No such file or directory (os error 2)"),
+    ] {
+        assert_eq!(place.load_with(Some(Path::new(name)), &[], &[]).unwrap_err(), expected);
+    }
+    // A link in place of the default file is no absent file.
+    std::fs::remove_file(place.path("big.toml")).unwrap();
+    std::fs::rename(place.path("afk.settings.toml"), place.path("real.toml")).unwrap();
+    std::os::unix::fs::symlink(place.path("real.toml"), place.path("afk.settings.toml")).unwrap();
+    assert!(place.load(&[]).unwrap_err().contains("symbolic link"));
+}
+
+#[test]
+fn a_secret_is_read_afresh_without_white_space_around_it() {
+    let place = Place::new(SMALL);
+    let path = place.path("secret");
+    let source = SecretSource::File(path.clone());
+    std::fs::write(&path, " one\n").unwrap();
+    assert_eq!(source.read().unwrap().expose_secret(), "one");
+    std::fs::write(&path, "two").unwrap();
+    let secret = source.read().unwrap();
+    assert_eq!(secret.expose_secret(), "two");
+    assert!(!format!("{secret:?}").contains("two"));
+    std::fs::write(&path, "\n").unwrap();
+    assert_eq!(
+        source.read().unwrap_err().to_string(),
+        format!("the file `{}`, which should hold a secret, is empty", path.display())
+    );
+    let variable = SecretSource::Variable("AFK_TEST_NO_SUCH_VARIABLE".to_owned());
+    assert_eq!(
+        variable.read().unwrap_err().to_string(),
+        "the variable `AFK_TEST_NO_SUCH_VARIABLE`, which should hold a secret, is not set"
+    );
+}
