@@ -312,7 +312,6 @@ fn an_issue_that_is_not_armed_closed_or_not_there_is_answered() {
 
         To be dispatched, all of this must happen:
           1. a person opens the issue again
-          2. somebody with permission admin, maintain or write in greeter takes ready-for-agent off and puts it back
         ");
         assert_snapshot!(afk.explain("9").stdout, @r"
         greeter#9
@@ -433,7 +432,7 @@ fn a_run_is_followed_from_red_to_corrected_to_landed() {
     afk.watch_until("1", "ci red (test: red: `test`)");
     // The kill switch holds a turn back; the run goes on for the rest.
     afk.policy("kill_switch = false", "kill_switch = true");
-    let held = afk.look_until("1", "HELD");
+    let held = afk.watch_until("1", "is HELD");
     assert!(held.contains("Row fix-forward matches and is HELD: the kill switch is on."), "{held}");
     afk.policy("kill_switch = true", "kill_switch = false");
     let fixing = afk.watch_until("1", "FIXING: CI was red, the agent is correcting it (");

@@ -176,9 +176,12 @@ impl Installation {
 }
 
 impl Drop for Installation {
-    /// Agents end with the test.
+    /// Agents end with the test, before their folder does.
     fn drop(&mut self) {
-        self.afk(&["stop"]);
+        let deadline = Instant::now() + PATIENCE;
+        while self.afk(&["stop"]).stdout.contains("was asked to end") && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 
@@ -230,6 +233,7 @@ pub fn filtered(installation: &Installation, test: impl FnOnce()) {
     settings.add_filter(r"\([0-9a-f]{7}", "([commit]");
     settings.add_filter(r"\(is \d+[smh][0-9smh]*\)", "(is [long])");
     settings.add_filter(r"quiet \d+[smh][0-9smh]*", "quiet [long]");
+    settings.add_filter(r"\d+ calls", "[some] calls");
     // Columns are as wide as what stands in them.
     settings.add_filter(r"([^ \n])   +", "$1  ");
     settings.bind(test);
