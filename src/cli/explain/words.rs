@@ -51,7 +51,7 @@ pub fn ordinal(number: usize) -> String {
 pub fn needs<F: Facts>(
     condition: &Condition<F::Name>,
     facts: &F,
-    leaf: &dyn Fn(&Test<F::Name>, bool) -> String,
+    leaf: &dyn Fn(&Test<F::Name>, bool) -> Vec<String>,
 ) -> Vec<String>
 where
     F::Name: FactName,
@@ -66,14 +66,14 @@ fn gather<F: Facts>(
     condition: &Condition<F::Name>,
     facts: &F,
     wanted: bool,
-    leaf: &dyn Fn(&Test<F::Name>, bool) -> String,
+    leaf: &dyn Fn(&Test<F::Name>, bool) -> Vec<String>,
 ) -> Vec<String> {
     let settled = if wanted { Verdict::Holds } else { Verdict::Fails };
     if evaluate(condition, facts) == settled {
         return Vec::new();
     }
     match condition {
-        Condition::Test(test) => vec![leaf(test, wanted)],
+        Condition::Test(test) => leaf(test, wanted),
         Condition::Not(part) => gather(part, facts, !wanted, leaf),
         Condition::All(parts) | Condition::Any(parts) => {
             let all = matches!(condition, Condition::All(_)) == wanted;
