@@ -438,7 +438,19 @@ fn a_run_is_followed_from_red_to_corrected_to_landed() {
     let fixing = afk.watch_until("1", "FIXING: CI was red, the agent is correcting it (");
     assert!(fixing.contains(" · 1 correction\n"), "{fixing}");
     let done = afk.watch_until("1", "DONE: Landed");
-    filtered(&afk, || assert_snapshot!(done, @""));
+    filtered(&afk, || {
+        assert_snapshot!(done, @r"
+    greeter#1  issue 1
+    policy policies/afk.toml, revision [revision] · facts read [time]
+
+    DONE: Landed. The run ended [time]
+    run [run] · dispatched [time]
+
+    To let an agent try again, all of this must happen:
+      1. a person opens the issue again
+      2. somebody with permission admin, maintain or write in greeter puts ready-for-agent on
+    ")
+    });
     assert_eq!(afk.explained("1")["ended"]["outcome"], "success");
 }
 
