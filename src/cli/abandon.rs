@@ -56,12 +56,10 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
                 .help("write more of its digits"));
         }
     };
-    world
-        .installation
-        .give_orders(|orders| {
-            orders.abandoned.insert(run);
-        })
-        .map_err(|error| Failure::could_not_run(error.message))?;
+    let order = world.installation.give_orders(|orders| {
+        orders.abandoned.insert(run);
+    });
+    tick::runtime()?.block_on(order).map_err(|error| Failure::could_not_run(error.message))?;
     out.line(format_args!("run {run}: its agent counts as gone; the next `afk watch` goes on from there"));
     Ok(ExitStatus::Done)
 }

@@ -133,8 +133,10 @@ async fn interrupt(world: &World, wanted: impl Fn(RunId) -> bool, out: &mut Outp
     status
 }
 
-fn order(world: &World, change: impl FnOnce(&mut Orders)) -> Result<Orders, Failure> {
-    world.installation.give_orders(change).map_err(|error| Failure::could_not_run(error.message))
+fn order(world: &World, change: impl FnOnce(&mut Orders)) -> Result<(), Failure> {
+    tick::runtime()?
+        .block_on(world.installation.give_orders(change))
+        .map_err(|error| Failure::could_not_run(error.message))
 }
 
 /// `42` where there is one repository, `name#42` or `owner/name#42` anywhere.

@@ -9,6 +9,7 @@ use super::exit::{ExitStatus, Failure};
 use super::output::{BAD, FAINT, Output, STRONG, WARN, printable};
 use super::wiring::{self, Access};
 use super::{Format, findings};
+use crate::adapters::confined::DirectoryLock;
 use crate::adapters::installation::{Heartbeat, Installation, TickKind};
 use crate::adapters::policy_file::{self, Loaded};
 use crate::engine::identity::RunId;
@@ -170,7 +171,7 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 ///
 /// # Errors
 /// When another command holds it, or the data directory cannot be written to.
-pub fn lock(installation: &Installation) -> Result<crate::adapters::installation::TickLock, Failure> {
+pub fn lock(installation: &Installation) -> Result<DirectoryLock, Failure> {
     match installation.lock() {
         Ok(Some(lock)) => Ok(lock),
         Ok(None) => Err(Failure::locked("another afk command is at work on this installation; nothing was done")),

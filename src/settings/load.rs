@@ -9,7 +9,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::explain::suggest;
 use super::{ExecutorSettings, SecretSource, Settings};
-use crate::{files, text};
+use crate::adapters::confined::read_file;
+use crate::text;
 
 /// The variables that are no settings: they say which policy and settings to read, turn the kill switch on, or are
 /// what afk gives to its agents.
@@ -133,7 +134,7 @@ impl SettingsFile {
                 MESSAGE_LIMIT,
             ))
         };
-        let bytes = files::read(&path, FILE_LIMIT).map_err(|error| wrong(&error))?;
+        let bytes = read_file(&path, FILE_LIMIT).map_err(|error| wrong(&error))?;
         let text = String::from_utf8(bytes).map_err(|_| wrong(&"it is not UTF-8"))?;
         let table = match text.parse::<toml::Table>() {
             Ok(table) => table,
