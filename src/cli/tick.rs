@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tracing::Instrument;
 
 use super::exit::{ExitStatus, Failure};
 use super::output::{BAD, FAINT, Output, STRONG, WARN, printable};
@@ -148,7 +149,7 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
     let Some(mut policy) = loaded.checked.policy.clone() else {
         return broken_policy(request, loaded);
     };
-    refuse_policy_within_reach(request.policy, request.settings, &settings)?;
+    refuse_within_reach(request, &loaded, &settings)?;
     let installation = Installation::new(&settings.data);
     if let Some(why) = wiring::kill_switch(&policy, &installation)? {
         if request.kind == TickKind::Poll {
@@ -159,12 +160,14 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
     let access = if request.dry_run { Access::ReadOnly } else { Access::Full };
     let world = wiring::world(&settings, request.policy, access)?;
     let _lock = if request.dry_run { None } else { Some(lock(&installation)?) };
-    let (outcome, report) = runtime()?.block_on(async {
+    let span = tracing::info_span!("tick", kind = request.kind.word(), revision = %policy.revision);
+    let ticking = async {
         tokio::time::timeout(settings.tick_deadline, tick(request, &policy, &world)).await.unwrap_or_else(|_| {
             let seconds = settings.tick_deadline.as_secs();
             (Err(PortError::unreachable(format!("the tick ran into its deadline of {seconds} s"))), Report::default())
         })
-    });
+    };
+    let (outcome, report) = runtime()?.block_on(ticking.instrument(span));
     if !request.dry_run {
         beat(request.kind, &policy, &world, &outcome, &report);
         forget_alarm(&installation);
@@ -221,17 +224,19 @@ async fn tick(request: Request<'_>, policy: &Policy, world: &World) -> (Result<O
 }
 
 /// Agents have full access to their workspace: what decides about them must not lie there, nor be reached through it.
-fn refuse_policy_within_reach(policy: &Path, settings_file: &Path, settings: &Settings) -> Result<(), Failure> {
-    let runs = std::path::absolute(settings.data.join("runs")).unwrap_or_else(|_| settings.data.join("runs"));
-    for file in [policy, settings_file] {
-        let real = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
-        if real.starts_with(&runs) || real.starts_with(runs.canonicalize().unwrap_or_else(|_| runs.clone())) {
+fn refuse_within_reach(request: Request<'_>, loaded: &Loaded, settings: &Settings) -> Result<(), Failure> {
+    let real =
+        |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf());
+    let runs = real(&settings.data.join("runs"));
+    let prompts = loaded.checked.prompts.iter().map(|prompt| Path::new(&prompt.name));
+    for file in [request.policy, request.settings].into_iter().chain(prompts) {
+        if real(file).starts_with(&runs) {
             return Err(Failure::could_not_run(format!(
                 "`{}` lies where agents work (`{}`)",
                 file.display(),
                 runs.display()
             ))
-            .help("keep policy and settings where no agent can write them"));
+            .help("keep policy, prompts and settings where no agent can write them"));
         }
     }
     Ok(())

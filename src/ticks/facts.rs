@@ -123,6 +123,9 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
             .map_or(Observed::Unknown(format!("executor `{}` reports none", record.executor)), Observed::Known),
     };
     let mut remarks = Vec::new();
+    if !world.executors.contains_key(&record.executor) {
+        remarks.push(super::effects::no_executor(&record.executor).message);
+    }
     if let Err(error) = &commits {
         remarks.push(error.message.clone());
     }
@@ -134,7 +137,7 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
 fn agent_status(fleet: &Fleet, record: &Record, agent: Option<&AgentReport>) -> AgentStatus {
     match agent {
         _ if fleet.orders.abandoned.contains(&record.run) => AgentStatus::Gone,
-        _ if fleet.unasked.contains_key(&record.executor) => AgentStatus::Unknown,
+        _ if !fleet.asked.contains(&record.executor) => AgentStatus::Unknown,
         None => AgentStatus::Gone,
         Some(agent) if agent.turns.contains(&record.turn) => agent.status,
         Some(_) => AgentStatus::Starting,
@@ -203,11 +206,15 @@ fn green_stages(read: &[(String, PortResult<StageVerdict>)], all: &[Stage]) -> O
 }
 
 /// Whether a person took the issue back: *human* or *paused* put on, or *ready* taken off, by anyone but afk, since the
-/// dispatch; or `afk stop` named the run. An absent label without such an event counts for nothing.
+/// dispatch; or `afk stop` named the run. An absent label without such an event counts for nothing. What came before
+/// the arming is what the armer answered, also when trackers, which tell no fractions of seconds, give it the time of
+/// the dispatch.
 fn held(fleet: &Fleet, rules: &Rules, record: &Record, events: &[LabelEvent]) -> bool {
     let is = |event: &LabelEvent, label: &str| event.label.eq_ignore_ascii_case(label);
     let by_afk = |event: &LabelEvent| event.by.as_deref().is_some_and(|login| login.eq_ignore_ascii_case(&fleet.afk));
-    let taken_back = events.iter().filter(|event| event.at >= record.dispatched_at && !by_afk(event)).any(|event| {
+    let arming = events.iter().position(|event| event.arming == record.arming);
+    let since_arming = events.iter().skip(arming.map_or(0, |index| index + 1));
+    let taken_back = since_arming.filter(|event| event.at >= record.dispatched_at && !by_afk(event)).any(|event| {
         if event.added {
             is(event, &rules.labels.human.value) || is(event, &rules.labels.paused.value)
         } else {

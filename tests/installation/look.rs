@@ -1,0 +1,278 @@
+//! What a user finds when looking at an installation: issues, comments, commits, agents.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::{Installation, REPO, git, issues};
+
+/// An issue as its file tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Issue {
+    /// In the order they were put on.
+    pub labels: Vec<String>,
+    pub open: bool,
+    /// The login that closed it last.
+    pub closed_by: Option<String>,
+    /// `LOGIN CHANGE`, oldest first.
+    pub events: Vec<String>,
+    pub comments: Vec<Comment>,
+}
+
+/// A comment under an issue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comment {
+    pub author: String,
+    pub body: String,
+}
+
+/// What afk keeps of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    pub run: String,
+    /// The turns that were begun.
+    pub turns: usize,
+    /// Whether its supervisor is at work.
+    pub live: bool,
+    directory: PathBuf,
+}
+
+impl Issue {
+    pub fn has(&self, label: &str) -> bool {
+        self.labels.iter().any(|on| on == label)
+    }
+
+    /// The records of afk, one a run, oldest first.
+    pub fn records(&self) -> Vec<Value> {
+        let blocks = self.progress();
+        let blocks = blocks.iter().map(|comment| {
+            let (_, block) = comment.body.rsplit_once("<!-- afk-run:v1 ").unwrap();
+            let (_, json) = block.trim_end().strip_suffix(" -->").unwrap().split_once(' ').unwrap();
+            serde_json::from_str(json).unwrap()
+        });
+        blocks.collect()
+    }
+
+    /// The newest record.
+    pub fn record(&self) -> Value {
+        self.records().pop().unwrap_or(Value::Null)
+    }
+
+    pub fn state(&self) -> Option<String> {
+        self.record()["state"].as_str().map(str::to_owned)
+    }
+
+    pub fn outcome(&self) -> Option<String> {
+        self.record()["outcome"].as_str().map(str::to_owned)
+    }
+
+    pub fn reason(&self) -> String {
+        self.record()["reason"].as_str().unwrap_or("").to_owned()
+    }
+
+    pub fn attempts(&self) -> u64 {
+        self.record()["attempts"].as_u64().unwrap_or_else(|| panic!("no record: {self:#?}"))
+    }
+
+    /// afk's own comments that hold a record: one a run.
+    pub fn progress(&self) -> Vec<&Comment> {
+        self.of_afk(true)
+    }
+
+    /// afk's other comments.
+    pub fn escalations(&self) -> Vec<&Comment> {
+        self.of_afk(false)
+    }
+
+    /// The only one of them.
+    pub fn escalation(&self) -> &str {
+        match self.escalations().as_slice() {
+            [only] => &only.body,
+            others => panic!("{others:#?}"),
+        }
+    }
+
+    fn of_afk(&self, record: bool) -> Vec<&Comment> {
+        let by_afk = self.comments.iter().filter(|comment| comment.author == "afk");
+        by_afk.filter(|comment| comment.body.contains("<!-- afk-run:v1 ") == record).collect()
+    }
+}
+
+impl Agent {
+    /// Asks it to end.
+    pub fn interrupt(&self) {
+        for turn in fs::read_dir(self.directory.join("turns")).into_iter().flatten().flatten() {
+            if !turn.path().join("exit.json").exists() {
+                let _ = fs::write(turn.path().join("interrupt"), "");
+            }
+        }
+    }
+
+    /// The prompts of its turns, first one first.
+    pub fn prompts(&self) -> Vec<String> {
+        let mut prompts: Vec<(u64, String)> = fs::read_dir(self.directory.join("turns"))
+            .unwrap()
+            .map(|turn| {
+                let turn = turn.unwrap().path();
+                let order: Value = serde_json::from_slice(&fs::read(turn.join("turn.json")).unwrap()).unwrap();
+                (order["number"].as_u64().unwrap(), fs::read_to_string(turn.join("prompt.md")).unwrap())
+            })
+            .collect();
+        prompts.sort();
+        prompts.into_iter().map(|(_, prompt)| prompt).collect()
+    }
+
+    /// A file of its clone.
+    pub fn workspace(&self, name: &str) -> PathBuf {
+        self.directory.join("workspace").join(name)
+    }
+
+    /// How much is kept of what it said, in bytes.
+    pub fn output_bytes(&self) -> u64 {
+        let turns = fs::read_dir(self.directory.join("turns")).unwrap();
+        turns.map(|turn| fs::metadata(turn.unwrap().path().join("output.log")).map_or(0, |file| file.len())).sum()
+    }
+}
+
+impl Installation {
+    pub fn issue(&self, number: u64) -> Issue {
+        self.issue_of(REPO, number)
+    }
+
+    pub fn issue_of(&self, repo: &str, number: u64) -> Issue {
+        let mut issue = Issue {
+            labels: Vec::new(),
+            open: true,
+            closed_by: None,
+            events: Vec::new(),
+            comments: self.comments_of(repo, number),
+        };
+        // A deleted issue leaves its comments behind.
+        let Ok(text) = fs::read_to_string(self.path(format!("{}/{number:04}.md", issues(repo)))) else {
+            return issue;
+        };
+        let (front, _) = page(&text);
+        for event in front.get("events").and_then(toml::Value::as_array).into_iter().flatten() {
+            let text = |key: &str| event.get(key).and_then(toml::Value::as_str);
+            let by = text("by").unwrap();
+            if let Some(label) = text("labeled") {
+                issue.labels.push(label.to_owned());
+                issue.events.push(format!("{by} +{label}"));
+            } else if let Some(label) = text("unlabeled") {
+                issue.labels.retain(|on| on != label);
+                issue.events.push(format!("{by} -{label}"));
+            } else if let Some(reason) = text("closed") {
+                issue.open = false;
+                issue.closed_by = Some(by.to_owned());
+                issue.events.push(format!("{by} closed {reason}"));
+            } else if event.get("reopened").is_some() {
+                issue.open = true;
+                issue.events.push(format!("{by} reopened"));
+            } else {
+                issue.events.push(format!("{by} edited"));
+            }
+        }
+        issue
+    }
+
+    fn comments_of(&self, repo: &str, number: u64) -> Vec<Comment> {
+        let folder = self.path(format!("{}/{number:04}.comments", issues(repo)));
+        let mut files: Vec<PathBuf> = fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+            .collect();
+        files.sort();
+        let comments = files.iter().map(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            let (front, body) = page(&text);
+            Comment { author: front["author"].as_str().unwrap().to_owned(), body: body.to_owned() }
+        });
+        comments.collect()
+    }
+
+    /// The subjects of the default branch, oldest first, without the seed's.
+    pub fn commits(&self) -> Vec<String> {
+        self.commits_of(REPO)
+    }
+
+    pub fn commits_of(&self, repo: &str) -> Vec<String> {
+        let log = git(&self.path(format!("{repo}.git")), &["log", "--reverse", "--format=%s", "main"]);
+        log.lines().skip(1).map(str::to_owned).collect()
+    }
+
+    /// Every agent that afk keeps a directory of.
+    pub fn agents(&self) -> Vec<Agent> {
+        let mut agents: Vec<Agent> = fs::read_dir(self.path("data/runs"))
+            .into_iter()
+            .flatten()
+            .map(|entry| {
+                let directory = entry.unwrap().path();
+                let turns = fs::read_dir(directory.join("turns")).into_iter().flatten();
+                Agent {
+                    run: directory.file_name().unwrap().to_str().unwrap().to_owned(),
+                    turns: turns.filter(|turn| turn.as_ref().unwrap().path().join("started.json").exists()).count(),
+                    live: is_locked(&directory.join("lock")),
+                    directory,
+                }
+            })
+            .collect();
+        agents.sort_by(|one, other| one.run.cmp(&other.run));
+        agents
+    }
+
+    /// The only agent.
+    pub fn agent_of_run(&self) -> Agent {
+        let agents = self.agents();
+        let [agent] = agents.as_slice() else { panic!("{agents:#?}") };
+        agent.clone()
+    }
+
+    /// The turns that agents began, `RUN start` or `RUN resume`, as they wrote them down themselves.
+    pub fn invocations(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path("invocations")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Whether an agent or a CI job is at work.
+    pub fn is_at_work(&self) -> bool {
+        let jobs = walk(self.path("data/ci")).into_iter().filter(|path| path.ends_with("lock"));
+        self.agents().iter().any(|agent| agent.live)
+            || jobs.into_iter().any(|lock| is_locked(&lock) || !lock.with_file_name("result.json").exists())
+    }
+
+    /// Every file and directory of the installation.
+    pub fn files(&self) -> Vec<PathBuf> {
+        walk(self.root())
+    }
+}
+
+/// Front matter and text of a Markdown file.
+fn page(text: &str) -> (toml::Table, &str) {
+    let (front, body) = text.strip_prefix("+++\n").and_then(|text| text.split_once("\n+++\n")).unwrap();
+    (toml::from_str(front).unwrap(), body)
+}
+
+fn is_locked(path: &std::path::Path) -> bool {
+    match File::open(path) {
+        Ok(file) => matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)),
+        Err(_) => false,
+    }
+}
+
+/// Everything below a directory, but for the insides of git's and of clones.
+fn walk(directory: PathBuf) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        found.push(path.clone());
+        if is_directory && !path.extension().is_some_and(|extension| extension == "git") && !path.ends_with("clone") {
+            found.extend(walk(path));
+        }
+    }
+    found.sort();
+    found
+}

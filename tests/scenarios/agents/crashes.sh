@@ -1,0 +1,3 @@
+# Fails.
+echo "I cannot go on" >&2
+exit 1

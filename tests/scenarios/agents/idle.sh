@@ -1,0 +1,2 @@
+# Ends well, and pushes nothing.
+echo "Nothing to do, it seems."
