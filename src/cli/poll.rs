@@ -12,7 +12,7 @@ use super::tick;
 pub struct Arguments {
     /// What both ticks take.
     #[command(flatten)]
-    pub tick: tick::Arguments,
+    pub tick: tick::TickArguments,
 }
 
 const AFTER_HELP: &str = "\

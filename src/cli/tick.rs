@@ -26,7 +26,7 @@ use crate::ticks::world::{Report, Tick, World};
 
 /// What `poll` and `watch` take.
 #[derive(Debug, Args)]
-pub struct Arguments {
+pub struct TickArguments {
     /// Read and decide, change nothing: print what would be done
     #[arg(long)]
     pub dry_run: bool,
@@ -91,7 +91,7 @@ pub enum Performed {
 ///
 /// # Errors
 /// When it could not run at all.
-pub fn run(kind: TickKind, arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
+pub fn run(kind: TickKind, arguments: &TickArguments, out: &mut Output) -> Result<ExitStatus, Failure> {
     let request = Request::new(kind, &arguments.installed, arguments.dry_run);
     let format = arguments.format.format;
     Ok(match perform(request)? {
