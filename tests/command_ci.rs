@@ -177,6 +177,16 @@ async fn what_a_command_leaves_behind_is_ended_and_does_not_hold_the_verdict() {
 }
 
 #[tokio::test]
+async fn a_job_lives_in_a_session_of_its_own() {
+    let world = World::with("ps -o sid= -p $$ > ../session", Duration::from_secs(60), &["PATH"]);
+    assert_eq!(world.decided().await, StageVerdict::Green);
+    let theirs = std::fs::read_to_string(world.directory().join("session")).expect("a session");
+    let ours = rustix::process::getsid(None).expect("a session").as_raw_nonzero().to_string();
+    assert!(!theirs.trim().is_empty());
+    assert_ne!(theirs.trim(), ours, "what ends the tick's session must not end the job");
+}
+
+#[tokio::test]
 async fn many_askers_at_once_start_one_job() {
     let world = World::new(NOTE);
     world.ask().await;

@@ -334,6 +334,27 @@ async fn nothing_that_an_agent_or_a_remote_left_behind_runs_in_afk() {
     assert!(canary.exists());
 }
 
+#[tokio::test]
+async fn even_a_mirror_that_was_tampered_with_runs_nothing() {
+    let repository = Repository::new();
+    let canary = repository.path("canary");
+    let mirrors = mirrors(&repository);
+    mirrors.head("acme/app").await.expect("a head");
+    let mirror = mirrors.clone_source("acme/app").expect("known").mirror;
+    for hook in ["reference-transaction", "post-checkout", "pre-auto-gc"] {
+        trap(&mirror.join("hooks").join(hook), &canary);
+    }
+    git(&mirror, &["config", "protocol.ext.allow", "always"]);
+    repository.commit("more", &[]);
+    repository.push();
+    mirrors.head("acme/app").await.expect("fetched");
+    mirrors.fresh_clone("acme/app", "main", &repository.path("clone")).await.expect("cloned");
+    let command = format!("ext::sh -c touch% {}", canary.display());
+    let evil = GitMirrors::new(repository.path("mirrors"), BTreeMap::from([("acme/app".to_owned(), command)]));
+    evil.head("acme/app").await.expect_err("never a command");
+    assert!(!canary.exists(), "something ran");
+}
+
 #[test]
 fn directories_of_repositories_never_meet() {
     assert_eq!(directory_name("Acme/App.js").as_deref(), Ok("acme+app.js"));

@@ -357,3 +357,23 @@ fn labels_written_at_the_same_time_are_all_kept() {
     assert_eq!(found.labels.len(), 21);
     assert_eq!(runtime.block_on(world.tracker.comments(&app(1))).expect("readable").len(), 20);
 }
+
+#[tokio::test]
+async fn the_manual_shows_an_issue_that_works() {
+    let manual = include_str!("../docs/local-tracker.md");
+    let blocks: Vec<&str> = manual.split("```").skip(1).step_by(2).collect();
+    let block =
+        |language: &str| -> Vec<&str> { blocks.iter().filter_map(|block| block.strip_prefix(language)).collect() };
+    let (files, arming) = (block("markdown\n"), block("toml\n"));
+    let world = World::new(&[("app/0007.md", files[0]), ("app/0007.comments/0001.md", files[1])]);
+    let found = world.tracker.issue(&app(7)).await.expect("readable").expect("there");
+    assert_eq!(found.labels, ["ready-for-agent"]);
+    assert_eq!(world.tracker.comments(&app(7)).await.expect("readable")[0].body, "Please mind the locale.");
+
+    // The four lines, copied to the end of the front matter of an issue that is not armed.
+    let armed =
+        ARMED.replacen("[[events]]", &format!("{}\n[[events]]", arming[0].replace("ready-for-agent", "copied")), 1);
+    let world = World::new(&[("app/0007.md", &armed)]);
+    let found = world.tracker.issue(&app(7)).await.expect("readable").expect("there");
+    assert_eq!(found.labels, ["copied", "ready-for-agent"]);
+}

@@ -250,12 +250,16 @@ fn is_word(letter: char) -> bool {
 
 /// Whether the words before "blocked by", in the same clause, take it back.
 fn is_negated(before: &str) -> bool {
-    let clause = before.rfind(['.', ',', ';', ':', '!', '?', '|', '(']).map_or(before, |end| &before[end + 1..]);
-    let clause = clause.rfind("\n\n").map_or(clause, |end| &clause[end + 2..]);
+    // A line ends a clause too: "Status: not started" says nothing about the "Blocked by: #3" below it.
+    let ends = |letter: char| matches!(letter, '.' | ',' | ';' | ':' | '!' | '?' | '|' | '(' | '\n' | '–' | '—');
+    let clause = before.rsplit(ends).next().unwrap_or_default();
+    let clause = clause.rsplit(" - ").next().unwrap_or_default();
     for word in clause.split_whitespace().rev().take(5) {
         let word = word.trim_matches(|letter: char| !letter.is_alphanumeric()).to_lowercase().replace('’', "'");
         match word.as_str() {
-            "not" | "no" | "never" | "neither" | "nor" | "nothing" | "nobody" | "without" | "cannot" => return true,
+            "not" | "no" | "never" | "neither" | "nor" | "nothing" | "nobody" | "without" => return true,
+            // "We can't start, blocked by #3", commas forgotten.
+            "can't" | "cannot" | "couldn't" => return false,
             "and" | "but" | "because" | "since" | "as" | "so" | "while" | "until" | "when" | "if" | "still" => {
                 return false;
             }
@@ -392,13 +396,27 @@ fn items(text: &str, range: Range<usize>, add: &mut impl FnMut(Target, usize)) {
     }
 }
 
-/// Whether a line or item under "Blocked by" says that there is nothing.
-fn takes_back(line: &str) -> bool {
-    let mut words = line
-        .split(|letter: char| !(letter.is_alphanumeric() || matches!(letter, '\'' | '’' | '/' | '#')))
-        .filter(|word| !word.is_empty());
-    let first = words.next().unwrap_or_default().to_lowercase();
-    matches!(first.as_str(), "none" | "nothing" | "no" | "not" | "nobody" | "never" | "nil" | "n/a" | "na" | "tbd")
+/// Whether what comes after "blocked by" starts with saying that there is nothing.
+fn takes_back(text: &str) -> bool {
+    let reference = text.char_indices().map(|(at, _)| at).find(|at| reference_at(text, *at).is_some());
+    let mut words = text[..reference.unwrap_or(text.len())]
+        .split(|letter: char| !(is_word(letter) || letter == '/'))
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase);
+    match words.next().as_deref() {
+        Some("none" | "nothing" | "nobody" | "nil" | "n/a" | "na") => true,
+        // "no longer #3", but not "no parser yet (#3)".
+        Some("no" | "not" | "never") => {
+            reference.is_none()
+                || words.all(|word| {
+                    matches!(
+                        word.as_str(),
+                        "longer" | "more" | "any" | "anymore" | "one" | "other" | "issue" | "issues" | "blocked" | "by"
+                    )
+                })
+        }
+        _ => false,
+    }
 }
 
 fn references(text: &str, range: Range<usize>, add: &mut impl FnMut(Target, usize)) {
@@ -456,7 +474,7 @@ fn sentence(text: &str, range: Range<usize>, add: &mut impl FnMut(Target, usize)
             let length = rest.find(|letter: char| !is_word(letter) && letter != '/').unwrap_or(rest.len());
             let word = rest[..length].to_lowercase();
             let parts_a_list = matches!(word.as_str(), "and" | "or" | "issue" | "issues" | "also" | "by");
-            if (found && !parts_a_list) || (first_word && takes_back(&word)) {
+            if (found && !parts_a_list) || (first_word && takes_back(&text[at..reach.min(range.end)])) {
                 return;
             }
             first_word = false;
@@ -571,6 +589,12 @@ mod tests {
             ("It does not work because it is blocked by #3", vec!["#3"]),
             ("Blocked by #3.\n\nAlso blocked by #3 and #4", vec!["#3", "#4"]),
             ("- blocked by #3\n- see #4", vec!["#3"]),
+            ("Status: not started\nBlocked by: #3", vec!["#3"]),
+            ("We can't start yet - blocked by #3", vec!["#3"]),
+            ("No progress \u{2014} blocked by #3", vec!["#3"]),
+            ("We can't go on while blocked by #3", vec!["#3"]),
+            ("blocked by not having the parser (#3)", vec!["#3"]),
+            ("blocked by no one, see #4", vec!["#4"]),
             ("blocked by #99999999999999999999", vec!["#18446744073709551615"]),
         ] {
             assert_eq!(names(text), expected, "{text}");
@@ -587,6 +611,7 @@ mod tests {
             ("Blocked by\n---\n- #3\n", vec!["#3"]),
             ("### Blocked by\n\n_No response_\n\n### Else\n#3", vec![]),
             ("## Blocked by\n- none\n- N/A\n- no longer #3\n- Not #4\n", vec![]),
+            ("## Blocked by\n- No parser yet (#3)\n- not started: #4\n- TBD\n", vec!["#3", "#4", "TBD"]),
             ("## Blocked by\n- the review by legal\n- [x] the design\n", vec!["the review by legal"]),
             ("## Blocked by #3 ##\n- #4", vec!["#3"]),
         ] {
@@ -604,6 +629,7 @@ mod tests {
             "unblocked by #3",
             "#3 and acme/lib#7 are related",
             "blocked by nothing, see #4",
+            "blocked by no other issue",
             "Blocked by none (#3 is done)",
             "requests are blocked by the firewall",
             "`blocked by #3`",

@@ -73,6 +73,11 @@ impl Output {
         let _ = self.stderr.write_all(text.as_bytes());
     }
 
+    /// Nobody reads any more, or writing failed: whoever goes on for ever may stop.
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// Flushes; gives the status to end with instead, when the result could not be written.
     pub fn finish(&mut self) -> Option<ExitStatus> {
         if let Err(error) = self.stdout.flush() {

@@ -7,7 +7,7 @@ use clap::Args;
 use super::exit::{ExitStatus, Failure};
 use super::output::{Output, printable};
 use super::wiring::{self, Access};
-use super::{PolicyArguments, SettingsArguments, tick};
+use super::{Installed, tick};
 use crate::adapters::installation::Orders;
 use crate::engine::identity::RunId;
 use crate::ports::{IssueRef, PortError};
@@ -26,12 +26,9 @@ pub struct Arguments {
     /// Take an earlier `afk stop` back; agents that were ended stay ended
     #[arg(long)]
     pub undo: bool,
-    /// Which policy.
+    /// Which policy, of which installation.
     #[command(flatten)]
-    pub policy: PolicyArguments,
-    /// Which installation.
-    #[command(flatten)]
-    pub settings: SettingsArguments,
+    pub installed: Installed,
 }
 
 /// Runs it.
@@ -39,8 +36,8 @@ pub struct Arguments {
 /// # Errors
 /// When the settings or the orders of this installation cannot be read, or there is no such run.
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
-    let settings = wiring::settings(&arguments.settings.settings)?;
-    let world = wiring::world(&settings, &arguments.policy.policy, Access::Full)?;
+    let settings = wiring::settings(&arguments.installed.settings.settings)?;
+    let world = wiring::world(&settings, &arguments.installed.policy.policy, Access::Full)?;
     match &arguments.issue {
         None => stop_all(&world, arguments.undo, out),
         Some(issue) => stop_one(&world, &reference(issue, &settings)?, arguments.undo, out),
@@ -133,8 +130,10 @@ async fn interrupt(world: &World, wanted: impl Fn(RunId) -> bool, out: &mut Outp
     status
 }
 
-fn order(world: &World, change: impl FnOnce(&mut Orders)) -> Result<Orders, Failure> {
-    world.installation.give_orders(change).map_err(|error| Failure::could_not_run(error.message))
+fn order(world: &World, change: impl FnOnce(&mut Orders)) -> Result<(), Failure> {
+    tick::runtime()?
+        .block_on(world.installation.give_orders(change))
+        .map_err(|error| Failure::could_not_run(error.message))
 }
 
 /// `42` where there is one repository, `name#42` or `owner/name#42` anywhere.

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
+use clap::Args;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tracing::Instrument;
 
 use super::exit::{ExitStatus, Failure};
 use super::output::{BAD, FAINT, Output, STRONG, WARN, printable};
 use super::wiring::{self, Access};
-use super::{Format, findings};
+use super::{Format, FormatArguments, Installed, findings};
+use crate::adapters::confined::DirectoryLock;
 use crate::adapters::installation::{Heartbeat, Installation, TickKind};
 use crate::adapters::policy_file::{self, Loaded};
 use crate::engine::identity::RunId;
@@ -20,6 +23,20 @@ use crate::ticks::record::hex;
 use crate::ticks::survey::{Survey, survey};
 use crate::ticks::watch::{look, watch};
 use crate::ticks::world::{Report, Tick, World};
+
+/// What `poll` and `watch` take.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Read and decide, change nothing: print what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Which policy, of which installation.
+    #[command(flatten)]
+    pub installed: Installed,
+    /// How the result is written.
+    #[command(flatten)]
+    pub format: FormatArguments,
+}
 
 /// One tick, as the command line asks for it.
 #[derive(Debug, Clone, Copy)]
@@ -34,11 +51,18 @@ pub struct Request<'a> {
     pub dry_run: bool,
 }
 
+impl<'a> Request<'a> {
+    /// One tick of an installation.
+    pub fn new(kind: TickKind, installed: &'a Installed, dry_run: bool) -> Self {
+        Self { kind, policy: &installed.policy.policy, settings: &installed.settings.settings, dry_run }
+    }
+}
+
 /// What a tick came to.
 #[derive(Debug)]
 pub enum Outcome {
     /// A poll, and the queue as it decided it.
-    Polled(Survey),
+    Polled(Box<Survey>),
     /// A watch, and the issues that are still in flight.
     Watched(Vec<IssueRef>),
 }
@@ -67,7 +91,9 @@ pub enum Performed {
 ///
 /// # Errors
 /// When it could not run at all.
-pub fn run(request: Request<'_>, format: Format, out: &mut Output) -> Result<ExitStatus, Failure> {
+pub fn run(kind: TickKind, arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let request = Request::new(kind, &arguments.installed, arguments.dry_run);
+    let format = arguments.format.format;
     Ok(match perform(request)? {
         Performed::Ran { policy, outcome, report, calls } => {
             write(request, &policy, &outcome, &report, calls, format, out);
@@ -123,7 +149,7 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
     let Some(mut policy) = loaded.checked.policy.clone() else {
         return broken_policy(request, loaded);
     };
-    refuse_policy_within_reach(request.policy, request.settings, &settings)?;
+    refuse_within_reach(request, &loaded, &settings)?;
     let installation = Installation::new(&settings.data);
     if let Some(why) = wiring::kill_switch(&policy, &installation)? {
         if request.kind == TickKind::Poll {
@@ -134,12 +160,14 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
     let access = if request.dry_run { Access::ReadOnly } else { Access::Full };
     let world = wiring::world(&settings, request.policy, access)?;
     let _lock = if request.dry_run { None } else { Some(lock(&installation)?) };
-    let (outcome, report) = runtime()?.block_on(async {
+    let span = tracing::info_span!("tick", kind = request.kind.word(), revision = %policy.revision);
+    let ticking = async {
         tokio::time::timeout(settings.tick_deadline, tick(request, &policy, &world)).await.unwrap_or_else(|_| {
             let seconds = settings.tick_deadline.as_secs();
             (Err(PortError::unreachable(format!("the tick ran into its deadline of {seconds} s"))), Report::default())
         })
-    });
+    };
+    let (outcome, report) = runtime()?.block_on(ticking.instrument(span));
     if !request.dry_run {
         beat(request.kind, &policy, &world, &outcome, &report);
         forget_alarm(&installation);
@@ -170,7 +198,7 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 ///
 /// # Errors
 /// When another command holds it, or the data directory cannot be written to.
-pub fn lock(installation: &Installation) -> Result<crate::adapters::installation::TickLock, Failure> {
+pub fn lock(installation: &Installation) -> Result<DirectoryLock, Failure> {
     match installation.lock() {
         Ok(Some(lock)) => Ok(lock),
         Ok(None) => Err(Failure::locked("another afk command is at work on this installation; nothing was done")),
@@ -187,8 +215,8 @@ async fn tick(request: Request<'_>, policy: &Policy, world: &World) -> (Result<O
         fleet.runs.into_iter().filter(|run| run.standing.is_in_flight()).map(|run| run.reference).collect()
     };
     let outcome = match (request.kind, request.dry_run) {
-        (TickKind::Poll, true) => survey(&tick, None).await.map(Outcome::Polled),
-        (TickKind::Poll, false) => poll(&tick).await.map(Outcome::Polled),
+        (TickKind::Poll, true) => survey(&tick, None).await.map(Box::new).map(Outcome::Polled),
+        (TickKind::Poll, false) => poll(&tick).await.map(Box::new).map(Outcome::Polled),
         (TickKind::Watch, true) => look(&tick).await.map(in_flight).map(Outcome::Watched),
         (TickKind::Watch, false) => watch(&tick).await.map(in_flight).map(Outcome::Watched),
     };
@@ -196,17 +224,19 @@ async fn tick(request: Request<'_>, policy: &Policy, world: &World) -> (Result<O
 }
 
 /// Agents have full access to their workspace: what decides about them must not lie there, nor be reached through it.
-fn refuse_policy_within_reach(policy: &Path, settings_file: &Path, settings: &Settings) -> Result<(), Failure> {
-    let runs = std::path::absolute(settings.data.join("runs")).unwrap_or_else(|_| settings.data.join("runs"));
-    for file in [policy, settings_file] {
-        let real = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
-        if real.starts_with(&runs) || real.starts_with(runs.canonicalize().unwrap_or_else(|_| runs.clone())) {
+fn refuse_within_reach(request: Request<'_>, loaded: &Loaded, settings: &Settings) -> Result<(), Failure> {
+    let real =
+        |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf());
+    let runs = real(&settings.data.join("runs"));
+    let prompts = loaded.checked.prompts.iter().map(|prompt| Path::new(&prompt.name));
+    for file in [request.policy, request.settings].into_iter().chain(prompts) {
+        if real(file).starts_with(&runs) {
             return Err(Failure::could_not_run(format!(
                 "`{}` lies where agents work (`{}`)",
                 file.display(),
                 runs.display()
             ))
-            .help("keep policy and settings where no agent can write them"));
+            .help("keep policy, prompts and settings where no agent can write them"));
         }
     }
     Ok(())

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use figment::error::{Actual, Kind};
 use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use toml::de::{DeTable, DeValue};
 
+use super::explain::suggest;
 use super::{ExecutorSettings, SecretSource, Settings};
-use crate::{files, text};
+use crate::adapters::confined::read_file;
+use crate::text;
 
 /// The variables that are no settings: they say which policy and settings to read, turn the kill switch on, or are
 /// what afk gives to its agents.
@@ -17,7 +18,7 @@ pub const NOT_SETTINGS: [&str; 6] =
     ["AFK_KILL_SWITCH", "AFK_SETTINGS", "AFK_POLICY", "AFK_CONTRACTS", "AFK_RUN", "AFK_TEST_CRASH"];
 
 const PREFIX: &str = "AFK_";
-const DEFAULT_FILE: &str = "afk.settings.toml";
+pub(super) const DEFAULT_FILE: &str = "afk.settings.toml";
 const FILE_LIMIT: u64 = 1024 * 1024;
 const MESSAGE_LIMIT: usize = 500;
 /// What an argv may have places for; `{session}` only in `resume`.
@@ -119,8 +120,8 @@ fn is_relative_path(git: &str) -> bool {
 }
 
 /// The settings file: its text for places, its values for the layer.
-struct SettingsFile {
-    path: PathBuf,
+pub(super) struct SettingsFile {
+    pub(super) path: PathBuf,
     text: String,
     table: toml::Table,
 }
@@ -134,7 +135,7 @@ impl SettingsFile {
                 MESSAGE_LIMIT,
             ))
         };
-        let bytes = files::read(&path, FILE_LIMIT).map_err(|error| wrong(&error))?;
+        let bytes = read_file(&path, FILE_LIMIT).map_err(|error| wrong(&error))?;
         let text = String::from_utf8(bytes).map_err(|_| wrong(&"it is not UTF-8"))?;
         let table = match text.parse::<toml::Table>() {
             Ok(table) => table,
@@ -172,8 +173,8 @@ fn place(path: &Path, text: &str, offset: usize) -> String {
 }
 
 /// Everything that is layered, kept to say where a value came from.
-struct Layers {
-    file: Option<SettingsFile>,
+pub(super) struct Layers {
+    pub(super) file: Option<SettingsFile>,
     /// Name, keys, value.
     variables: Vec<(String, Vec<String>, Value)>,
     flags: Vec<(String, Vec<String>, Value)>,
@@ -222,7 +223,7 @@ impl Layers {
     }
 
     /// Where a value comes from: the last layer that has it.
-    fn place_of(&self, keys: &[String]) -> String {
+    pub(super) fn place_of(&self, keys: &[String]) -> String {
         let within = |own: &[String]| own.starts_with(keys) || (!own.is_empty() && keys.starts_with(own));
         if let Some((name, ..)) = self.flags.iter().rev().find(|(_, own, _)| within(own)) {
             return format!("--{name}");
@@ -233,50 +234,6 @@ impl Layers {
         match &self.file {
             Some(file) => file.place_of(keys).unwrap_or_else(|| file.path.display().to_string()),
             None => "settings".to_owned(),
-        }
-    }
-
-    fn explain(&self, figment: &Figment, error: figment::Error) -> SettingsError {
-        let mut keys = pinpoint(figment, &error);
-        let name = |keys: &[String]| keys.join(".");
-        match &error.kind {
-            Kind::UnknownField(field, known) => {
-                if keys.last() != Some(field) {
-                    keys.push(field.clone());
-                }
-                sentence(&self.place_of(&keys), &format!("`{}` is no setting{}", name(&keys), suggest(field, known)))
-            }
-            Kind::MissingField(field) if keys.is_empty() => {
-                let file = match &self.file {
-                    Some(file) => file.path.display().to_string(),
-                    None => format!("a file `{DEFAULT_FILE}` here, or name one with `--settings`"),
-                };
-                sentence("settings", &format!("nothing is said about `{field}`; add `[{field}]` to {file}"))
-            }
-            Kind::MissingField(field) => sentence(&self.place_of(&keys), &format!("`{}` lacks `{field}`", name(&keys))),
-            // What stands there may be the secret itself.
-            Kind::UnknownVariant(_, ["variable", "file"]) => sentence(
-                &self.place_of(&keys),
-                &format!(
-                    "`{}` should be `{{ variable = \"NAME\" }}` or `{{ file = \"PATH\" }}`; a secret is never in the settings",
-                    name(&keys)
-                ),
-            ),
-            Kind::UnknownVariant(word, known) => sentence(
-                &self.place_of(&keys),
-                &format!("`{}`: `{word}` is not possible here{}", name(&keys), suggest(word, known)),
-            ),
-            Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
-                let expected = match expected.as_str() {
-                    "a map" => "a table",
-                    "a sequence" => "a list",
-                    "u64" => "a whole number, 0 or more",
-                    other => other,
-                };
-                let what = format!("`{}` should be {expected}, and is {}", name(&keys), found_word(found));
-                sentence(&self.place_of(&keys), &what)
-            }
-            other => sentence(&self.place_of(&keys), &format!("`{}`: {other}", name(&keys))),
         }
     }
 
@@ -347,59 +304,6 @@ impl Provider for Nested<'_> {
     }
 }
 
-/// The keys that an error is about. Below a `kind` an error only names the table, so the key is the one without which
-/// the error would be another.
-fn pinpoint(figment: &Figment, error: &figment::Error) -> Vec<String> {
-    let mut keys = error.path.clone();
-    if matches!(error.kind, Kind::UnknownField(..) | Kind::MissingField(_)) {
-        return keys;
-    }
-    let Ok(all) = figment.extract::<Dict>() else { return keys };
-    let Some(Value::Dict(_, table)) = keys.iter().try_fold(Value::from(all.clone()), |value, key| match value {
-        Value::Dict(_, mut table) => table.remove(key),
-        _ => None,
-    }) else {
-        return keys;
-    };
-    for (key, value) in &table {
-        // Without its `kind` every table is another.
-        let suspect = match &error.kind {
-            Kind::UnknownVariant(word, _) => value.as_str().is_none_or(|text| text == word),
-            _ => key != "kind",
-        };
-        if !suspect {
-            continue;
-        }
-        let mut path = keys.clone();
-        path.push(key.clone());
-        let without = Figment::from(Serialized::globals(without(all.clone(), &path)));
-        let same = without
-            .extract::<Settings>()
-            .err()
-            .is_some_and(|other| other.kind == error.kind && other.path == error.path);
-        if !same {
-            keys.push(key.clone());
-            break;
-        }
-    }
-    keys
-}
-
-fn without(mut table: Dict, keys: &[String]) -> Dict {
-    match keys {
-        [] => {}
-        [key] => {
-            table.remove(key);
-        }
-        [key, rest @ ..] => {
-            if let Some(Value::Dict(tag, inner)) = table.remove(key) {
-                table.insert(key.clone(), Value::Dict(tag, without(inner, rest)));
-            }
-        }
-    }
-    table
-}
-
 /// The variables that the settings themselves name, as secrets or for agents and CI: they may be called `AFK_…` too.
 fn names_of_variables(table: &toml::Table, names: &mut Vec<String>) {
     for (key, value) in table {
@@ -426,33 +330,6 @@ fn places(argument: &str) -> impl Iterator<Item = &str> {
         .filter(|name| !name.is_empty() && name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_'))
 }
 
-/// Strings are not repeated: one may be a secret in the wrong place.
-fn found_word(found: &Actual) -> String {
-    match found {
-        Actual::Bool(value) => value.to_string(),
-        Actual::Unsigned(number) => format!("the number {number}"),
-        Actual::Signed(number) => format!("the number {number}"),
-        Actual::Float(number) => format!("the number {number}"),
-        Actual::Str(_) => "a string".to_owned(),
-        Actual::Seq => "a list".to_owned(),
-        Actual::Map => "a table".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-fn suggest(word: &str, known: &[&str]) -> String {
-    let near = known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(word, known), known))
-        .filter(|(distance, known)| *distance <= (known.len() / 3).max(1))
-        .min();
-    match near {
-        Some((_, known)) => format!("; did you mean `{known}`?"),
-        None if known.is_empty() => String::new(),
-        None => format!("; possible are `{}`", known.join("`, `")),
-    }
-}
-
-fn sentence(place: &str, what: &str) -> SettingsError {
+pub(super) fn sentence(place: &str, what: &str) -> SettingsError {
     SettingsError(format!("{place}: {}", text::clean_line(what, MESSAGE_LIMIT)))
 }

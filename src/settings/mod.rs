@@ -3,6 +3,7 @@
 //! Settings are layered: defaults, a settings file, `AFK_…` variables, flags. What an operator decides about issues
 //! and runs is never here but in the policy; and no address or command ever comes from the policy.
 
+mod explain;
 mod load;
 mod secret;
 

@@ -25,6 +25,17 @@ pub struct Brief {
     pub had_hidden_parts: bool,
 }
 
+impl Brief {
+    /// Stands for a text that is not the one that was approved.
+    pub fn withheld() -> Self {
+        let block = fence(
+            "issue",
+            "Changed since it was approved, and so not shown. Go by the text you were given at the start.",
+        );
+        Self { sha256: hex(&Sha256::digest(block.as_bytes())), block, had_hidden_parts: false }
+    }
+}
+
 /// Makes the brief of an issue: title, body, and the comments of people who may arm issues.
 pub fn brief(issue: &Issue, trusted_comments: &[Comment]) -> Brief {
     let mut hidden = false;

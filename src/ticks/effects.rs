@@ -134,6 +134,8 @@ impl Stage<'_> {
         record.sending = Some(sending.clone());
         let turn = record.run.derive(Purpose::CorrectiveTurn { red_commit: &sending.commit }, sending.n);
         let brief = super::poll::brief_of(self.tick, &self.fleet.afk, issue).await?;
+        // Whoever edits an issue in mid-run does not get a word in: the agent goes by what was approved.
+        let brief = if record.brief_sha256.as_ref() == Some(&brief.sha256) { brief } else { brief::Brief::withheld() };
         let text = brief::corrective_prompt(self.tick, template, record, issue, &brief, &self.view.failures());
         let text = text.map_err(PortError::invalid)?;
         match executor.turn(record.run, turn, &text).await {

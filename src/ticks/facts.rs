@@ -123,6 +123,9 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
             .map_or(Observed::Unknown(format!("executor `{}` reports none", record.executor)), Observed::Known),
     };
     let mut remarks = Vec::new();
+    if !world.executors.contains_key(&record.executor) {
+        remarks.push(super::effects::no_executor(&record.executor).message);
+    }
     if let Err(error) = &commits {
         remarks.push(error.message.clone());
     }
@@ -134,7 +137,7 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
 fn agent_status(fleet: &Fleet, record: &Record, agent: Option<&AgentReport>) -> AgentStatus {
     match agent {
         _ if fleet.orders.abandoned.contains(&record.run) => AgentStatus::Gone,
-        _ if fleet.unasked.contains_key(&record.executor) => AgentStatus::Unknown,
+        _ if !fleet.asked.contains(&record.executor) => AgentStatus::Unknown,
         None => AgentStatus::Gone,
         Some(agent) if agent.turns.contains(&record.turn) => agent.status,
         Some(_) => AgentStatus::Starting,

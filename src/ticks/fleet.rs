@@ -19,6 +19,8 @@ pub struct Fleet {
     pub runs: Vec<Run>,
     /// Every agent that an executor knows, with the executor's name.
     pub agents: BTreeMap<RunId, (String, AgentReport)>,
+    /// Executors that answered.
+    pub asked: BTreeSet<String>,
     /// Executors that could not be asked, and why.
     pub unasked: BTreeMap<String, String>,
     /// Repositories that were looked at.
@@ -150,7 +152,8 @@ impl Fleet {
             Some(_) => AgentPresence::Ended,
             None => {
                 let unasked = match executor {
-                    Some(executor) => self.unasked.contains_key(executor),
+                    // One that the settings no longer name cannot be asked either.
+                    Some(executor) => !self.asked.contains(executor),
                     None => !self.unasked.is_empty(),
                 };
                 if unasked { AgentPresence::Unasked } else { AgentPresence::None }
@@ -170,7 +173,10 @@ pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
         Fleet { orders: world.installation.orders()?, afk: world.tracker.login().await?, ..Fleet::default() };
     for (name, executor) in &world.executors {
         match executor.list().await {
-            Ok(agents) => fleet.agents.extend(agents.into_iter().map(|agent| (agent.run, (name.clone(), agent)))),
+            Ok(agents) => {
+                fleet.asked.insert(name.clone());
+                fleet.agents.extend(agents.into_iter().map(|agent| (agent.run, (name.clone(), agent))));
+            }
             Err(error) => {
                 tick.problem(format!("executor `{name}`"), &error);
                 fleet.unasked.insert(name.clone(), error.message);

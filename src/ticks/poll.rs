@@ -74,7 +74,9 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<R
     let record = repair::record_of(tick, name, &assignment);
     assignment.prompt = brief::first_prompt(template, &record, issue, &brief).map_err(PortError::invalid)?;
     executor.ensure(&assignment).await?;
-    tick.event(&issue.reference, "dispatched", format!("run {}, executor `{name}`", arming.run.short()));
+    let gates = rules.gates.len();
+    let detail = format!("{gates} of {gates} gates pass; run {}, executor `{name}`", arming.run.short());
+    tick.event(&issue.reference, "dispatched", detail);
 
     let mut run = Run {
         reference: issue.reference.clone(),

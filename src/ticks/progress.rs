@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::engine::step;
 use crate::policy::facts::RunFact;
-use crate::policy::{Comparison, Condition, Matcher, Quantity, Rules, RunOutcome};
+use crate::policy::{Comparison, Condition, Matcher, Quantity, Rules, RunOutcome, Transition};
 use crate::ports::{PortError, PortResult, StageVerdict};
 use crate::text;
 
@@ -65,7 +65,7 @@ fn text_of(rules: &Rules, record: &Record, view: Option<&RunView>) -> String {
     if record.rebuilt {
         row("Record", "was lost and written anew; what it does not say is unknown".to_owned());
     }
-    if let Some(end) = record.outcome.is_none().then(|| ends_at_the_latest(rules, record)).flatten() {
+    if let Some((end, _)) = record.outcome.is_none().then(|| ends_at_the_latest(rules, record)).flatten() {
         row("Ends at the latest", time(end));
     }
     if let Some(view) = view {
@@ -87,22 +87,23 @@ fn text_of(rules: &Rules, record: &Record, view: Option<&RunView>) -> String {
     }
     let (ready, paused) = (&rules.labels.ready.value, &rules.labels.paused.value);
     match record.outcome {
-        None => said.push_str(&format!("\n**To stop it:** take `{ready}` off, or add `{paused}`.")),
-        Some(_) => said.push_str(&format!(
-            "\n**To let an agent try again:** take `{}` and `{paused}` off, then take `{ready}` off and put it back.",
+        None => said.push_str(&format!("\n**To stop it:** take `{ready}` off, or add `{paused}`. ")),
+        Some(RunOutcome::Success) => said.push('\n'),
+        Some(RunOutcome::Human | RunOutcome::Cancelled) => said.push_str(&format!(
+            "\n**To let an agent try again:** take `{}` and `{paused}` off, then take `{ready}` off and put it back. ",
             rules.labels.human.value
         )),
     }
     let (run, revision) = (record.run, crate::policy::short_revision(&record.revision));
     said.push_str(&format!(
-        " **To ask why:** `afk explain --issue {}`\n\n<sub>run {run} · policy {revision}</sub>",
+        "**To ask why:** `afk explain --issue {}`\n\n<sub>run {run} · policy {revision}</sub>",
         record.reference()
     ));
     said
 }
 
-/// The moment at which a row matches whatever else happens: one that asks for nothing but the run's age.
-fn ends_at_the_latest(rules: &Rules, record: &Record) -> Option<DateTime<Utc>> {
+/// The moment at which a row matches whatever else happens, and the row: one that asks for nothing but the run's age.
+pub fn ends_at_the_latest<'p>(rules: &'p Rules, record: &Record) -> Option<(DateTime<Utc>, &'p Transition)> {
     let bound = |condition: &Condition<RunFact>| match condition {
         Condition::Test(test) if test.fact == RunFact::Age => match test.matcher {
             Matcher::Compare(Comparison::Gte | Comparison::Gt, Quantity::Duration(bound)) => Some(bound),
@@ -113,12 +114,13 @@ fn ends_at_the_latest(rules: &Rules, record: &Record) -> Option<DateTime<Utc>> {
     let rows = rules.transitions.iter().filter(|row| row.from.contains(&record.state));
     let bounds = rows.filter_map(|row| match &row.when {
         Condition::All(parts) => match parts.as_slice() {
-            [only] => bound(only),
+            [only] => Some((bound(only)?, row)),
             _ => None,
         },
-        condition => bound(condition),
+        condition => Some((bound(condition)?, row)),
     });
-    record.dispatched_at.checked_add_signed(chrono::TimeDelta::from_std(bounds.min()?).ok()?)
+    let (bound, row) = bounds.min_by_key(|(bound, _)| *bound)?;
+    Some((record.dispatched_at.checked_add_signed(chrono::TimeDelta::from_std(bound).ok()?)?, row))
 }
 
 /// The commits of a run, for people: short hashes, oldest first.

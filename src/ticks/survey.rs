@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::engine::identity::RunId;
 use crate::engine::select::{Candidate, Decision, Outcome, select};
-use crate::policy::facts::{IssueFacts, Observed};
+use crate::policy::facts::{IssueFacts, IssueStatus, Observed};
 use crate::policy::{OrderBy, Rules};
 use crate::ports::{Blocker, Edit, Issue, IssueRef, PortResult};
 
 use super::arming::{self, Arming};
 use super::facts::since;
-use super::fleet::{Fleet, observe, runs_of};
+use super::fleet::{Fleet, has_label, observe, runs_of};
 use super::world::Tick;
 
 /// The queue of armed issues and what becomes of each.
@@ -74,13 +74,17 @@ impl Survey {
 }
 
 /// Reads the queue and decides. Costly facts are read only for issues that could win; and, for the issue that
-/// `read_all` names, in any case.
+/// `read_all` names, in any case; that one is judged even where its repository is not enrolled.
 ///
 /// # Errors
 /// When the tracker as a whole cannot be asked; single repositories and issues fail alone.
 pub async fn survey(tick: &Tick<'_>, read_all: Option<&IssueRef>) -> PortResult<Survey> {
     let mut fleet = observe(tick).await?;
     let mut armed = armed_issues(tick, &fleet).await;
+    if let Some(asked) = read_all.filter(|asked| armed.iter().all(|armed| armed.issue.reference != **asked)) {
+        armed.extend(armed_elsewhere(tick, &fleet, asked).await);
+        armed.sort_by(|left, right| left.issue.reference.cmp(&right.issue.reference));
+    }
     let mut unread: Vec<bool> = armed.iter().map(|_| true).collect();
     let by_arming = tick.policy.base.priority.order.iter().any(|key| key.by == OrderBy::ArmedAt);
     for (armed, unread) in armed.iter_mut().zip(&mut unread) {
@@ -131,6 +135,23 @@ async fn armed_issues(tick: &Tick<'_>, fleet: &Fleet) -> Vec<Armed> {
         }
     }
     found.into_values().collect()
+}
+
+/// An armed issue of a repository that is not listed because it is not enrolled: only somebody who asks about it sees
+/// it, with the gate that denies it.
+async fn armed_elsewhere(tick: &Tick<'_>, fleet: &Fleet, asked: &IssueRef) -> Option<Armed> {
+    if tick.policy.enrolled(&asked.repo) {
+        return None;
+    }
+    let rules = tick.policy.rules(&asked.repo);
+    let issue = tick.world.tracker.issue(asked).await.ok().flatten()?;
+    let armed = issue.status == IssueStatus::Open && has_label(&issue, &rules.labels.ready.value);
+    armed.then(|| Armed {
+        candidate: free_facts(tick, rules, fleet, &issue),
+        issue,
+        arming: None,
+        evidence: Evidence::default(),
+    })
 }
 
 /// What the listing alone tells.

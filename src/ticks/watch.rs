@@ -3,6 +3,7 @@
 use crate::engine::identity::Purpose;
 use crate::engine::pending::PendingRow;
 use crate::engine::step::{Circumstances, End, HeldBy, advance};
+use crate::policy::facts::AgentStatus;
 use crate::policy::{Rules, RunOutcome, Transition};
 use crate::ports::{PortError, PortErrorKind, PortResult};
 
@@ -275,6 +276,10 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
     if live {
         tick.event(&run.reference, "ending", "the run is over, its agent is not; the repository stays locked");
         return Ok(());
+    }
+    if run.agent.as_ref().is_some_and(|(_, agent)| agent.status == AgentStatus::Failed) {
+        // An agent that ended badly may have left processes behind; they must not outlive the lock.
+        interrupt(tick, fleet, &record).await?;
     }
     match tick.world.tracker.remove_label(&run.reference, label).await {
         Err(error) if error.kind != PortErrorKind::NotFound => return Err(error),

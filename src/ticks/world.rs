@@ -117,7 +117,7 @@ impl<'w> Tick<'w> {
     /// Says that something happened.
     pub fn event(&self, issue: impl std::fmt::Display, what: impl Into<String>, detail: impl Into<String>) {
         let event = Event { issue: issue.to_string(), what: what.into(), detail: detail.into() };
-        tracing::info!(issue = event.issue, revision = %self.policy.revision, detail = event.detail, "{}", event.what);
+        tracing::info!(issue = event.issue, detail = event.detail, "{}", event.what);
         self.report.borrow_mut().events.push(event);
     }
 
@@ -126,7 +126,7 @@ impl<'w> Tick<'w> {
         let problem = format!("{about}: {error}");
         let problems = &mut self.report.borrow_mut().problems;
         if !problems.contains(&problem) {
-            tracing::warn!(revision = %self.policy.revision, "{problem}");
+            tracing::warn!("{problem}");
             problems.push(problem);
         }
     }

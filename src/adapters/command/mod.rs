@@ -25,6 +25,8 @@
 pub mod ci;
 pub mod ci_job;
 mod executor;
+mod listing;
+mod log;
 mod output;
 mod processes;
 mod run;

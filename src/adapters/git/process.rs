@@ -109,7 +109,7 @@ pub async fn git(directory: Option<&Path>, arguments: &[&str], input: &str) -> P
     let mut child = command
         .spawn()
         .map_err(|error| PortError::unreachable(format!("cannot start `git`: {error}; is it installed?")))?;
-    let _group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+    let mut group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
     let (mut stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let mut output = Vec::new();
     let mut error = Vec::new();
@@ -153,6 +153,8 @@ pub async fn git(directory: Option<&Path>, arguments: &[&str], input: &str) -> P
             TIMEOUT.as_secs()
         ))
     })??;
+    // It has ended by itself, and its number may soon be somebody else's.
+    group.0 = None;
     Ok(Answer {
         success: status.success(),
         output,

@@ -348,7 +348,8 @@ fn state_name<'a>(field: &Field<'a>, places: &Places<'_>) -> Option<&'a str> {
     if places.table.is_some_and(|states| states.get(name).is_some()) {
         return Some(name);
     }
-    let known = places.table.map(Table::keys).unwrap_or_default();
+    // Without `[states]` there is one thing to mend, and it has been reported.
+    let known = places.table?.keys();
     let label = match name {
         "*" => "write from = \"*\", without brackets".to_owned(),
         _ if known.is_empty() => "define it under [states]".to_owned(),

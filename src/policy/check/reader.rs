@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
             return self.report.error(Code::UnknownKey, span, message, "");
         }
         if key == "extends" {
-            let help = vec!["copy what you need; `afk diff-policy` compares two policies".to_owned()];
+            let help = vec!["copy what you need into it".to_owned()];
             let label = "one file is the whole policy; nothing is inherited";
             return self.report.error_with_help(Code::UnknownKey, span, message, label, help);
         }
