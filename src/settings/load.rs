@@ -14,7 +14,8 @@ use crate::text;
 
 /// The variables that are no settings: they say which policy and settings to read, turn the kill switch on, or are
 /// what afk gives to its agents.
-pub const NOT_SETTINGS: [&str; 5] = ["AFK_KILL_SWITCH", "AFK_SETTINGS", "AFK_POLICY", "AFK_CONTRACTS", "AFK_RUN"];
+pub const NOT_SETTINGS: [&str; 6] =
+    ["AFK_KILL_SWITCH", "AFK_SETTINGS", "AFK_POLICY", "AFK_CONTRACTS", "AFK_RUN", "AFK_TEST_CRASH"];
 
 const PREFIX: &str = "AFK_";
 pub(super) const DEFAULT_FILE: &str = "afk.settings.toml";

@@ -19,7 +19,7 @@ use chrono::{SecondsFormat, Utc};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
-pub use look::{Comment, Issue};
+pub use look::Issue;
 
 /// How long anything may take that is waited for.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -309,6 +309,32 @@ impl Installation {
         }
     }
 
+    /// Waits until something is so, and goes on when it takes too long.
+    pub fn wait_at_most(&self, time: Duration, wanted: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !wanted() && started.elapsed() < time {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Copies the installation aside, while no process is at work in it.
+    pub fn save(&self, name: &str) {
+        copy_all(&self.root(), &self.folder.path().join(format!("saved-{name}")));
+    }
+
+    /// Puts the installation back to what it was, in the same place; what was heard since then is forgotten.
+    pub fn restore(&self, name: &str) {
+        fs::remove_dir_all(self.root()).unwrap();
+        copy_all(&self.folder.path().join(format!("saved-{name}")), &self.root());
+        self.heard.borrow_mut().clear();
+    }
+
+    /// How many calls to the edges the last tick made.
+    pub fn calls_of_the_last(&self, tick: &str) -> u64 {
+        let beat: serde_json::Value = serde_json::from_str(&self.read(&format!("data/heartbeat-{tick}.json"))).unwrap();
+        beat["calls"].as_u64().unwrap()
+    }
+
     /// Waits until no agent and no CI job is at work.
     pub fn wait_until_quiet(&self) {
         self.wait_until("quiet", || !self.is_at_work());
@@ -438,6 +464,12 @@ pub fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).output().unwrap();
     assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// A copy with modes and times as they are.
+fn copy_all(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success(), "could not copy {}", from.display());
 }
 
 fn copy(from: &Path, to: &Path) {
