@@ -339,8 +339,8 @@ fn an_issue_may_be_named_by_number_name_address_or_the_checkout_one_stands_in() 
     assert_eq!(ambiguous.code, 2);
     assert_snapshot!(ambiguous.stderr, @r"
     error: `1` could be an issue of several repositories
-      help: afk explain --issue greeter#1
-      help: afk explain --issue other#1
+      help: write `greeter#1`
+      help: write `other#1`
     ");
     git(afk.home.path(), &["clone", "-q", "greeter.git", "checkout"]);
     let said = afk.afk_in(&afk.path("checkout"), &["explain", "--issue", "1"]);

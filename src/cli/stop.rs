@@ -7,11 +7,11 @@ use clap::Args;
 use super::exit::{ExitStatus, Failure};
 use super::output::{Output, printable};
 use super::wiring::{self, Access};
-use super::{Installed, tick};
+use super::{Installed, issue, tick};
 use crate::adapters::installation::Orders;
+use crate::adapters::policy_file;
 use crate::engine::identity::RunId;
 use crate::ports::{IssueRef, PortError};
-use crate::settings::Settings;
 use crate::ticks::world::World;
 
 /// Turn the kill switch of this installation on and end the live agents, or end one run
@@ -40,7 +40,13 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     let world = wiring::world(&settings, &arguments.installed.policy.policy, Access::Full)?;
     match &arguments.issue {
         None => stop_all(&world, arguments.undo, out),
-        Some(issue) => stop_one(&world, &reference(issue, &settings)?, arguments.undo, out),
+        Some(issue) => {
+            // A broken policy must not stand in the way of stopping.
+            let loaded = policy_file::load(&arguments.installed.policy.policy, None);
+            let policy = loaded.checked.policy.as_ref();
+            let issue = tick::runtime()?.block_on(issue::resolve(issue, policy, &settings, &*world.tracker))?;
+            stop_one(&world, &issue, arguments.undo, out)
+        }
     }
 }
 
@@ -134,23 +140,6 @@ fn order(world: &World, change: impl FnOnce(&mut Orders)) -> Result<(), Failure>
     tick::runtime()?
         .block_on(world.installation.give_orders(change))
         .map_err(|error| Failure::could_not_run(error.message))
-}
-
-/// `42` where there is one repository, `name#42` or `owner/name#42` anywhere.
-fn reference(issue: &str, settings: &Settings) -> Result<IssueRef, Failure> {
-    let wrong = || {
-        Failure::usage(format!("`{issue}` does not name an issue of these settings")).help(format!(
-            "write `NAME#NUMBER` with one of: {}",
-            settings.repos.keys().cloned().collect::<Vec<_>>().join(", ")
-        ))
-    };
-    let (repo, number) = match (issue.rsplit_once('#'), settings.repos.keys().next()) {
-        (Some((repo, number)), _) if !repo.is_empty() => (repo.to_owned(), number),
-        (None, Some(only)) if settings.repos.len() == 1 => (only.clone(), issue),
-        (Some((_, number)), Some(only)) if settings.repos.len() == 1 => (only.clone(), number),
-        _ => return Err(wrong()),
-    };
-    Ok(IssueRef { repo, number: number.parse().map_err(|_| wrong())? })
 }
 
 const AFTER_HELP: &str = "\

@@ -138,7 +138,7 @@ fn explain_issue(arguments: &Arguments, text: &str, out: &mut Output) -> Result<
     };
     let reference = super::tick::runtime()?.block_on(issue::resolve(
         text,
-        &looking.policy,
+        Some(&looking.policy),
         &looking.settings,
         &*looking.world.tracker,
     ))?;
