@@ -270,7 +270,7 @@ impl Installation {
     }
 
     /// Watches again and again until the issue is as it is wanted.
-    pub fn watch_until(&self, what: &str, wanted: impl Fn(&Issue) -> bool) -> Issue {
+    pub fn watch_until(&self, what: &str, mut wanted: impl FnMut(&Issue) -> bool) -> Issue {
         let started = Instant::now();
         let mut said = String::new();
         loop {

@@ -19,7 +19,7 @@ const IMPATIENT: &[(&str, &str)] = &[
 
 #[test]
 fn an_agent_that_ends_without_pushing_hands_the_issue_to_a_person() {
-    let afk = Installation::armed().agent("idle");
+    let afk = Installation::armed().agent("idle").hasty();
 
     afk.dispatch();
     let issue = afk.watch_until_over();
@@ -34,7 +34,7 @@ fn an_agent_that_ends_without_pushing_hands_the_issue_to_a_person() {
 
 #[test]
 fn an_agent_that_crashes_hands_the_issue_to_a_person() {
-    let afk = Installation::armed().agent("crashes");
+    let afk = Installation::armed().agent("crashes").hasty();
 
     afk.dispatch();
     let issue = afk.watch_until_over();
@@ -47,7 +47,7 @@ fn an_agent_that_crashes_hands_the_issue_to_a_person() {
 
 #[test]
 fn an_agent_that_cannot_be_started_hands_the_issue_to_a_person() {
-    let afk = Installation::armed().settings(&[("[\"./agent.sh\", \"start\"]", "[\"./no-such-agent\"]")]);
+    let afk = Installation::armed().hasty().settings(&[("[\"./agent.sh\", \"start\"]", "[\"./no-such-agent\"]")]);
 
     afk.dispatch();
     let issue = afk.watch_until_over();
@@ -58,7 +58,7 @@ fn an_agent_that_cannot_be_started_hands_the_issue_to_a_person() {
 
 #[test]
 fn an_agent_that_hangs_is_stopped_and_only_then_the_lock_released() {
-    let afk = Installation::armed().agent("hangs").policy(IMPATIENT);
+    let afk = Installation::armed().agent("hangs").hasty().policy(IMPATIENT);
 
     afk.dispatch();
     let issue = afk.watch_until_state("needs-human");
@@ -93,7 +93,7 @@ fn an_agent_that_ignores_the_request_to_end_keeps_the_lock_until_it_is_dead() {
 
 #[test]
 fn an_agent_that_landed_and_does_not_end_is_stopped_and_the_issue_closed() {
-    let afk = Installation::armed().agent("right_then_hangs").policy(IMPATIENT);
+    let afk = Installation::armed().agent("right_then_hangs").hasty().policy(IMPATIENT);
 
     afk.dispatch();
     let issue = afk.watch_until_over();
@@ -117,7 +117,7 @@ fn an_agent_that_floods_its_output_is_followed_all_the_same() {
 
 #[test]
 fn what_an_agent_leaves_behind_is_dead_before_the_lock_is_released() {
-    let afk = Installation::armed().agent("forks");
+    let afk = Installation::armed().agent("forks").hasty();
 
     afk.dispatch();
     let issue = afk.watch_until_over();
@@ -133,7 +133,7 @@ fn what_an_agent_leaves_behind_is_dead_before_the_lock_is_released() {
 
 #[test]
 fn nothing_that_an_agent_lays_out_for_git_is_ever_run() {
-    let afk = Installation::armed().agent("sabotage");
+    let afk = Installation::armed().agent("sabotage").hasty();
 
     afk.dispatch();
     let issue = afk.watch_until("over", |issue| issue.outcome().is_some());
@@ -149,7 +149,7 @@ fn nothing_that_an_agent_lays_out_for_git_is_ever_run() {
 
 #[test]
 fn commits_without_the_line_of_the_run_do_not_count_but_are_named() {
-    let afk = Installation::armed().agent("without_trailer");
+    let afk = Installation::armed().agent("without_trailer").hasty();
 
     afk.dispatch();
     let issue = afk.watch_until_over();
@@ -162,7 +162,7 @@ fn commits_without_the_line_of_the_run_do_not_count_but_are_named() {
 
 #[test]
 fn an_agent_that_changes_its_own_judge_is_judged_by_a_person() {
-    let afk = Installation::armed().agent("judges_itself");
+    let afk = Installation::armed().agent("judges_itself").hasty();
 
     afk.dispatch();
     let issue = afk.watch_until_over();

@@ -188,3 +188,79 @@ fn a_dry_run_changes_nothing() {
     assert!(ran.code == Some(0) && ran.stdout.contains("fix-forward"), "{ran}");
     assert_eq!((afk.issue(1), afk.invocations()), before);
 }
+
+#[test]
+fn a_record_that_is_lost_is_written_anew_and_forgets_no_correction() {
+    let afk = Installation::armed().agent("wrong").hasty().policy(&[("attempts = 5", "attempts = 2")]);
+    afk.dispatch();
+    let mut lost = 0;
+    let issue = afk.watch_until("over", |issue| {
+        if issue.outcome().is_none() && !issue.comments.is_empty() && lost < 6 {
+            fs::remove_dir_all(afk.path("issues/0001.comments")).unwrap();
+            lost += 1;
+        }
+        afk.wait_until_quiet();
+        issue.outcome().is_some() && !issue.has("agent-in-progress")
+    });
+
+    assert_eq!(lost, 6);
+    assert_eq!(issue.state().as_deref(), Some("frozen"));
+    assert_eq!((issue.attempts(), afk.invocations().len()), (2, 3), "the budget holds");
+    assert!(issue.progress()[0].body.contains("was lost and written anew"), "{issue:#?}");
+    assert_eq!(issue.progress().len(), 1);
+}
+
+/// A doorbell where nobody listens, beside the terminal.
+fn with_a_dead_doorbell() -> (Installation, std::net::SocketAddr) {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let afk = Installation::armed()
+        .agent("idle")
+        .hasty()
+        .settings(&[(
+            "[doorbells.terminal]",
+            "[doorbells.ops]\nkind = \"webhook\"\nurl = { variable = \"OPS_URL\" }\n\n[doorbells.terminal]",
+        )])
+        .variable("OPS_URL", format!("http://{address}/hook"));
+    afk.dispatch();
+    afk.wait_until_quiet();
+    (afk, address)
+}
+
+#[test]
+fn a_doorbell_that_is_down_holds_nothing_else_back_and_rings_once_it_is_up() {
+    let (afk, address) = with_a_dead_doorbell();
+
+    for _ in 0..2 {
+        let ran = afk.watch();
+        assert!(ran.code == Some(3) && ran.stdout.contains("doorbell `ops`"), "{ran}");
+    }
+    let issue = afk.issue(1);
+    assert!(issue.has("ready-for-human") && issue.escalations().len() == 1, "{issue:#?}");
+    assert_eq!(issue.outcome(), None, "not over while somebody is to be told");
+
+    let listener = std::net::TcpListener::bind(address).unwrap();
+    let server = std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = vec![0; 64 * 1024];
+        let length = stream.read(&mut request).unwrap();
+        stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    let issue = afk.watch_until_over();
+    let request = server.join().unwrap();
+    assert!(request.starts_with("POST /hook") && request.contains("greeter#1"), "{request}");
+    assert_eq!((issue.state().as_deref(), issue.escalations().len()), (Some("needs-human"), 1));
+    assert_eq!(afk.rings("needs-human"), 1, "the bell that rang does not ring again");
+}
+
+#[test]
+fn a_doorbell_that_stays_down_is_given_up_and_that_is_said() {
+    let (afk, _) = with_a_dead_doorbell();
+    let afk = afk.policy(&[("effect_timeout       = \"1m\"", "effect_timeout       = \"1s\"")]);
+
+    let issue = afk.watch_until_over();
+
+    assert_eq!(issue.state().as_deref(), Some("needs-human"));
+    assert!(issue.progress()[0].body.contains("Given up"), "{issue:#?}");
+}
