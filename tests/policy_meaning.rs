@@ -174,6 +174,64 @@ fn a_type_error_names_the_type_and_what_to_write() {
 }
 
 #[test]
+fn a_syntax_error_says_what_to_write_where_that_is_known() {
+    let limit =
+        |value: &str| messages(&minimal().replace("settle_time    = \"2m\"", &format!("settle_time = {value}")));
+    assert_eq!(limit("2m"), ["a text stands in double quotes / write \"2m\""]);
+    let digits =
+        "this is neither a number nor a text in quotes / a number has digits only, a text stands in double quotes";
+    assert_eq!(limit("2.5m"), [digits]);
+    assert_eq!(limit("45min"), [digits]);
+    assert_eq!(limit(""), ["there is no value / write it here"]);
+    assert_eq!(limit("\"2m"), ["invalid basic string / write `\"` here"]);
+    assert_eq!(limit("02"), ["unexpected leading zero / remove this"]);
+    assert_eq!(limit("= 2"), ["extra `=` / remove this"]);
+
+    let marked = |value: &str| {
+        let text = minimal().replace("settle_time    = \"2m\"", &format!("settle_time = {value} # é"));
+        let span = judge(&text).findings[0].span;
+        text[span.start..span.end].to_owned()
+    };
+    assert_eq!([marked("2m"), marked("2.5m"), marked("1h30m")], ["2m", "2.5m", "1h30m"]);
+}
+
+#[test]
+fn a_line_gives_one_syntax_error_and_other_lines_theirs() {
+    let row = "when = { ci = \"red\", attempts = { lt = \"$limits.attempts\" } }";
+    let text = minimal().replace(row, &row.replace(',', "")).replace("title = \"Landed\",", "title = \"Landed\"");
+    assert_eq!(messages(&text), ["missing comma between key-value pairs / write `,` here"; 2]);
+    let bare = minimal().replace("ci = \"red\", attempts", "pushed = true attempts");
+    assert_eq!(messages(&bare), ["missing comma between key-value pairs / write `,` here"]);
+    // The line goes on after the quote that is missing here, and everything there is a slip of its own.
+    let quote = minimal().replace("title = \"Landed\"", "title = \"Landed");
+    assert_eq!(messages(&quote).len(), 1);
+}
+
+#[test]
+fn an_entry_that_is_wrong_is_spoken_of_alone_and_does_not_hide_the_others() {
+    let allowed = |list: &str| messages(&minimal().replace("[\"acme/app\"]", list));
+    let refused =
+        "is not a repository; write `owner/name`, `owner/*` or `owner/prefix*` / write \"owner/name\" or \"owner/*\"";
+    assert_eq!(
+        allowed("[\"acme/**\", \"\", \"a*b/c\", 7]"),
+        [
+            format!("`acme/**` {refused}"),
+            "an entry of `allowlist` is empty / write a text".to_owned(),
+            format!("`a*b/c` {refused}"),
+            "an entry of `allowlist` is a text; `7` is a number / write it in double quotes".to_owned(),
+        ]
+    );
+    let granted = |list: &str| messages(&minimal().replace("[\"admin\", \"write\"]", list));
+    assert_eq!(
+        granted("[\"boss\", \"wirte\"]"),
+        [
+            "an entry of `permissions` cannot be `boss` / write `admin`, `maintain`, `write`, `triage` or `read`",
+            "an entry of `permissions` cannot be `wirte` / did you mean `write`?",
+        ]
+    );
+}
+
+#[test]
 fn constants_of_sentences_are_written_out_and_braces_doubled() {
     let text = minimal()
         .replace("it carries {labels}", "{{x}} {labels.human} {dispatch.slots_per_repo} {trust.permissions} {labels}");

@@ -47,7 +47,7 @@ pub fn check(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Checked
         Some(parsed) if parsed.sound => read(text, parsed.root, surroundings, &prompts, &report),
         Some(parsed) => {
             // What stands elsewhere is judged all the same, but not what the broken place may have swallowed.
-            let aside = Report::new(name);
+            let aside = report.aside();
             read(text, parsed.root, surroundings, &prompts, &aside);
             syntax::keep_independent(text, aside.finish(), &report);
             None

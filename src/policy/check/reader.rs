@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
 /// One value and how messages call it.
 #[derive(Clone)]
 pub struct Field<'a> {
-    /// In backticks, or "each entry of …".
+    /// In backticks, or "an entry of …".
     pub name: String,
     pub node: &'a Node,
     /// Key and value.
@@ -136,7 +136,7 @@ impl<'a> Field<'a> {
 
     /// An element of this list.
     fn element(&self, node: &'a Node) -> Field<'a> {
-        Field { name: format!("each entry of {}", self.name), node, span: node.span, report: self.report }
+        Field { name: format!("an entry of {}", self.name), node, span: node.span, report: self.report }
     }
 
     pub fn bool(&self) -> Option<bool> {

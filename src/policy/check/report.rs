@@ -33,6 +33,11 @@ impl Report {
         Self { file: file.to_owned(), collected: RefCell::default() }
     }
 
+    /// An empty report on the same file.
+    pub fn aside(&self) -> Self {
+        Self::new(&self.file)
+    }
+
     /// An error in the policy.
     pub fn error(&self, code: Code, span: Span, message: impl Into<String>, label: impl Into<String>) {
         self.error_with_help(code, span, message, label, Vec::new());

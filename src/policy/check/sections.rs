@@ -16,12 +16,12 @@ const MAX_PATHS: usize = 1_000;
 /// `allowlist` or `denylist`.
 pub fn repositories(field: &Field<'_>) -> Option<Located<Vec<RepoPattern>>> {
     let patterns: Vec<Option<RepoPattern>> = field
-        .texts(MAX_LIST)?
-        .into_iter()
-        .map(|text| match RepoPattern::parse(&text.value) {
+        .list(MAX_LIST)?
+        .iter()
+        .map(|element| match RepoPattern::parse(element.filled_text()?) {
             Ok(pattern) => Some(pattern),
             Err(why) => {
-                field.report.error(Code::OutOfRange, text.span, why, "write \"owner/name\" or \"owner/*\"");
+                element.out_of_range(why, "write \"owner/name\" or \"owner/*\"");
                 None
             }
         })
