@@ -289,9 +289,18 @@ fn row<'a>(
         return None;
     }
     let (name, span) = name?;
+    let from = from?;
+    if let (Some(to), Some(target), Some(None)) = (&to, target, &action)
+        && from.iter().any(|state| state == target)
+    {
+        let message =
+            format!("row `{name}` leads from `{target}` to `{target}` and does nothing: it would turn in a circle");
+        report.error(Code::BadMachine, to.node.span, message, "name another state, or give the row effects with `do`");
+        return None;
+    }
     Some(Transition {
         name: name.to_owned(),
-        from: from?,
+        from,
         when: when?,
         to: target?.to_owned(),
         action: action?,
