@@ -232,6 +232,45 @@ fn an_entry_that_is_wrong_is_spoken_of_alone_and_does_not_hide_the_others() {
 }
 
 #[test]
+fn a_misspelt_limit_is_named_where_it_stands() {
+    let required = |name: &str| messages(&minimal().replace("settle_time ", name));
+    assert_eq!(required("setle_time "), ["`[limits]` lacks `settle_time` / did you mean `settle_time`?"]);
+    assert_eq!(required("patience "), ["`[limits]` lacks `settle_time` / add settle_time = \"2m\""]);
+}
+
+#[test]
+fn a_limit_that_nothing_refers_to_is_a_warning() {
+    let warnings = |text: &str| -> Vec<String> {
+        let findings = judge(text).findings.into_iter().filter(|finding| finding.severity == Severity::Warning);
+        findings.map(|finding| format!("{} {}", finding.code.name(), finding.message)).collect()
+    };
+    // As conditions, sentences and overrides refer to them.
+    let used = r#"age = { gte = "$limits.budget" }"#;
+    let with = |limit: &str| minimal().replace("attempts       = 5", &format!("attempts = 5\n{limit}"));
+    let text = with("budget = \"1d\"").replace("age = { gte = \"24h\" }", used);
+    assert_eq!(warnings(&text), Vec::<String>::new());
+    let text = with("budget_usd = 9.5").replace("not finished after {age}", "{age}, for {limits.budget_usd} at most");
+    assert_eq!(warnings(&text), Vec::<String>::new());
+
+    assert_eq!(warnings(&with("budget_usd = 9.5")), ["unused-limit nothing refers to `limits.budget_usd`"]);
+    let overridden = minimal() + "\n[repos.\"acme/app\"]\nlimits.atempts = 3\n";
+    assert_eq!(warnings(&overridden), ["unused-limit nothing refers to `limits.atempts`"]);
+    let mut labels = judge(&overridden).findings.into_iter().map(|finding| finding.label);
+    assert!(labels.any(|label| label.starts_with("did you mean `attempts`?")));
+}
+
+#[test]
+fn a_row_may_lead_back_to_its_state_when_it_does_something() {
+    let row = "\n[[transitions]]\nname = \"again\"\nfrom = [\"working\"]\nwhen = { landed = true }\nto = \"working\"\n";
+    assert_eq!(
+        messages(&format!("{}{row}", minimal())),
+        ["row `again` leads from `working` to `working` and does nothing: it would turn in a circle / \
+          name another state, or give the row effects with `do`"]
+    );
+    assert_eq!(messages(&format!("{}{row}do = \"fix-forward\"\n", minimal())), Vec::<String>::new());
+}
+
+#[test]
 fn constants_of_sentences_are_written_out_and_braces_doubled() {
     let text = minimal()
         .replace("it carries {labels}", "{{x}} {labels.human} {dispatch.slots_per_repo} {trust.permissions} {labels}");

@@ -110,6 +110,10 @@ fn read(
             rules.map(|rules| (one.pattern, rules))
         })
         .collect();
+    // A reference in error may have meant the limit.
+    if !report.has_errors() {
+        limits::warn_of_unused(&root, report);
+    }
     version?;
     Some(Read {
         kill_switch: kill_switch?,

@@ -63,6 +63,19 @@ impl Report {
         });
     }
 
+    /// Usable, and probably not what was meant.
+    pub fn warning(&self, code: Code, span: Span, message: impl Into<String>, label: impl Into<String>) {
+        self.add(Finding {
+            code,
+            severity: Severity::Warning,
+            message: message.into(),
+            file: self.file.clone(),
+            span,
+            label: label.into(),
+            help: Vec::new(),
+        });
+    }
+
     /// Anything; what was said before is not said again.
     pub fn add(&self, mut finding: Finding) {
         finding.message = cleaned(&finding.message, LONGEST_MESSAGE);
