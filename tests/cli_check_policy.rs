@@ -32,6 +32,7 @@ fn the_shipped_policy_is_fine_and_does_nothing() {
       8 gates, 8 states, 26 transitions, 2 prompts
     note: this policy dispatches nothing: kill_switch is true (line 8), allowlist is empty (line 9)
     note: each rule is checked by itself; what the rules together allow is not proven yet
+    note: executor, CI commands, doorbells and repositories are held against the settings only with `--settings FILE`
     ");
 }
 
@@ -44,6 +45,7 @@ fn what_is_switched_on_is_not_said_to_do_nothing() {
     policies/afk.toml: ok (revision …)
       8 gates, 8 states, 26 transitions, 2 prompts
     note: each rule is checked by itself; what the rules together allow is not proven yet
+    note: executor, CI commands, doorbells and repositories are held against the settings only with `--settings FILE`
     ");
 }
 
@@ -87,6 +89,7 @@ fn programs_get_one_document() {
     --- stdout
     {
       "file": "policies/afk.toml",
+      "settings": null,
       "usable": false,
       "revision": null,
       "counts": {
@@ -111,7 +114,8 @@ fn programs_get_one_document() {
         }
       ],
       "not_checked": [
-        "each rule is checked by itself; what the rules together allow is not proven yet"
+        "each rule is checked by itself; what the rules together allow is not proven yet",
+        "executor, CI commands, doorbells and repositories are held against the settings only with `--settings FILE`"
       ]
     }
     "#);
@@ -137,6 +141,93 @@ fn a_finding_in_a_prompt_points_into_the_prompt() {
 
     policies/afk.toml: 1 error, 0 warnings. `afk poll` and `afk watch` would do nothing with this policy
     ");
+}
+
+const SETTINGS: &str = r#"
+[tracker]
+kind = "local"
+[repos."acme/app"]
+issues = "issues"
+git = "app.git"
+[executors.agents]
+kind = "command"
+start = ["agent"]
+resume = ["agent"]
+[ci.lint]
+command = ["true"]
+[doorbells.terminal]
+kind = "terminal"
+"#;
+
+#[test]
+fn names_of_the_settings_are_held_against_them() {
+    let changes = [
+        ("kill_switch = true", "kill_switch = false"),
+        ("allowlist   = []", "allowlist   = [\"app\", \"acme/*\", \"acme/web\"]"),
+        ("executor     = \"t3\"", "executor     = \"agent\""),
+        ("source  = \"checks\" ", "source  = \"command\" "),
+        ("require = \"all\" ", "command = \"lnt\" "),
+        ("# [repos.\"acme/app\"]", "[repos.\"acme/app\"]\nagent.executor = \"opus\""),
+    ];
+    let test = Test::new().shipped_policy(&changes).file("afk.settings.toml", SETTINGS);
+    assert_snapshot!(test.args(["check-policy"]).run(), @r#"
+    exit code 1
+    --- stdout
+    warning[unmatched-allowlist]: `app` matches no repository of the settings
+     --> policies/afk.toml:9:16
+      |
+    9 | allowlist   = ["app", "acme/*", "acme/web"]                            # "acme/app", or "acme/*"
+      |                ^^^^^ did you mean `acme/app`?
+
+    warning[unmatched-allowlist]: `acme/web` matches no repository of the settings
+     --> policies/afk.toml:9:33
+      |
+    9 | allowlist   = ["app", "acme/*", "acme/web"]                            # "acme/app", or "acme/*"
+      |                                 ^^^^^^^^^^ add it under [repos] of the settings; there is `acme/app`
+
+    error[missing-executor]: the settings have no executor `agent`
+      --> policies/afk.toml:48:16
+       |
+    48 | executor     = "agent"
+       |                ^^^^^^^ did you mean `agents`?
+
+    error[missing-command]: the settings have no CI command `lnt`
+      --> policies/afk.toml:56:11
+       |
+    56 | command = "lnt"                             # better: the names that must be green, ["build", "test"]
+       |           ^^^^^ did you mean `lint`?
+
+    error[missing-executor]: the settings have no executor `opus`
+      --> policies/afk.toml:63:18
+       |
+    63 | agent.executor = "opus"
+       |                  ^^^^^^ write `agents`
+
+    note: checked against the settings `afk.settings.toml`
+    policies/afk.toml: 3 errors, 2 warnings. `afk poll` and `afk watch` would fail wherever they need these names
+    "#);
+}
+
+#[test]
+fn settings_are_named_by_flag_or_variable_or_lie_here() {
+    let held_against = |files: &[&str], arguments: &[&str], variable: Option<&str>| {
+        let test = Test::new().shipped_policy(&[("executor     = \"t3\"", "executor     = \"agents\"")]);
+        let test = files.iter().fold(test, |test, file| test.file(file, SETTINGS)).args(["check-policy"]);
+        let test = variable
+            .into_iter()
+            .fold(test.args(arguments.to_vec()), |test, value| test.variable("AFK_SETTINGS", value));
+        let ran = test.run();
+        let note = ran.stdout.lines().find_map(|line| line.strip_prefix("note: checked against the settings "));
+        (ran.code, note.map(str::to_owned))
+    };
+    let files = ["afk.settings.toml", "of-flag", "of-variable"];
+    assert_eq!(held_against(&[], &[], None), (0, None));
+    assert_eq!(held_against(&files, &[], None), (0, Some("`afk.settings.toml`".to_owned())));
+    assert_eq!(held_against(&files, &[], Some("of-variable")), (0, Some("`of-variable`".to_owned())));
+    let flag = ["--settings", "of-flag"];
+    assert_eq!(held_against(&files, &flag, Some("of-variable")), (0, Some("`of-flag`".to_owned())));
+    // Settings that are named must be there.
+    assert_eq!(held_against(&[], &flag, None), (4, None));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use afk::engine::select::{Candidate, Outcome, fired, select};
 use afk::policy::facts::{IssueFacts, Observed};
-use afk::policy::{Policy, Surroundings, check};
+use afk::policy::{InstalledNames, Policy, Surroundings, check};
 use pretty_assertions::assert_eq;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn shipped(killed: bool, listed: bool) -> Policy {
     }
     let prompt =
         |name: &str| std::fs::read_to_string(path.parent().unwrap().join(name)).map_err(|error| error.to_string());
-    check(&text, "afk.toml", &Surroundings { prompt: &prompt, doorbells: None }).policy.unwrap()
+    check(&text, "afk.toml", &Surroundings { prompt: &prompt, installed: &InstalledNames::default() }).policy.unwrap()
 }
 
 /// An issue that nothing speaks against.

@@ -36,7 +36,8 @@ fn every_code_has_its_page() {
     let mut page = generated_page("Diagnostics");
     page.push_str(
         "Every code that `afk check-policy` may report, as `afk explain --code CODE` explains it. An error makes the \
-         policy unusable: `afk poll` and `afk watch` then do nothing, as if the kill switch were on.\n",
+         policy unusable: `afk poll` and `afk watch` then do nothing, as if the kill switch were on. Only \
+         `missing-executor` and `missing-command` do not stop them, since they may concern single repositories.\n",
     );
     for code in Code::ALL {
         write!(page, "\n## `{}`\n\n{}.\n\n", code.name(), capitalised(code.what())).unwrap();

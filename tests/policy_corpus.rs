@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use afk::policy::{Checked, Code, Finding, Severity, Source, Surroundings, check};
+use afk::policy::{Checked, Code, Finding, InstalledNames, Severity, Source, Surroundings, check};
 use pretty_assertions::assert_eq;
 
 fn corpus(kind: &str) -> Vec<PathBuf> {
@@ -17,8 +17,14 @@ fn check_file(path: &Path) -> (Source, Checked) {
     let text = std::fs::read_to_string(path).unwrap();
     let beside = path.parent().unwrap();
     let prompt = |name: &str| std::fs::read_to_string(beside.join(name)).map_err(|error| error.kind().to_string());
-    let doorbells = ["terminal".to_owned()];
-    let checked = check(&text, "policy.toml", &Surroundings { prompt: &prompt, doorbells: Some(&doorbells) });
+    let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    let installed = InstalledNames {
+        doorbells: names(&["terminal"]),
+        executors: names(&["local"]),
+        commands: names(&["lint", "test"]),
+        repositories: names(&["acme/app"]),
+    };
+    let checked = check(&text, "policy.toml", &Surroundings { prompt: &prompt, installed: &installed });
     (Source { name: "policy.toml".to_owned(), text }, checked)
 }
 
@@ -87,7 +93,13 @@ fn the_corpus_has_a_file_for_every_code_that_a_check_of_the_text_can_give() {
     let texts: String = corpus("bad").iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     for code in Code::ALL {
         // The first is about the file rather than its text, the last a defect of afk, the others no errors.
-        let beside = [Code::Unreadable, Code::DispatchesNothing, Code::UnusedLimit, Code::SchemaDisagrees];
+        let beside = [
+            Code::Unreadable,
+            Code::DispatchesNothing,
+            Code::UnusedLimit,
+            Code::UnmatchedAllowlist,
+            Code::SchemaDisagrees,
+        ];
         if !beside.contains(code) {
             assert!(texts.contains(&format!("# expect: {} ", code.name())), "no bad policy for {}", code.name());
         }

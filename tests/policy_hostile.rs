@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use afk::policy::{Checked, Code, Severity, Surroundings, check};
+use afk::policy::{Checked, Code, InstalledNames, Severity, Surroundings, check};
 use proptest::prelude::*;
 
 fn judge(text: &str) -> Checked {
     let prompt = |_: &str| Ok("Resolve {{ ref }}.".to_owned());
-    check(text, "policy.toml", &Surroundings { prompt: &prompt, doorbells: None })
+    check(text, "policy.toml", &Surroundings { prompt: &prompt, installed: &InstalledNames::default() })
 }
 
 fn shipped() -> String {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use afk::policy::facts::IssueFact;
 use afk::policy::sentence::{Part, Placeholder};
 use afk::policy::{
-    Checked, Comparison, Condition, LabelPattern, Matcher, Policy, ProtectedPaths, Quantity, RepoPattern, Severity,
-    StageSource, Surroundings, check, duration, render_prompt,
+    Checked, Comparison, Condition, InstalledNames, LabelPattern, Matcher, Policy, ProtectedPaths, Quantity,
+    RepoPattern, Severity, StageSource, Surroundings, check, duration, render_prompt,
 };
 use pretty_assertions::assert_eq;
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ fn minimal() -> String {
 
 fn judge(text: &str) -> Checked {
     let prompt = |path: &str| Ok(format!("{path}: resolve {{{{ ref }}}}."));
-    check(text, "policy.toml", &Surroundings { prompt: &prompt, doorbells: None })
+    check(text, "policy.toml", &Surroundings { prompt: &prompt, installed: &InstalledNames::default() })
 }
 
 fn policy(text: &str) -> Policy {
@@ -260,6 +260,36 @@ fn a_limit_that_nothing_refers_to_is_a_warning() {
 }
 
 #[test]
+fn an_entry_of_the_allowlist_that_matches_no_installed_repository_is_a_warning() {
+    let warned = |list: &str, repositories: &[&str]| -> Vec<String> {
+        let prompt = |_: &str| Ok("Resolve {{ ref }}.".to_owned());
+        let repositories = Some(repositories.iter().map(|name| (*name).to_owned()).collect());
+        let installed = InstalledNames { repositories, ..InstalledNames::default() };
+        let text = minimal().replace("[\"acme/app\"]", list).replace("kill_switch = true", "kill_switch = false");
+        let checked = check(&text, "policy.toml", &Surroundings { prompt: &prompt, installed: &installed });
+        assert!(checked.policy.is_some(), "{:?}", checked.findings);
+        checked.findings.into_iter().map(|finding| format!("{} / {}", finding.message, finding.label)).collect()
+    };
+    let known = ["acme/app", "acme/web-shop", "greeter"];
+    assert_eq!(warned("[\"acme/app\", \"ACME/*\", \"acme/web-*\", \"greeter\"]", &known), Vec::<String>::new());
+    let entries = "[\"app\", \"me/greeter\", \"web*\", \"acme/ap\", \"other/*\"]";
+    assert_eq!(
+        warned(entries, &known),
+        [
+            "`app` matches no repository of the settings / did you mean `acme/app`?",
+            "`me/greeter` matches no repository of the settings / did you mean `greeter`?",
+            "`web*` matches no repository of the settings / did you mean `acme/web-shop`?",
+            "`acme/ap` matches no repository of the settings / did you mean `acme/app`?",
+            "`other/*` matches no repository of the settings / add it under [repos] of the settings; there is `acme/app`, \
+             `acme/web-shop` or `greeter`",
+        ]
+    );
+    let none =
+        "`acme/app` matches no repository of the settings / the settings have no repository; add it under [repos]";
+    assert_eq!(warned("[\"acme/app\"]", &[]), [none]);
+}
+
+#[test]
 fn a_row_may_lead_back_to_its_state_when_it_does_something() {
     let row = "\n[[transitions]]\nname = \"again\"\nfrom = [\"working\"]\nwhen = { landed = true }\nto = \"working\"\n";
     assert_eq!(
@@ -295,7 +325,10 @@ fn the_revision_changes_with_the_text_and_with_every_prompt() {
     let text = minimal();
     let revision = |text: &str, said: &'static str| {
         let prompt = move |_: &str| Ok(said.to_owned());
-        check(text, "p", &Surroundings { prompt: &prompt, doorbells: None }).policy.unwrap().revision
+        check(text, "p", &Surroundings { prompt: &prompt, installed: &InstalledNames::default() })
+            .policy
+            .unwrap()
+            .revision
     };
     assert_eq!(revision(&text, "a"), revision(&text, "a"));
     assert_ne!(revision(&text, "a"), revision(&text, "b"));

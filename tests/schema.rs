@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use afk::adapters::policy_file;
-use afk::policy::Severity;
+use afk::policy::{InstalledNames, Severity};
 use afk::schema::{Validator, schema};
 use pretty_assertions::assert_eq;
 use serde_json::Value;
@@ -28,13 +28,16 @@ fn policies(folder: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// The doorbells of the settings that the corpus is judged with.
-const DOORBELLS: &[&str] = &["terminal", "ops"];
-
 /// What each of the two says of a file: `None` where it accepts. What is not even TOML never gets to the schema.
 fn verdicts(validator: &Validator, path: &Path) -> (Option<String>, Option<String>) {
-    let doorbells: Vec<String> = DOORBELLS.iter().map(|name| (*name).to_owned()).collect();
-    let parser = policy_file::load(path, Some(&doorbells)).checked;
+    let names = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    let installed = InstalledNames {
+        doorbells: names(&["terminal", "ops"]),
+        executors: names(&["local", "t3", "toy", "agent"]),
+        commands: names(&["lint", "test"]),
+        repositories: None,
+    };
+    let parser = policy_file::load(path, &installed).checked;
     let errors: Vec<&str> = parser
         .findings
         .iter()

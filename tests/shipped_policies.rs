@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use afk::policy::{Checked, Code, Severity, Surroundings, check};
+use afk::policy::{Checked, Code, InstalledNames, Severity, Surroundings, check};
 use pretty_assertions::assert_eq;
 
 fn check_file(path: &str) -> Checked {
@@ -10,7 +10,7 @@ fn check_file(path: &str) -> Checked {
     let text = std::fs::read_to_string(&path).unwrap();
     let beside = path.parent().unwrap();
     let prompt = |name: &str| std::fs::read_to_string(beside.join(name)).map_err(|error| error.to_string());
-    check(&text, "policy.toml", &Surroundings { prompt: &prompt, doorbells: None })
+    check(&text, "policy.toml", &Surroundings { prompt: &prompt, installed: &InstalledNames::default() })
 }
 
 fn complaints(checked: &Checked) -> Vec<String> {

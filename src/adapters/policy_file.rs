@@ -10,7 +10,9 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use super::confined::read_file;
-use crate::policy::{self, Checked, Code, Finding, MAX_POLICY_BYTES, Severity, Source, Span, Surroundings};
+use crate::policy::{
+    self, Checked, Code, Finding, InstalledNames, MAX_POLICY_BYTES, Severity, Source, Span, Surroundings,
+};
 
 /// A policy as it lies on disk, and what the check said of it.
 #[derive(Debug, Clone)]
@@ -22,8 +24,8 @@ pub struct Loaded {
     pub checked: Checked,
 }
 
-/// Reads and checks a policy. `doorbells` are those of the settings; `None` where no settings are at hand.
-pub fn load(path: &Path, doorbells: Option<&[String]>) -> Loaded {
+/// Reads and checks a policy. `installed`: what of the settings it is held against.
+pub fn load(path: &Path, installed: &InstalledNames) -> Loaded {
     let name = path.display().to_string();
     let text = match read(path) {
         Ok(text) => text,
@@ -38,7 +40,7 @@ pub fn load(path: &Path, doorbells: Option<&[String]>) -> Loaded {
         let path = folder.join(written);
         read(&path).map_err(|error| format!("`{}` {}", path.display(), error.what))
     };
-    let mut checked = policy::check(&text, &name, &Surroundings { prompt: &prompt, doorbells });
+    let mut checked = policy::check(&text, &name, &Surroundings { prompt: &prompt, installed });
     // The check knows prompts by what the policy writes; people find them by where they lie.
     let place = |written: &str| folder.join(written).display().to_string();
     for finding in checked.findings.iter_mut().filter(|finding| finding.file != name) {
@@ -132,7 +134,7 @@ mod tests {
     use super::*;
 
     fn refusal(path: &Path) -> String {
-        let loaded = load(path, None);
+        let loaded = load(path, &InstalledNames::default());
         assert!(loaded.checked.policy.is_none());
         let [finding] = loaded.checked.findings.as_slice() else { panic!("one finding: {loaded:?}") };
         assert_eq!(finding.code, Code::Unreadable);

@@ -9,8 +9,9 @@ use super::exit::{ExitStatus, Failure};
 use super::output::{BAD, GOOD, Output, STRONG, WARN, printable};
 use super::{Format, FormatArguments, PolicyArguments, findings, wiring};
 use crate::adapters::policy_file::{self, Loaded};
-use crate::policy::{Code, Finding, Policy, Severity, Span, short_revision};
+use crate::policy::{Code, Finding, InstalledNames, Policy, Severity, Span, short_revision};
 use crate::schema::Validator;
+use crate::settings::DEFAULT_FILE;
 
 /// Check a policy: every finding of the file in one run
 ///
@@ -25,7 +26,8 @@ pub struct Arguments {
     /// Which policy.
     #[command(flatten)]
     pub policy: PolicyArguments,
-    /// The settings of this installation; with them the doorbells of `[notify]` are checked too
+    /// The settings of this installation, to check the names that the policy takes from them [default:
+    /// afk.settings.toml, where there is one]
     #[arg(long, value_name = "FILE", env = "AFK_SETTINGS", hide_env_values = true)]
     pub settings: Option<PathBuf>,
     /// How the result is written.
@@ -36,33 +38,43 @@ pub struct Arguments {
 /// What this build does not do yet, and says.
 const NO_PROOFS: &str = "each rule is checked by itself; what the rules together allow is not proven yet";
 
+/// What is left out without settings.
+const NO_SETTINGS: &str =
+    "executor, CI commands, doorbells and repositories are held against the settings only with `--settings FILE`";
+
 /// Runs it.
 ///
 /// # Errors
 /// When settings are named and wrong, or the schema of this build is broken.
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
     let path = arguments.file.as_ref().unwrap_or(&arguments.policy.policy);
-    let settings = arguments.settings.as_deref().map(wiring::settings).transpose()?;
-    let doorbells = settings.as_ref().map(wiring::doorbell_names);
-    let mut loaded = policy_file::load(path, doorbells.as_deref());
+    let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|default| default.symlink_metadata().is_ok());
+    let settings = arguments.settings.clone().or_else(default);
+    let installed = match &settings {
+        Some(file) => wiring::installed(&wiring::settings(file)?),
+        None => InstalledNames::default(),
+    };
+    let mut loaded = policy_file::load(path, &installed);
     let disagreement = disagreement(&loaded)?;
     loaded.checked.findings.extend(disagreement);
+    let settings = settings.map(|file| file.display().to_string());
     let mut unchecked = vec![NO_PROOFS];
-    if doorbells.is_none() && loaded.checked.policy.as_ref().is_some_and(names_doorbells) {
-        unchecked.push("the doorbells in `to` are checked only with `--settings FILE`");
+    if settings.is_none() {
+        unchecked.push(NO_SETTINGS);
     }
     match arguments.format.format {
-        Format::Json => write_document(&loaded, &unchecked, out),
-        Format::Human => write_report(&loaded, &unchecked, out),
+        Format::Json => write_document(&loaded, settings.as_deref(), &unchecked, out),
+        Format::Human => write_report(&loaded, settings.as_deref(), &unchecked, out),
     }
     Ok(if loaded.checked.policy.is_some() { ExitStatus::Done } else { ExitStatus::Findings })
 }
 
-fn write_document(loaded: &Loaded, unchecked: &[&str], out: &mut Output) {
+fn write_document(loaded: &Loaded, settings: Option<&str>, unchecked: &[&str], out: &mut Output) {
     let count = |severity| findings::count(&loaded.checked.findings, severity);
     let policy = loaded.checked.policy.as_ref();
     out.json(&json!({
         "file": loaded.source.name,
+        "settings": settings,
         "usable": policy.is_some(),
         "revision": policy.map(|policy| &policy.revision),
         "counts": {
@@ -75,21 +87,27 @@ fn write_document(loaded: &Loaded, unchecked: &[&str], out: &mut Output) {
     }));
 }
 
-fn write_report(loaded: &Loaded, unchecked: &[&str], out: &mut Output) {
+fn write_report(loaded: &Loaded, settings: Option<&str>, unchecked: &[&str], out: &mut Output) {
     findings::draw(loaded, out);
     let name = printable(&loaded.source.name);
     let errors = findings::count(&loaded.checked.findings, Severity::Error);
     let warnings = findings::count(&loaded.checked.findings, Severity::Warning);
     let notes = loaded.checked.findings.iter().filter(|finding| finding.severity == Severity::Note);
-    let notes = notes.map(|finding| finding.message.as_str());
+    let held_against = settings.map(|file| format!("checked against the settings `{file}`"));
+    let notes = notes.map(|finding| finding.message.as_str()).chain(held_against.as_deref());
     // What is broken must be mended first; what else was not looked at matters to who thinks the policy is fine.
     let notes = notes.chain(loaded.checked.policy.iter().flat_map(|_| unchecked.iter().copied()));
     let notes: String = notes.map(|note| format!("{STRONG}note{STRONG:#}: {}\n", printable(note))).collect();
     let Some(policy) = &loaded.checked.policy else {
         let (errors, warnings) = (findings::counted(errors, "error"), findings::counted(warnings, "warning"));
-        out.line(format_args!(
-            "{notes}{name}: {BAD}{errors}{BAD:#}, {warnings}. `afk poll` and `afk watch` would do nothing with this policy"
-        ));
+        let mut codes =
+            loaded.checked.findings.iter().filter(|one| one.severity == Severity::Error).map(|one| one.code);
+        let consequence = if codes.all(|code| matches!(code, Code::MissingExecutor | Code::MissingCommand)) {
+            "`afk poll` and `afk watch` would fail wherever they need these names"
+        } else {
+            "`afk poll` and `afk watch` would do nothing with this policy"
+        };
+        out.line(format_args!("{notes}{name}: {BAD}{errors}{BAD:#}, {warnings}. {consequence}"));
         return;
     };
     let warnings = match warnings {
@@ -99,11 +117,6 @@ fn write_report(loaded: &Loaded, unchecked: &[&str], out: &mut Output) {
     out.line(format_args!("{name}: {GOOD}ok{GOOD:#} (revision {}){warnings}", short_revision(&policy.revision)));
     out.line(format_args!("  {}", contents(policy)));
     out.text(notes);
-}
-
-fn names_doorbells(policy: &Policy) -> bool {
-    let rules = policy.overrides.iter().map(|(_, rules)| rules).chain([&policy.base]);
-    rules.flat_map(|rules| rules.notify.values()).any(|notification| notification.to.is_some())
 }
 
 fn contents(policy: &Policy) -> String {
@@ -171,7 +184,10 @@ mod tests {
     use super::*;
 
     fn shipped() -> Loaded {
-        policy_file::load(&PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/policies/afk.toml")), None)
+        policy_file::load(
+            &PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/policies/afk.toml")),
+            &InstalledNames::default(),
+        )
     }
 
     fn said(loaded: &Loaded) -> Option<String> {

@@ -10,7 +10,7 @@ use super::output::Output;
 use super::wiring::{self, Access};
 use super::{Format, PolicyArguments, SettingsArguments, findings};
 use crate::adapters::policy_file;
-use crate::policy::Policy;
+use crate::policy::{InstalledNames, Policy};
 use crate::ports::PortResult;
 use crate::settings::Settings;
 use crate::ticks::world::{Tick, World};
@@ -42,12 +42,12 @@ impl Looking {
     ) -> Result<Result<Self, ExitStatus>, Failure> {
         let path = &policy.policy;
         // First without settings: what is wrong with the policy is told even where they are missing.
-        let loaded = policy_file::load(path, None);
+        let loaded = policy_file::load(path, &InstalledNames::default());
         let (loaded, settings) = match loaded.checked.policy {
             None => (loaded, None),
             Some(_) => {
                 let settings = wiring::settings(&settings.settings)?;
-                (policy_file::load(path, Some(&wiring::doorbell_names(&settings))), Some(settings))
+                (policy_file::load(path, &wiring::doorbells(&settings)), Some(settings))
             }
         };
         let (Some(mut policy), Some(settings)) = (loaded.checked.policy.clone(), settings) else {

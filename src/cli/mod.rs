@@ -96,7 +96,7 @@ pub struct SettingsArguments {
         value_name = "FILE",
         env = "AFK_SETTINGS",
         hide_env_values = true,
-        default_value = "afk.settings.toml"
+        default_value = crate::settings::DEFAULT_FILE
     )]
     pub settings: PathBuf,
 }

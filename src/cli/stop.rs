@@ -11,6 +11,7 @@ use super::{Installed, issue, tick};
 use crate::adapters::installation::Orders;
 use crate::adapters::policy_file;
 use crate::engine::identity::RunId;
+use crate::policy::InstalledNames;
 use crate::ports::{IssueRef, PortError};
 use crate::ticks::world::World;
 
@@ -42,7 +43,7 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         None => stop_all(&world, arguments.undo, out),
         Some(issue) => {
             // A broken policy must not stand in the way of stopping.
-            let loaded = policy_file::load(&arguments.installed.policy.policy, None);
+            let loaded = policy_file::load(&arguments.installed.policy.policy, &InstalledNames::default());
             let policy = loaded.checked.policy.as_ref();
             let issue = tick::runtime()?.block_on(issue::resolve(issue, policy, &settings, &*world.tracker))?;
             stop_one(&world, &issue, arguments.undo, out)

@@ -15,7 +15,7 @@ use crate::adapters::confined::DirectoryLock;
 use crate::adapters::installation::{Heartbeat, Installation, TickKind};
 use crate::adapters::policy_file::{self, Loaded};
 use crate::engine::identity::RunId;
-use crate::policy::{Policy, Urgency, short_revision};
+use crate::policy::{InstalledNames, Policy, Urgency, short_revision};
 use crate::ports::{IssueRef, Notice, PortError};
 use crate::settings::Settings;
 use crate::ticks::poll::poll;
@@ -134,7 +134,7 @@ pub fn run(kind: TickKind, arguments: &TickArguments, out: &mut Output) -> Resul
 /// # Errors
 /// When it could not run at all.
 pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
-    let loaded = policy_file::load(request.policy, None);
+    let loaded = policy_file::load(request.policy, &InstalledNames::default());
     let Some(policy) = loaded.checked.policy.clone() else {
         return broken_policy(request, loaded);
     };
@@ -145,7 +145,7 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
         return Ok(Performed::SwitchedOff(Box::new(policy), why));
     }
     let settings = wiring::settings(request.settings)?;
-    let loaded = policy_file::load(request.policy, Some(&wiring::doorbell_names(&settings)));
+    let loaded = policy_file::load(request.policy, &wiring::doorbells(&settings));
     let Some(mut policy) = loaded.checked.policy.clone() else {
         return broken_policy(request, loaded);
     };

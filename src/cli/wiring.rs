@@ -17,7 +17,7 @@ use crate::adapters::local::LocalTracker;
 use crate::adapters::policy_file;
 use crate::adapters::terminal::TerminalDoorbell;
 use crate::adapters::webhook::WebhookDoorbell;
-use crate::policy::Policy;
+use crate::policy::{InstalledNames, Policy};
 use crate::ports::{Executor, Notifier};
 use crate::settings::{DoorbellSettings, ExecutorSettings, Settings, TrackerSettings};
 use crate::ticks::record::Seal;
@@ -43,9 +43,20 @@ pub fn settings(path: &Path) -> Result<Settings, Failure> {
     })
 }
 
-/// The names of the doorbells, for checking a policy against.
-pub fn doorbell_names(settings: &Settings) -> Vec<String> {
-    settings.doorbells.keys().cloned().collect()
+/// All that a policy may refer to, for checking it.
+pub fn installed(settings: &Settings) -> InstalledNames {
+    InstalledNames {
+        executors: Some(settings.executors.keys().cloned().collect()),
+        commands: Some(settings.ci.keys().cloned().collect()),
+        repositories: Some(settings.repos.keys().cloned().collect()),
+        ..doorbells(settings)
+    }
+}
+
+/// What a tick holds a policy against: a doorbell that is not there would keep silent about everything, whereas a
+/// missing executor concerns single repositories and must not stop the whole installation.
+pub fn doorbells(settings: &Settings) -> InstalledNames {
+    InstalledNames { doorbells: Some(settings.doorbells.keys().cloned().collect()), ..InstalledNames::default() }
 }
 
 /// Puts a world together. `policy` is the file that the kill switch is read from again and again.
@@ -156,7 +167,7 @@ fn from_environment() -> Result<bool, Failure> {
 }
 
 fn kill_switch_reader(policy: PathBuf, installation: Installation) -> Box<dyn Fn() -> Option<String>> {
-    Box::new(move || match policy_file::load(&policy, None).checked.policy {
+    Box::new(move || match policy_file::load(&policy, &InstalledNames::default()).checked.policy {
         Some(policy) => kill_switch(&policy, &installation).unwrap_or_else(|failure| Some(failure.message)),
         None => Some(format!("`{}` cannot be used any more", policy.display())),
     })

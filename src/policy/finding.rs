@@ -126,6 +126,15 @@ codes! {
     MissingDoorbell = "missing-doorbell", "a notification to a doorbell that the settings do not have",
         "nobody would be told",
         "add the doorbell to the settings, or correct the name in `to`";
+    MissingExecutor = "missing-executor", "an executor that the settings do not have",
+        "no issue of the repositories it is for could be dispatched",
+        "add it under `[executors]` of the settings, or correct the name in `[agent]`";
+    MissingCommand = "missing-command", "a stage of CI whose command the settings do not have",
+        "no commit would ever be judged, and every run would wait for its verdict in vain",
+        "add it under `[ci]` of the settings, or correct `command` of the stage";
+    UnmatchedAllowlist = "unmatched-allowlist", "an entry of the allowlist that matches no repository of the settings",
+        "afk cannot take issues of a repository that it does not know",
+        "write the name as under `[repos]` of the settings, or add the repository there";
     EffectOrder = "effect-order", "effects in an order that cannot be carried out safely",
         "`close` and `turn` may fail and must hold back the rest, so they come first; `interrupt` ends the agent, so it comes last",
         "put `close` or `turn` first and `interrupt` last, each at most once";

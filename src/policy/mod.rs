@@ -43,8 +43,22 @@ pub use source::{Located, Source, Span};
 pub struct Surroundings<'a> {
     /// Reads a prompt by the path that the policy writes; the error is a sentence.
     pub prompt: &'a dyn Fn(&str) -> Result<String, String>,
-    /// The doorbells of the settings; `None` where no settings are at hand, then `to` is not checked.
-    pub doorbells: Option<&'a [String]>,
+    /// What the settings have.
+    pub installed: &'a InstalledNames,
+}
+
+/// The names that the settings of an installation have, of each kind that a policy refers to. `None`: not at hand, or
+/// not to be held against the policy; then references of that kind are not checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InstalledNames {
+    /// `[doorbells]`, which `to` of a notification names.
+    pub doorbells: Option<Vec<String>>,
+    /// `[executors]`, which `[agent] executor` names.
+    pub executors: Option<Vec<String>>,
+    /// The commands of `[ci]`, which `[[ci.stages]] command` names.
+    pub commands: Option<Vec<String>>,
+    /// `[repos]`, which the allowlist matches.
+    pub repositories: Option<Vec<String>>,
 }
 
 /// The result of a check.

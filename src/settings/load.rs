@@ -18,7 +18,8 @@ pub const NOT_SETTINGS: [&str; 6] =
     ["AFK_KILL_SWITCH", "AFK_SETTINGS", "AFK_POLICY", "AFK_CONTRACTS", "AFK_RUN", "AFK_TEST_CRASH"];
 
 const PREFIX: &str = "AFK_";
-pub(super) const DEFAULT_FILE: &str = "afk.settings.toml";
+/// The settings, unless others are named.
+pub const DEFAULT_FILE: &str = "afk.settings.toml";
 const FILE_LIMIT: u64 = 1024 * 1024;
 const MESSAGE_LIMIT: usize = 500;
 /// What an argv may have places for; `{session}` only in `resume`.

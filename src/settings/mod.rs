@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use load::{NOT_SETTINGS, SettingsError};
+pub use load::{DEFAULT_FILE, NOT_SETTINGS, SettingsError};
 pub use secret::SecretError;
 
 /// The settings of one installation, layered and checked. Relative paths are relative to the settings file.

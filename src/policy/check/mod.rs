@@ -2,6 +2,7 @@
 
 mod conditions;
 mod gates;
+mod installed;
 mod limits;
 mod machine;
 mod matchers;
@@ -98,10 +99,13 @@ fn read(
     });
     let allowlist = top.required("allowlist", "allowlist = []").and_then(|field| sections::repositories(&field));
     let denylist = top.optional("denylist").and_then(|field| sections::repositories(&field));
+    if let (Some(field), Some(repositories)) = (top.optional("allowlist"), &surroundings.installed.repositories) {
+        installed::warn_of_unmatched(&field, repositories);
+    }
     let waivers = top.optional("waivers").map_or(Some(Vec::new()), |field| waivers::read(&field));
 
     let budget = Cell::new(Some(reference::MAX_VALUES));
-    let scope = Scope { root: &root, text, report, prompts, doorbells: surroundings.doorbells, budget: &budget };
+    let scope = Scope { root: &root, text, report, prompts, installed: surroundings.installed, budget: &budget };
     let base = rules::read(scope, None);
     let overrides: Vec<Option<(RepoPattern, Rules)>> = overrides::read(&root, text.len(), report)
         .into_iter()

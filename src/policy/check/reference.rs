@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use super::super::InstalledNames;
 use super::super::finding::Code;
 use super::super::source::Span;
 use super::prompts::PromptFiles;
@@ -20,7 +21,7 @@ pub struct Scope<'a> {
     pub text: &'a str,
     pub report: &'a Report,
     pub prompts: &'a PromptFiles<'a>,
-    pub doorbells: Option<&'a [String]>,
+    pub installed: &'a InstalledNames,
     /// What is left of [`MAX_VALUES`]; `None` once it was exceeded.
     pub budget: &'a Cell<Option<usize>>,
 }

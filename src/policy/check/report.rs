@@ -81,7 +81,7 @@ impl Report {
         finding.message = cleaned(&finding.message, LONGEST_MESSAGE);
         finding.label = cleaned(&finding.label, LONGEST_MESSAGE);
         let mut collected = self.collected.borrow_mut();
-        if finding.file == self.file {
+        if finding.file == self.file && finding.severity == Severity::Error {
             collected.places.insert(finding.span);
         }
         let key = (finding.code, finding.file.clone(), finding.span, finding.message.clone());
@@ -106,7 +106,7 @@ impl Report {
         self.collected.borrow().findings.len() < MAX_FINDINGS
     }
 
-    /// Whether something was found at just this place, so that whatever refers to it need not complain again.
+    /// Whether an error was found at just this place, so that whatever refers to it need not complain again.
     pub fn concerns(&self, span: Span) -> bool {
         self.collected.borrow().places.contains(&span)
     }

@@ -45,8 +45,8 @@ pub fn read(scope: Scope<'_>, paused: Option<Located<String>>) -> Option<Rules> 
     let priority = required("priority", "[priority]").and_then(|field| sections::priority(&field));
     let dispatch = required("dispatch", "[dispatch]").and_then(|field| sections::dispatch(&field));
     let limits = required("limits", "[limits]").and_then(|field| limits::read(&field));
-    let agent = required("agent", "[agent]").and_then(|field| sections::agent(&field));
-    let ci = required("ci", "[[ci.stages]]").and_then(|field| stages::read(&field));
+    let agent = required("agent", "[agent]").and_then(|field| sections::agent(scope, &field));
+    let ci = required("ci", "[[ci.stages]]").and_then(|field| stages::read(scope, &field));
     let protect = root.optional("protect").map_or_else(|| Some(Default::default()), |field| sections::protect(&field));
 
     let stage_names = stages::names(scope.root);

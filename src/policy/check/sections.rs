@@ -6,7 +6,9 @@ use super::super::finding::Code;
 use super::super::pattern::{LabelPattern, ProtectedPaths, RepoPattern};
 use super::super::rules::{AgentChoice, Dispatch, Labels, Landing, OrderBy, OrderKey, Priority, Trust};
 use super::super::source::Located;
+use super::installed;
 use super::reader::{Field, Reader};
+use super::reference::Scope;
 use super::report::{quoted, suggestion};
 
 const MAX_LEVELS: usize = 256;
@@ -168,7 +170,7 @@ pub fn dispatch(field: &Field<'_>) -> Option<Dispatch> {
 }
 
 /// `[agent]`.
-pub fn agent(field: &Field<'_>) -> Option<AgentChoice> {
+pub fn agent(scope: Scope<'_>, field: &Field<'_>) -> Option<AgentChoice> {
     const LANDINGS: [(&str, Landing); 2] = [("push", Landing::Push), ("pull_request", Landing::PullRequest)];
     let known = ["executor", "model", "runtime_mode", "landing"];
     let reader = Reader::new("`[agent]`", field.table()?, field.node.span, &known, field.report);
@@ -176,7 +178,10 @@ pub fn agent(field: &Field<'_>) -> Option<AgentChoice> {
         let field = reader.required(key, example)?;
         field.filled_text().map(|text| field.located(text.to_owned()))
     };
-    let executor = text("executor", "executor = \"…\", the name of an executor in the settings");
+    let executor = text("executor", "executor = \"…\", the name of an executor in the settings").filter(|name| {
+        let known = scope.installed.executors.as_ref();
+        installed::has(known, "executor", Code::MissingExecutor, &name.value, name.span, field.report)
+    });
     let model = text("model", "model = \"…\", handed to the executor");
     let runtime_mode = text("runtime_mode", "runtime_mode = \"full-access\"");
     let landing = reader.required("landing", "landing = \"push\"").and_then(|field| field.word(&LANDINGS));

@@ -2,8 +2,10 @@
 
 use super::super::finding::Code;
 use super::super::rules::{Stage, StageSource};
+use super::installed;
 use super::names::Names;
 use super::reader::{Field, Reader};
+use super::reference::Scope;
 use super::tree::{Table, Value};
 
 const MAX_STAGES: usize = 32;
@@ -30,7 +32,7 @@ pub fn name_of(value: &Value) -> Option<&str> {
 }
 
 /// `[ci]`.
-pub fn read(field: &Field<'_>) -> Option<Vec<Stage>> {
+pub fn read(scope: Scope<'_>, field: &Field<'_>) -> Option<Vec<Stage>> {
     let report = field.report;
     let reader = Reader::new("`[ci]`", field.table()?, field.node.span, &["stages"], report);
     let list = reader.required("stages", "[[ci.stages]]")?;
@@ -40,11 +42,11 @@ pub fn read(field: &Field<'_>) -> Option<Vec<Stage>> {
         return None;
     }
     let mut names = Names::new("stage", report);
-    let stages: Vec<Option<Stage>> = elements.iter().map(|element| stage(element, &mut names)).collect();
+    let stages: Vec<Option<Stage>> = elements.iter().map(|element| stage(scope, element, &mut names)).collect();
     stages.into_iter().collect()
 }
 
-fn stage(field: &Field<'_>, names: &mut Names<'_>) -> Option<Stage> {
+fn stage(scope: Scope<'_>, field: &Field<'_>, names: &mut Names<'_>) -> Option<Stage> {
     #[derive(Clone, Copy)]
     enum Source {
         Checks,
@@ -77,7 +79,11 @@ fn stage(field: &Field<'_>, names: &mut Names<'_>) -> Option<Stage> {
             let clean = misplaced("require", "checks");
             let command = reader.required("command", "command = \"…\", a name under [ci] of the settings");
             command
-                .and_then(|field| field.filled_text())
+                .and_then(|field| {
+                    let (name, span) = (field.filled_text()?, field.node.span);
+                    let known = scope.installed.commands.as_ref();
+                    installed::has(known, "CI command", Code::MissingCommand, name, span, field.report).then_some(name)
+                })
                 .filter(|_| clean)
                 .map(|command| StageSource::Command { command: command.to_owned() })
         }

@@ -8,11 +8,12 @@ use super::super::rules::{ChecklistItem, Notification, Urgency};
 use super::super::sentence::Sentence;
 use super::super::source::Located;
 use super::conditions::Conditions;
+use super::installed;
 use super::machine::rows_without_reason;
 use super::names::Names;
 use super::reader::{Field, Reader};
 use super::reference::Scope;
-use super::report::{quoted, suggestion};
+use super::report::quoted;
 use super::sentences::{self, Place};
 
 const MAX_CHECKLIST: usize = 64;
@@ -124,20 +125,10 @@ fn doorbells(scope: Scope<'_>, field: &Field<'_>) -> Option<Vec<Located<String>>
         field.out_of_range("`to` is empty, so nobody would be told", "name doorbells, or leave it out for every one");
         return None;
     }
-    let Some(known) = scope.doorbells else { return Some(names) };
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let known = scope.installed.doorbells.as_ref();
     let mut sound = true;
     for name in &names {
-        if !known.contains(&name.value.as_str()) {
-            let message = format!("the settings have no doorbell {}", quoted(&name.value));
-            field.report.error(
-                Code::MissingDoorbell,
-                name.span,
-                message,
-                suggestion(field.report, &name.value, &known),
-            );
-            sound = false;
-        }
+        sound &= installed::has(known, "doorbell", Code::MissingDoorbell, &name.value, name.span, field.report);
     }
     sound.then_some(names)
 }
