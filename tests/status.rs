@@ -37,8 +37,10 @@ fn before_the_first_tick_there_is_a_queue_and_nothing_else() {
 
     QUEUE (3 armed)
       1  greeter#3  priority 1  goes next
-      -  greeter#1  priority 100  slot: behind greeter#3
-      -  greeter#2  priority 100  slot: behind greeter#3
+      -  greeter#1  priority 100  slot: behind greeter#3; in-flight, trust, once, unchanged and blocked-by
+                                  were not read, since it cannot win
+      -  greeter#2  priority 100  slot: behind greeter#3; in-flight, trust, once, unchanged and blocked-by
+                                  were not read, since it cannot win
 
     WAITING FOR YOU (0)
     ")

@@ -256,14 +256,14 @@ pub fn sentence(policy: &Policy, candidates: &[Candidate], index: usize, decisio
     let dispatch = &policy.base.dispatch;
     let limit =
         |name: &str, value: usize, span: Span| format!("dispatch.{name} = {value} (line {})", policy.line(span));
+    let unread = || -> Vec<&str> {
+        let gates = rules.gates.iter().enumerate();
+        let unread = gates.filter(|(gate, _)| decision.trace.verdict(*gate) == Verdict::NotRead);
+        unread.map(|(_, gate)| gate.name.as_str()).collect()
+    };
     match decision.outcome {
         Outcome::Dispatch(place) => format!("dispatched as number {place} of this tick"),
-        Outcome::Unread => {
-            let unread =
-                rules.gates.iter().enumerate().filter(|(gate, _)| decision.trace.verdict(*gate) == Verdict::NotRead);
-            let names: Vec<&str> = unread.map(|(_, gate)| gate.name.as_str()).collect();
-            format!("goes next, once the facts for {} are read", names.join(", "))
-        }
+        Outcome::Unread => format!("goes next, once the facts for {} are read", unread().join(", ")),
         Outcome::Gate(gate) => {
             let Some(gate_rules) = rules.gates.get(gate) else { return String::new() };
             if decision.trace.verdict(gate) == Verdict::Fails {
@@ -272,13 +272,16 @@ pub fn sentence(policy: &Policy, candidates: &[Candidate], index: usize, decisio
                 unestablished(&gate_rules.require, &candidate.facts)
             }
         }
-        Outcome::Slot(Some(winner)) => match candidates.get(winner) {
-            Some(winner) => format!("behind {}#{}", winner.facts.repo, winner.facts.number),
-            None => format!("behind another issue of {repo}"),
-        },
-        Outcome::Slot(None) => {
-            let slots = &rules.dispatch.slots_per_repo;
-            format!("runs in flight fill {repo}: {}", limit("slots_per_repo", slots.value, slots.span))
+        Outcome::Slot(winner) => {
+            let lost = match winner.map(|winner| candidates.get(winner)) {
+                Some(Some(winner)) => format!("behind {}#{}", winner.facts.repo, winner.facts.number),
+                Some(None) => format!("behind another issue of {repo}"),
+                None => {
+                    let slots = &rules.dispatch.slots_per_repo;
+                    format!("runs in flight fill {repo}: {}", limit("slots_per_repo", slots.value, slots.span))
+                }
+            };
+            lost + &not_read(&unread())
         }
         Outcome::Capacity(CapacityLimit::MaxInFlight) => {
             let limit = limit("max_in_flight", dispatch.max_in_flight.value, dispatch.max_in_flight.span);
@@ -293,6 +296,15 @@ pub fn sentence(policy: &Policy, candidates: &[Candidate], index: usize, decisio
             Some(why) => format!("{repo} is paused: {} (line {})", why.value, policy.line(why.span)),
             None => format!("{repo} is paused"),
         },
+    }
+}
+
+/// That an issue may be no further than its slot: nobody looked, because it cannot win.
+fn not_read(gates: &[&str]) -> String {
+    match gates {
+        [] => String::new(),
+        [gate] => format!("; {gate} was not read, since it cannot win"),
+        [gates @ .., last] => format!("; {} and {last} were not read, since it cannot win", gates.join(", ")),
     }
 }
 

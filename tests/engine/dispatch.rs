@@ -4,7 +4,7 @@ use afk::engine::evaluate::Verdict;
 use afk::engine::select::{
     Candidate, CapacityLimit, Decision, GateTrace, Outcome, fired, place_in_repo, select, sentence,
 };
-use afk::policy::facts::IssueFact;
+use afk::policy::facts::{IssueFact, IssueFacts};
 use afk::policy::{OrderBy, Policy, Rules};
 use chrono::DateTime;
 use pretty_assertions::assert_eq;
@@ -193,6 +193,28 @@ fn the_most_urgent_eligible_issue_takes_the_slot_and_the_others_name_it() {
     let places: Vec<_> = (0..4).map(|index| place_in_repo(&policy, &candidates, &decisions, index)).collect();
     assert_eq!(places, [None, Some((2, 2)), Some((1, 2)), Some((1, 1))]);
     assert_eq!(place_in_repo(&policy, &candidates, &decisions, 4), None);
+}
+
+#[test]
+fn an_issue_that_lost_its_slot_before_its_gates_were_read_is_not_called_eligible() {
+    let policy = shipped();
+    let behind = |change: fn(&mut IssueFacts)| {
+        sentence_for(&policy, &[urgent("acme/app", 1, 1), with(urgent("acme/app", 2, 2), change)], 1, &[])
+    };
+    assert_eq!(behind(|_| ()), "behind acme/app#1");
+    assert_eq!(behind(|facts| facts.trusted = NotRead), "behind acme/app#1; trust was not read, since it cannot win");
+    let late = |facts: &mut IssueFacts| {
+        facts.trusted = NotRead;
+        facts.edited_since_armed = NotRead;
+        facts.open_blockers = NotRead;
+    };
+    assert_eq!(behind(late), "behind acme/app#1; trust, unchanged and blocked-by were not read, since it cannot win");
+    let in_flight = [with(urgent("acme/app", 2, 2), late)];
+    assert_eq!(
+        sentence_for(&policy, &in_flight, 0, &["acme/app"]),
+        "runs in flight fill acme/app: dispatch.slots_per_repo = 1 (line 1); trust, unchanged and blocked-by were not \
+         read, since it cannot win"
+    );
 }
 
 #[test]
