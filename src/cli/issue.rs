@@ -65,7 +65,8 @@ pub async fn resolve(
             if let Some(repo) = origin().and_then(|origin| of_origin(&origin, settings)) {
                 return Ok(IssueRef { repo, number });
             }
-            let enrolled: Vec<&&String> = known.iter().filter(|repo| policy.is_some_and(|policy| policy.enrolled(repo))).collect();
+            let enrolled: Vec<&&String> =
+                known.iter().filter(|repo| policy.is_some_and(|policy| policy.enrolled(repo))).collect();
             let candidates = if enrolled.is_empty() { known.iter().collect() } else { enrolled };
             match candidates.as_slice() {
                 [only] => Ok(IssueRef { repo: (**only).clone(), number }),
