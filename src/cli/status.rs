@@ -408,6 +408,5 @@ Exit codes:
   4  could not run
 
 Examples:
-  afk status
   afk status --watch=10s
   afk status --format json";

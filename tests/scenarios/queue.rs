@@ -157,6 +157,7 @@ fn of_two_polls_at_once_one_is_sent_away() {
     afk.write("go", "");
     let first = first.end();
     assert_eq!(first.code, Some(0), "{first}");
+    afk.wait_until_quiet();
     assert_eq!((afk.agents().len(), afk.invocations().len()), (1, 1));
 }
 
