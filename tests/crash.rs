@@ -24,6 +24,9 @@ const MOST_TICKS: usize = 12;
 /// How many installations are at work at once; they wait for processes most of the time.
 const WORKERS: usize = 4;
 
+/// What a person does.
+type Act = fn(&Installation);
+
 /// A life, and where in it the crashes happen.
 struct Life {
     agent: &'static str,
@@ -31,7 +34,7 @@ struct Life {
     /// The first tick that is crashed; those before are crashed in another life.
     from: usize,
     /// What people do, before the tick of this number, which is none that comes after a crash.
-    person: Option<(usize, fn(&Installation))>,
+    person: Option<(usize, Act)>,
     /// The agent ends only when asked to: nothing ever stands still, so lives are replayed, and not put back.
     hangs: bool,
 }
@@ -223,7 +226,7 @@ fn a_run_that_is_red_corrected_and_closed_survives_a_crash_at_every_call() {
 #[test]
 fn a_run_that_is_frozen_survives_a_crash_at_every_call() {
     // A commit closed the issue meanwhile, so that there is something to reopen.
-    let closed_by_push: fn(&Installation) = |afk| afk.person("afk").closes(1);
+    let closed_by_push: Act = |afk| afk.person("afk").closes(1);
     let life = Life {
         agent: "wrong",
         policy: &[("attempts = 5", "attempts = 0")],
@@ -236,7 +239,7 @@ fn a_run_that_is_frozen_survives_a_crash_at_every_call() {
 
 #[test]
 fn a_run_that_a_person_takes_back_under_a_live_agent_survives_a_crash_at_every_call() {
-    let paused: fn(&Installation) = |afk| afk.person("leo").labels(1, "paused");
+    let paused: Act = |afk| afk.person("leo").labels(1, "paused");
     let life = Life { agent: "hangs", policy: &[], from: 1, person: Some((1, paused)), hangs: true };
     life.survives_every_crash();
 }
