@@ -8,12 +8,12 @@ use crate::engine::pending::{PendingEffect, PendingRow};
 use crate::policy::sentence::Placeholder;
 use crate::policy::{Effect, LabelRole, Rules};
 use crate::ports::{Notice, PortError, PortErrorKind, PortResult};
-use crate::text;
+use crate::text::{self, harmless};
 
 use super::brief;
 use super::facts::RunView;
 use super::fleet::{Fleet, Run};
-use super::progress::{self, harmless};
+use super::progress;
 use super::record::{Record, Sending};
 use super::world::Tick;
 
@@ -272,7 +272,7 @@ impl Stage<'_> {
     fn name(&self, record: &Record, placeholder: Placeholder) -> Option<String> {
         let issue = self.view.issue.as_ref();
         match placeholder {
-            Placeholder::ArmedBy => record.armed_by.as_deref().map(|login| text::clean_line(login, 60)),
+            Placeholder::ArmedBy => record.armed_by.as_deref().map(|login| harmless(login, 60)),
             Placeholder::Ref => Some(record.reference().to_string()),
             Placeholder::Title => issue.map(|issue| harmless(&issue.title, 200)),
             Placeholder::Url => issue.map(|issue| text::clean_line(&issue.url, 500)),
