@@ -156,6 +156,7 @@ fn agent_status(fleet: &Fleet, record: &Record, agent: Option<&AgentReport>) -> 
     match agent {
         _ if fleet.orders.abandoned.contains(&record.run) => AgentStatus::Gone,
         _ if fleet.unasked.contains_key(&record.executor) => AgentStatus::Unknown,
+        None if fleet.unreadable_agents.contains_key(&record.run) => AgentStatus::Unknown,
         // An executor that is no longer in the settings cannot be asked either.
         None if !fleet.answered.contains(&record.executor) => AgentStatus::Unknown,
         None => AgentStatus::Gone,

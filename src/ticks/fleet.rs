@@ -19,6 +19,8 @@ pub struct Fleet {
     pub runs: Vec<Run>,
     /// Every agent that an executor knows, with the executor's name.
     pub agents: BTreeMap<RunId, (String, AgentReport)>,
+    /// Runs of which an executor has something and cannot tell how their agents are, and why.
+    pub unreadable_agents: BTreeMap<RunId, String>,
     /// Executors that answered.
     pub answered: BTreeSet<String>,
     /// Issues that were in flight when the last ticks ended, or about to be.
@@ -152,6 +154,7 @@ impl Fleet {
             Some((_, report)) if report.is_live() => AgentPresence::Live,
             Some((_, report)) if report.status == AgentStatus::Gone => AgentPresence::None,
             Some(_) => AgentPresence::Ended,
+            None if self.unreadable_agents.contains_key(&run) => AgentPresence::Unasked,
             None => {
                 let asked = match executor {
                     Some(executor) => self.answered.contains(executor),
@@ -174,9 +177,10 @@ pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
         Fleet { orders: world.installation.orders()?, afk: world.tracker.login().await?, ..Fleet::default() };
     for (name, executor) in &world.executors {
         match executor.list().await {
-            Ok(agents) => {
+            Ok(roster) => {
                 fleet.answered.insert(name.clone());
-                fleet.agents.extend(agents.into_iter().map(|agent| (agent.run, (name.clone(), agent))));
+                fleet.unreadable_agents.extend(roster.unreadable.into_iter().map(|(run, error)| (run, error.message)));
+                fleet.agents.extend(roster.agents.into_iter().map(|agent| (agent.run, (name.clone(), agent))));
             }
             Err(error) => {
                 tick.problem(format!("executor `{name}`"), &error);

@@ -264,7 +264,10 @@ async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed
             let (records, newer) = tick.world.seal.read_all(&reference, &fleet.afk, &comments);
             let recorded = |run: RunId| records.iter().any(|recorded| recorded.record.run == run);
             if let Some(run) = run {
-                let already = recorded(run) || fleet.agents.contains_key(&run) || locked_before;
+                let already = recorded(run)
+                    || fleet.agents.contains_key(&run)
+                    || fleet.unreadable_agents.contains_key(&run)
+                    || locked_before;
                 armed.evidence.earlier_run = already.then_some(run);
                 facts.already_run = match fleet.unasked.iter().next() {
                     // What cannot be asked may know this very arming.

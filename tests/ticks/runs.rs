@@ -117,6 +117,24 @@ async fn a_run_whose_executor_left_the_settings_keeps_its_lock() {
 }
 
 #[tokio::test]
+async fn an_agent_that_its_executor_cannot_read_is_unknown_and_not_gone() {
+    let (sim, run) = Sim::new().dispatched(7).await;
+    sim.state.borrow_mut().unreadable.insert(run);
+    sim.watch().await;
+    sim.later(3600);
+    let (fleet, _) = sim.watch().await;
+    assert_eq!(sim.record(7).agent, AgentStatus::Unknown);
+    assert_eq!(sim.record(7).state, "working");
+    assert_eq!(fleet.in_flight(), ["acme/app"]);
+    // It has an end, and keeps its lock beyond that.
+    sim.later(4 * 3600);
+    sim.watch().await;
+    sim.watch().await;
+    assert_eq!(sim.record(7).state, "frozen");
+    assert!(sim.labels(7).contains(&"agent-in-progress".to_owned()));
+}
+
+#[tokio::test]
 async fn a_quiet_world_is_left_alone() {
     let (sim, _) = Sim::new().dispatched(7).await;
     sim.watch().await;

@@ -43,6 +43,8 @@ pub struct State {
     pub commits: Vec<RunCommit>,
     pub verdict: StageVerdict,
     pub agents: BTreeMap<RunId, AgentReport>,
+    /// Agents of which the executor cannot tell anything any more.
+    pub unreadable: BTreeSet<RunId>,
     pub prompts: Vec<(Uuid, String)>,
     pub rung: Vec<(String, Notice)>,
     /// Calls that fail, as `who method`: `tracker label_events`, `bell pager`.
@@ -102,6 +104,7 @@ impl Sim {
             commits: Vec::new(),
             verdict: StageVerdict::None,
             agents: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
             prompts: Vec::new(),
             rung: Vec::new(),
             failing: BTreeMap::new(),
@@ -395,9 +398,13 @@ impl Ci for Edge {
 
 #[async_trait(?Send)]
 impl Executor for Edge {
-    async fn list(&self) -> PortResult<Vec<AgentReport>> {
+    async fn list(&self) -> PortResult<Roster> {
         self.may_fail("executor list")?;
-        Ok(self.0.borrow().agents.values().cloned().collect())
+        let state = self.0.borrow();
+        let (broken, agents) = state.agents.values().cloned().partition(|agent| state.unreadable.contains(&agent.run));
+        let broken: Vec<AgentReport> = broken;
+        let unreadable = broken.iter().map(|agent| (agent.run, PortError::invalid("its manifest is broken"))).collect();
+        Ok(Roster { agents, unreadable })
     }
     async fn ensure(&self, assignment: &Assignment) -> PortResult<()> {
         {

@@ -18,7 +18,7 @@ use super::run::{Manifest, RunDirectory, Turn, TurnDirectory};
 use crate::engine::identity::RunId;
 use crate::files;
 use crate::policy::facts::AgentStatus;
-use crate::ports::{AgentReport, Assignment, Executor, PortError, PortResult};
+use crate::ports::{AgentReport, Assignment, Executor, PortError, PortResult, Roster};
 use crate::settings::CommandExecutorSettings;
 use crate::text;
 
@@ -75,6 +75,14 @@ impl<W: Workspaces> CommandExecutor<W> {
             )));
         }
         Ok(Some(manifest))
+    }
+
+    /// Whether a run belongs to another executor of the same installation, which lists it itself.
+    fn is_of_a_sibling(&self, run: RunId) -> bool {
+        let manifest = files::read_record::<Manifest>(&self.directory(run).manifest());
+        manifest.ok().flatten().is_some_and(|manifest| {
+            manifest.assignment.run == run && manifest.controller == self.controller && manifest.executor != self.name
+        })
     }
 
     /// Nobody else changes the run while the answer lives. Waits for whoever does; the caller bounds the wait.
@@ -172,9 +180,16 @@ impl<W: Workspaces> CommandExecutor<W> {
         let directory = self.directory(run);
         let manifest = match self.manifest(run) {
             Ok(Some(manifest)) => manifest,
-            // Nothing was brought up yet, or it is somebody else's.
+            // The manifest is written first, so somebody took it away.
+            Ok(None) if is_locked(&directory)? => {
+                return Err(PortError::invalid(format!("run {run} is at work and has no manifest")));
+            }
+            // Nothing was brought up yet, or it is another executor's.
             Ok(None) => return Ok(None),
-            Err(error) if error.kind == crate::ports::PortErrorKind::Refused => return Ok(None),
+            Err(error) if self.is_of_a_sibling(run) => {
+                tracing::trace!(%run, "{error}");
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         let mut report = AgentReport {
@@ -199,22 +214,25 @@ impl<W: Workspaces> CommandExecutor<W> {
 
 #[async_trait(?Send)]
 impl<W: Workspaces> Executor for CommandExecutor<W> {
-    async fn list(&self) -> PortResult<Vec<AgentReport>> {
+    async fn list(&self) -> PortResult<Roster> {
         let entries = match std::fs::read_dir(&self.root) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Roster::default()),
             other => other.map_err(|error| unreadable(&self.root, &error))?,
         };
-        let mut reports = Vec::new();
+        let mut roster = Roster::default();
         for entry in entries {
             let name = entry.map_err(|error| unreadable(&self.root, &error))?.file_name();
             let Some(run) = name.to_str().and_then(|name| Uuid::try_parse(name).ok()).map(RunId) else { continue };
             match self.report(run) {
-                Ok(report) => reports.extend(report),
-                Err(error) => tracing::warn!(%run, "skipping a run that cannot be read: {error}"),
+                Ok(report) => roster.agents.extend(report),
+                Err(error) => {
+                    tracing::warn!(%run, "nobody can tell how its agent is: {error}");
+                    roster.unreadable.push((run, error));
+                }
             }
         }
-        reports.sort_by_key(|report| report.run);
-        Ok(reports)
+        roster.agents.sort_by_key(|report| report.run);
+        Ok(roster)
     }
 
     async fn ensure(&self, assignment: &Assignment) -> PortResult<()> {
