@@ -101,20 +101,18 @@ fn by_hand(allowlist: &HashSet<&str>, issues: &[Candidate], in_flight: &[String]
         match fired(allowlist, issue) {
             Some(gate) => outcomes.push(Outcome::Gate(gate)),
             None => {
-                eligible.push(index);
+                let facts = &issue.facts;
+                let priority = facts.priority.known().copied().unwrap_or(i64::MAX);
+                eligible.push((priority, facts.number, facts.repo.as_str(), index));
                 outcomes.push(Outcome::Slot(None));
             }
         }
     }
 
-    eligible.sort_unstable_by_key(|index| {
-        let facts = &issues[*index].facts;
-        (facts.priority.known().copied().unwrap_or(i64::MAX), facts.number, facts.repo.as_str())
-    });
+    eligible.sort_unstable();
     let mut slots: HashMap<&str, Option<usize>> = in_flight.iter().map(|repo| (repo.as_str(), None)).collect();
     let mut dispatched = 0;
-    for index in eligible {
-        let repo = issues[index].facts.repo.as_str();
+    for (_, _, repo, index) in eligible {
         outcomes[index] = if let Some(winner) = slots.get(repo) {
             Outcome::Slot(*winner)
         } else {

@@ -3,7 +3,6 @@
 pub mod adapters;
 pub mod cli;
 pub mod engine;
-pub mod files;
 pub mod policy;
 pub mod ports;
 pub mod schema;

@@ -108,15 +108,21 @@ async fn an_agent_sees_the_variables_it_was_given_and_no_others() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn an_agent_finds_no_more_in_the_environment_of_its_supervisor() {
+async fn an_agent_cannot_read_the_environment_of_its_supervisor() {
     let world = World::new();
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
-    let executor = world.executor(shell("tr '\\0' '\\n' < /proc/$PPID/environ"));
+    let executor = world.executor(shell("tr '\\0' '\\n' < /proc/$PPID/environ || echo refused"));
     let assignment = world.assignment("1");
     executor.ensure(&assignment).await.unwrap();
     let report = until(&executor, assignment.run, AgentStatus::Idle).await;
     let words = report.last_words.unwrap();
-    assert!(words.starts_with("PATH=") && words.lines().count() == 1, "{words}");
+    if rustix::process::geteuid().is_root() {
+        let skipped = "skipped: root may read everything, so that nothing is refused; checking only what it finds";
+        std::io::Write::write_all(&mut std::io::stderr(), format!("{skipped}\n").as_bytes()).unwrap();
+        assert!(words.starts_with("PATH=") && words.lines().count() == 1, "{words}");
+    } else {
+        assert!(words.contains("Permission denied") && words.lines().any(|line| line == "refused"), "{words}");
+    }
 }
 
 #[tokio::test]

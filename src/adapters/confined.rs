@@ -1,27 +1,43 @@
-//! Files in a directory that others can write to: opened by name below an open directory, never through a symbolic
-//! link, never a device or a pipe, and bounded. Writes are whole or not at all.
+//! Files that others can write to: opened by name below an open directory, never through a symbolic link, never a
+//! device or a pipe, and bounded. Writes are whole or not at all.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::ports::{PortError, PortResult};
+use crate::ports::{PortError, PortErrorKind, PortResult};
+use crate::text::clean_line;
+
+/// The most that is read of a JSON record. The largest holds a whole prompt.
+const RECORD_LIMIT: u64 = 8 * 1024 * 1024;
 
 /// How long afk waits for another process's lock on a directory.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 
-/// An open directory.
+/// Reads one regular file of at most `max` bytes, named directly: a link in its place is not followed.
+///
+/// # Errors
+/// Those of the file system; what is wrong with the file otherwise, and not which file it is.
+pub fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    bounded(&open_regular(CWD, path, OFlags::RDONLY, Mode::empty())?, max)
+}
+
+/// An open directory. What is made in it is open to nobody whom the directory itself keeps out.
 #[derive(Debug)]
 pub struct Directory {
     descriptor: OwnedFd,
     path: PathBuf,
+    mode: Mode,
 }
 
 /// Held until dropped; other holders wait.
@@ -53,12 +69,49 @@ impl Directory {
     /// # Errors
     /// Not found, not a directory, or not readable.
     pub fn open(path: &Path) -> PortResult<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
-            Ok(descriptor) => Ok(Self { descriptor, path: path.to_owned() }),
-            Err(Errno::NOENT) => Err(PortError::not_found(format!("the folder `{}` does not exist", path.display()))),
-            Err(error) => Err(failed("open the folder", path, error)),
+        match Self::open_at(CWD, path, path.to_owned(), OFlags::empty()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(PortError::not_found(format!("the folder `{}` does not exist", path.display())))
+            }
+            other => other.map_err(|error| failed("open the folder", path, &error)),
         }
+    }
+
+    /// [`Directory::open`], `None` where there is none.
+    ///
+    /// # Errors
+    /// Not a directory, or not readable.
+    pub fn find(path: &Path) -> PortResult<Option<Self>> {
+        match Self::open(path) {
+            Err(error) if error.kind == PortErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// [`Directory::open`], made, with those above it, where there is none: only its owner may enter it.
+    ///
+    /// # Errors
+    /// As [`Directory::open`], or it cannot be made.
+    pub fn make(path: &Path) -> PortResult<Self> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|error| failed("make the folder", path, &error))?;
+        Self::open(path)
+    }
+
+    fn open_at(at: impl AsFd, name: impl rustix::path::Arg, path: PathBuf, flags: OFlags) -> io::Result<Self> {
+        let flags = flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let descriptor = match rustix::fs::openat(at, name, flags, Mode::empty()) {
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => {
+                let what = "it is not a folder, or a symbolic link to one";
+                return Err(io::Error::new(ErrorKind::InvalidData, what));
+            }
+            other => other?,
+        };
+        let mode = Mode::from_raw_mode(rustix::fs::fstat(&descriptor)?.st_mode);
+        Ok(Self { descriptor, path, mode })
     }
 
     /// Opens a directory in this one, `None` where there is none.
@@ -67,11 +120,9 @@ impl Directory {
     /// It is something else, a link for one, or not readable.
     pub fn subdirectory(&self, name: &str) -> PortResult<Option<Self>> {
         let path = self.path_of(name);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match rustix::fs::openat(&self.descriptor, component(name)?, flags, Mode::empty()) {
-            Ok(descriptor) => Ok(Some(Self { descriptor, path })),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(failed("open the folder", &path, error)),
+        match Self::open_at(&self.descriptor, component(name)?, path.clone(), OFlags::NOFOLLOW) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            other => other.map(Some).map_err(|error| failed("open the folder", &path, &error)),
         }
     }
 
@@ -80,12 +131,17 @@ impl Directory {
     /// # Errors
     /// As [`Directory::subdirectory`], or it cannot be made.
     pub fn make_subdirectory(&self, name: &str) -> PortResult<Self> {
-        match rustix::fs::mkdirat(&self.descriptor, component(name)?, Mode::from_raw_mode(0o777)) {
+        match rustix::fs::mkdirat(&self.descriptor, component(name)?, self.mode & Mode::from_raw_mode(0o777)) {
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(failed("make the folder", &self.path_of(name), error)),
+            Err(error) => return Err(failed("make the folder", &self.path_of(name), &error.into())),
         }
         self.subdirectory(name)?
             .ok_or_else(|| PortError::not_found(format!("the folder `{}` vanished", self.path_of(name).display())))
+    }
+
+    /// Its path, for messages and for what must be told of it.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The path of something in here, for messages.
@@ -98,16 +154,54 @@ impl Directory {
     /// # Errors
     /// The directory cannot be read.
     pub fn names(&self) -> PortResult<Vec<String>> {
-        let entries = Dir::read_from(&self.descriptor).map_err(|error| failed("list", &self.path, error))?;
+        let failed = |error: Errno| failed("list", &self.path, &error.into());
         let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|error| failed("list", &self.path, error))?;
-            if let Ok(name) = OsString::from_vec(entry.file_name().to_bytes().to_vec()).into_string() {
-                names.push(name);
-            }
+        for entry in Dir::read_from(&self.descriptor).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_bytes().to_vec();
+            names.extend(OsString::from_vec(name).into_string());
         }
         names.sort();
         Ok(names)
+    }
+
+    /// Whether something is in here; a link counts as itself.
+    ///
+    /// # Errors
+    /// The directory cannot be searched.
+    pub fn exists(&self, name: &str) -> PortResult<bool> {
+        match rustix::fs::statat(&self.descriptor, component(name)?, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(failed("look at", &self.path_of(name), &error.into())),
+        }
+    }
+
+    /// Opens a regular file for reading, `None` where there is none.
+    ///
+    /// # Errors
+    /// It is a link, a device, a pipe, or not readable.
+    pub fn file(&self, name: &str) -> PortResult<Option<File>> {
+        match open_regular(&self.descriptor, component(name)?, OFlags::RDONLY, Mode::empty()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            other => other.map(Some).map_err(|error| failed("read", &self.path_of(name), &error)),
+        }
+    }
+
+    /// Opens a regular file for writing to while others read it, made or emptied.
+    ///
+    /// # Errors
+    /// It is a link, a device, a pipe, or cannot be written to.
+    pub fn empty_file(&self, name: &str) -> PortResult<File> {
+        self.open_made(name, OFlags::WRONLY | OFlags::TRUNC)
+    }
+
+    fn open_made(&self, name: &str, flags: OFlags) -> PortResult<File> {
+        open_regular(&self.descriptor, component(name)?, flags | OFlags::CREATE, self.file_mode())
+            .map_err(|error| failed("open", &self.path_of(name), &error))
+    }
+
+    fn file_mode(&self) -> Mode {
+        self.mode & Mode::from_raw_mode(0o666)
     }
 
     /// Reads a regular file of at most `max` bytes, `None` where there is none.
@@ -115,27 +209,36 @@ impl Directory {
     /// # Errors
     /// It is a link, a device, a pipe, too large, or not readable.
     pub fn read(&self, name: &str, max: u64) -> PortResult<Option<Contents>> {
-        let path = self.path_of(name);
-        // Without NONBLOCK, opening a pipe would wait for its writer.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let descriptor = match rustix::fs::openat(&self.descriptor, component(name)?, flags, Mode::empty()) {
-            Ok(descriptor) => descriptor,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(failed("read", &path, error)),
-        };
-        let stat = rustix::fs::fstat(&descriptor).map_err(|error| failed("read", &path, error))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(PortError::invalid(format!("`{}` is not a regular file", path.display())));
-        }
-        let mut bytes = Vec::new();
-        File::from(descriptor)
-            .take(max.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|error| PortError::unreachable(format!("cannot read `{}`: {error}", path.display())))?;
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > max {
-            return Err(PortError::invalid(format!("`{}` is larger than {max} bytes", path.display())));
-        }
-        Ok(Some(Contents { bytes, mode: Mode::from_raw_mode(stat.st_mode & 0o7777) }))
+        let Some(file) = self.file(name)? else { return Ok(None) };
+        let contents = (|| {
+            let mode = Mode::from_raw_mode(file.metadata()?.mode() & 0o7777);
+            Ok(Contents { bytes: bounded(&file, max)?, mode })
+        })();
+        contents.map(Some).map_err(|error| failed("read", &self.path_of(name), &error))
+    }
+
+    /// Reads a JSON record, `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Directory::read`], or it is not the record that it should be.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> PortResult<Option<T>> {
+        let Some(contents) = self.read(name, RECORD_LIMIT)? else { return Ok(None) };
+        serde_json::from_slice(&contents.bytes).map(Some).map_err(|error| {
+            PortError::invalid(format!(
+                "`{}` makes no sense: {error}",
+                clean_line(&self.path_of(name).to_string_lossy(), 500)
+            ))
+        })
+    }
+
+    /// Writes a JSON record whole, whatever was there.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn put_json(&self, name: &str, record: &impl Serialize) -> PortResult<()> {
+        let text = serde_json::to_vec_pretty(record)
+            .map_err(|error| failed("write", &self.path_of(name), &io::Error::other(error)))?;
+        self.put(name, &text)
     }
 
     /// Writes a file that must not exist yet; gives whether it was written.
@@ -143,7 +246,7 @@ impl Directory {
     /// # Errors
     /// It cannot be written. Nothing is left behind then, as long as this process lives.
     pub fn create(&self, name: &str, bytes: &[u8]) -> PortResult<bool> {
-        let temporary = self.write_temporary(name, bytes, Mode::from_raw_mode(0o666), None)?;
+        let temporary = self.write_temporary(name, bytes, self.file_mode(), None)?;
         let linked =
             rustix::fs::linkat(&self.descriptor, &temporary, &self.descriptor, component(name)?, AtFlags::empty());
         // The file is complete before its name exists: a crash never leaves half of one.
@@ -154,7 +257,7 @@ impl Directory {
                 Ok(true)
             }
             Err(Errno::EXIST) => Ok(false),
-            Err(error) => Err(failed("write", &self.path_of(name), error)),
+            Err(error) => Err(failed("write", &self.path_of(name), &error.into())),
         }
     }
 
@@ -181,7 +284,7 @@ impl Directory {
     /// # Errors
     /// It cannot be written.
     pub fn put(&self, name: &str, bytes: &[u8]) -> PortResult<()> {
-        let temporary = self.write_temporary(name, bytes, Mode::from_raw_mode(0o666), None)?;
+        let temporary = self.write_temporary(name, bytes, self.file_mode(), None)?;
         self.rename(&temporary, name)
     }
 
@@ -211,15 +314,25 @@ impl Directory {
     /// # Errors
     /// The lock file cannot be made.
     pub fn try_lock(&self, name: &str) -> PortResult<Option<DirectoryLock>> {
-        let path = self.path_of(name);
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o666);
-        let descriptor = rustix::fs::openat(&self.descriptor, component(name)?, flags, mode)
-            .map_err(|error| failed("open the lock", &path, error))?;
-        match rustix::fs::flock(&descriptor, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(DirectoryLock(File::from(descriptor)))),
-            Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
-            Err(error) => Err(failed("lock", &path, error)),
+        let file = self.open_made(name, OFlags::RDWR)?;
+        let free = self.flock(name, &file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(free.then_some(DirectoryLock(file)))
+    }
+
+    /// Whether somebody holds a lock. Takes it shared for a moment, so a taker has to try more than once.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub fn is_locked(&self, name: &str) -> PortResult<bool> {
+        let Some(file) = self.file(name)? else { return Ok(false) };
+        Ok(!self.flock(name, &file, FlockOperation::NonBlockingLockShared)?)
+    }
+
+    fn flock(&self, name: &str, file: &File, operation: FlockOperation) -> PortResult<bool> {
+        match rustix::io::retry_on_intr(|| rustix::fs::flock(file, operation)) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(failed("lock", &self.path_of(name), &error.into())),
         }
     }
 
@@ -231,7 +344,7 @@ impl Directory {
         self.remove(&temporary)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let descriptor = rustix::fs::openat(&self.descriptor, &temporary, flags, mode)
-            .map_err(|error| failed("write", &path, error))?;
+            .map_err(|error| failed("write", &path, &error.into()))?;
         let mut file = File::from(descriptor);
         let written = (|| {
             file.write_all(bytes)?;
@@ -242,43 +355,67 @@ impl Directory {
         })();
         if let Err(error) = written {
             self.remove(&temporary)?;
-            return Err(PortError::unreachable(format!("cannot write `{}`: {error}", path.display())));
+            return Err(failed("write", &path, &error));
         }
         Ok(temporary)
     }
 
     fn rename(&self, from: &str, to: &str) -> PortResult<()> {
         rustix::fs::renameat(&self.descriptor, from, &self.descriptor, component(to)?)
-            .map_err(|error| failed("write", &self.path_of(to), error))?;
+            .map_err(|error| failed("write", &self.path_of(to), &error.into()))?;
         self.sync()
     }
 
     fn remove(&self, name: &str) -> PortResult<()> {
         match rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(failed("remove", &self.path_of(name), error)),
+            Err(error) => Err(failed("remove", &self.path_of(name), &error.into())),
         }
     }
 
     fn sync(&self) -> PortResult<()> {
-        rustix::fs::fsync(&self.descriptor).map_err(|error| failed("write", &self.path, error))
+        rustix::fs::fsync(&self.descriptor).map_err(|error| failed("write", &self.path, &error.into()))
+    }
+}
+
+/// Opens a regular file, in a directory or by a path, without following a link in its place.
+fn open_regular(at: impl AsFd, path: impl rustix::path::Arg, flags: OFlags, mode: Mode) -> io::Result<File> {
+    // Without NONBLOCK, opening a pipe would wait for its other end.
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(at, path, flags, mode) {
+        Ok(descriptor) => File::from(descriptor),
+        // What systems say of a link that is not to be followed.
+        Err(Errno::LOOP | Errno::MLINK) => return Err(io::Error::new(ErrorKind::InvalidData, "it is a symbolic link")),
+        Err(error) => return Err(error.into()),
+    };
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(ErrorKind::InvalidData, "it is not a regular file"))
+    }
+}
+
+fn bounded(file: &File, max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= max) {
+        Ok(bytes)
+    } else {
+        Err(io::Error::new(ErrorKind::FileTooLarge, format!("it is larger than {max} bytes")))
     }
 }
 
 fn component(name: &str) -> PortResult<&str> {
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-        return Err(PortError::invalid(format!("`{}` is not a file name", crate::text::clean_line(name, 100))));
+        return Err(PortError::invalid(format!("`{}` is not a file name", clean_line(name, 100))));
     }
     Ok(name)
 }
 
-fn failed(what: &str, path: &Path, error: Errno) -> PortError {
-    let path = crate::text::clean_line(&path.to_string_lossy(), 500);
-    match error {
-        Errno::LOOP | Errno::MLINK => {
-            PortError::invalid(format!("`{path}` is a symbolic link, which afk does not follow"))
-        }
-        Errno::NOTDIR => PortError::invalid(format!("`{path}` is not a folder, or a symbolic link to one")),
-        _ => PortError::unreachable(format!("cannot {what} `{path}`: {}", std::io::Error::from(error))),
+fn failed(what: &str, path: &Path, error: &io::Error) -> PortError {
+    let message = format!("cannot {what} `{}`: {error}", clean_line(&path.to_string_lossy(), 500));
+    match error.kind() {
+        ErrorKind::InvalidData | ErrorKind::FileTooLarge => PortError::invalid(message),
+        _ => PortError::unreachable(message),
     }
 }

@@ -2,27 +2,20 @@
 //! `afk stop` and `afk abandon`, and the heartbeat of each tick.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::confined::{Directory, DirectoryLock};
 use crate::engine::identity::RunId;
-use crate::ports::{IssueRef, PortError, PortResult};
+use crate::ports::{IssueRef, PortResult};
 
 /// The data directory.
 #[derive(Debug, Clone)]
 pub struct Installation {
     data: PathBuf,
-}
-
-/// The one lock for every command that changes anything. Held as long as this value lives.
-#[derive(Debug)]
-pub struct TickLock {
-    _file: File,
 }
 
 /// What people told afk on this machine, by `afk stop` and `afk abandon`.
@@ -91,24 +84,12 @@ impl Installation {
         self.data.join(name)
     }
 
-    /// Takes the tick lock; `None` when another command holds it.
+    /// Takes the one lock for every command that changes anything; `None` when another command holds it.
     ///
     /// # Errors
     /// When the data directory cannot be written to.
-    pub fn lock(&self) -> PortResult<Option<TickLock>> {
-        self.create()?;
-        let path = self.path("lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|error| broken("open", &path, &error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(TickLock { _file: file })),
-            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-            Err(std::fs::TryLockError::Error(error)) => Err(broken("lock", &path, &error)),
-        }
+    pub fn lock(&self) -> PortResult<Option<DirectoryLock>> {
+        Directory::make(&self.data)?.try_lock("lock")
     }
 
     /// What people told afk here.
@@ -122,17 +103,13 @@ impl Installation {
     /// Changes the orders. Needs no tick lock: it has one of its own, so that `afk stop` never waits for a tick.
     ///
     /// # Errors
-    /// When the file cannot be read or written.
-    pub fn give_orders(&self, change: impl FnOnce(&mut Orders)) -> PortResult<Orders> {
-        self.create()?;
-        let path = self.path("orders.lock");
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let lock = lock.map_err(|error| broken("open", &path, &error))?;
-        lock.lock().map_err(|error| broken("lock", &path, &error))?;
+    /// When the file cannot be read or written, or another command keeps its lock.
+    pub async fn give_orders(&self, change: impl FnOnce(&mut Orders)) -> PortResult<()> {
+        let data = Directory::make(&self.data)?;
+        let _lock = data.lock("orders.lock").await?;
         let mut orders = self.orders()?;
         change(&mut orders);
-        self.write("orders.json", &orders)?;
-        Ok(orders)
+        data.put_json("orders.json", &orders)
     }
 
     /// The last heartbeat of a tick; `None` before the first.
@@ -148,8 +125,7 @@ impl Installation {
     /// # Errors
     /// When the file cannot be written.
     pub fn beat(&self, heartbeat: &Heartbeat) -> PortResult<()> {
-        self.create()?;
-        self.write(&format!("heartbeat-{}.json", heartbeat.tick.word()), heartbeat)
+        Directory::make(&self.data)?.put_json(&format!("heartbeat-{}.json", heartbeat.tick.word()), heartbeat)
     }
 
     /// Remembers where to look before a run is dispatched: a crash right after may leave nothing else that leads to
@@ -187,45 +163,10 @@ impl Installation {
     /// # Errors
     /// When the file cannot be written.
     pub fn set_alarm(&self, digest: Option<&str>) -> PortResult<()> {
-        self.create()?;
-        self.write("alarm.json", &digest)
-    }
-
-    fn create(&self) -> PortResult<()> {
-        std::fs::create_dir_all(&self.data).map_err(|error| broken("create", &self.data, &error))
+        Directory::make(&self.data)?.put_json("alarm.json", &digest)
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> PortResult<Option<T>> {
-        let path = self.path(name);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(broken("read", &path, &error)),
-        };
-        serde_json::from_str(&text).map_err(|error| broken("understand", &path, &error))
+        Directory::find(&self.data)?.map_or(Ok(None), |data| data.read_json(name))
     }
-
-    fn write(&self, name: &str, value: &impl Serialize) -> PortResult<()> {
-        let path = self.path(name);
-        let text = serde_json::to_string_pretty(value).map_err(|error| broken("write", &path, &error))?;
-        write_atomically(&path, text.as_bytes()).map_err(|error| broken("write", &path, &error))
-    }
-}
-
-fn broken(verb: &str, path: &Path, error: &dyn std::fmt::Display) -> PortError {
-    PortError::invalid(format!("cannot {verb} `{}`: {error}", path.display()))
-}
-
-/// Writes a file so that a reader sees the old content or the new, never half of it, even after a crash.
-///
-/// # Errors
-/// Those of the file system.
-pub fn write_atomically(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.new", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)
 }

@@ -4,13 +4,12 @@
 //! path is refused, so that a policy means the same on every machine, and so is a symbolic link, so that what a
 //! reviewer sees in the repository is what agents are told.
 
-use std::fs::{File, FileType, OpenOptions};
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::fs::FileType;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
-
+use super::confined::read_file;
 use crate::policy::{self, Checked, Code, Finding, MAX_POLICY_BYTES, Severity, Source, Span, Surroundings};
 
 /// A policy as it lies on disk, and what the check said of it.
@@ -83,6 +82,7 @@ fn read(path: &Path) -> Result<String, Unreadable> {
             Unreadable::new("does not exist", "name a file that does, with `--policy`, or run `afk init`")
         }
         ErrorKind::PermissionDenied => Unreadable::new("may not be read by this user", "give this user read access"),
+        ErrorKind::FileTooLarge => Unreadable::new("is larger than 1 MiB", "split the text, or name the right file"),
         _ => Unreadable::new(format!("cannot be read: {error}"), "name another file, or mend this one"),
     };
     let kind = path.symlink_metadata().map_err(io)?.file_type();
@@ -95,11 +95,8 @@ fn read(path: &Path) -> Result<String, Unreadable> {
         ));
     }
     regular(kind)?;
-    // The file may have been swapped since: never follow, never wait for a writer at the other end of a pipe.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).map_err(io)?;
-    regular(file.metadata().map_err(io)?.file_type())?;
-    text(file, io)
+    // The file may have been swapped since: this follows nothing either.
+    text(read_file(path, MAX_POLICY_BYTES as u64).map_err(io)?)
 }
 
 fn regular(kind: FileType) -> Result<(), Unreadable> {
@@ -117,12 +114,7 @@ fn regular(kind: FileType) -> Result<(), Unreadable> {
     Err(Unreadable::new(what, "name a regular file: what a pipe or device gives cannot be reviewed"))
 }
 
-fn text(file: File, io: impl Fn(std::io::Error) -> Unreadable) -> Result<String, Unreadable> {
-    let mut bytes = Vec::new();
-    file.take(MAX_POLICY_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() > MAX_POLICY_BYTES {
-        return Err(Unreadable::new("is larger than 1 MiB", "split the text, or name the right file"));
-    }
+fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
     String::from_utf8(bytes).map_err(|error| {
         let (valid, rest) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
         let text = String::from_utf8_lossy(valid).into_owned();

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::exit::{ExitStatus, Failure};
 use super::output::Output;
 use super::wiring::{self, Access};
-use super::{PolicyArguments, SettingsArguments, tick};
+use super::{Installed, tick};
 use crate::engine::identity::RunId;
 
 /// Give a run up: your word that its agent is gone
@@ -21,12 +21,9 @@ pub struct Arguments {
     /// The run, as `afk status` shows it; its first digits are enough
     #[arg(value_name = "RUN")]
     pub run: String,
-    /// Which policy.
+    /// Which policy, of which installation.
     #[command(flatten)]
-    pub policy: PolicyArguments,
-    /// Which installation.
-    #[command(flatten)]
-    pub settings: SettingsArguments,
+    pub installed: Installed,
 }
 
 /// Runs it.
@@ -34,8 +31,8 @@ pub struct Arguments {
 /// # Errors
 /// When there is no such run, or more than one, or the orders cannot be written.
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
-    let settings = wiring::settings(&arguments.settings.settings)?;
-    let world = wiring::world(&settings, &arguments.policy.policy, Access::ReadOnly)?;
+    let settings = wiring::settings(&arguments.installed.settings.settings)?;
+    let world = wiring::world(&settings, &arguments.installed.policy.policy, Access::ReadOnly)?;
     let wanted = arguments.run.to_ascii_lowercase();
     let mut found = BTreeSet::new();
     for executor in world.executors.values() {
@@ -64,12 +61,10 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
                 .help("write more of its digits"));
         }
     };
-    world
-        .installation
-        .give_orders(|orders| {
-            orders.abandoned.insert(run);
-        })
-        .map_err(|error| Failure::could_not_run(error.message))?;
+    let order = world.installation.give_orders(|orders| {
+        orders.abandoned.insert(run);
+    });
+    tick::runtime()?.block_on(order).map_err(|error| Failure::could_not_run(error.message))?;
     out.line(format_args!("run {run}: its agent counts as gone; the next `afk watch` goes on from there"));
     Ok(ExitStatus::Done)
 }

@@ -17,13 +17,13 @@ enum Written {
 }
 
 /// Finds the issue that is meant. A bare number is taken in the repository that the checkout in the current directory
-/// was cloned from, else in the only enrolled one.
+/// was cloned from, else in the only enrolled one; without a policy that can be used, in the only one there is.
 ///
 /// # Errors
 /// When the text names no issue, or could mean several: they are listed.
 pub async fn resolve(
     text: &str,
-    policy: &Policy,
+    policy: Option<&Policy>,
     settings: &Settings,
     tracker: &dyn Tracker,
 ) -> Result<IssueRef, Failure> {
@@ -65,7 +65,8 @@ pub async fn resolve(
             if let Some(repo) = origin().and_then(|origin| of_origin(&origin, settings)) {
                 return Ok(IssueRef { repo, number });
             }
-            let enrolled: Vec<&&String> = known.iter().filter(|repo| policy.enrolled(repo)).collect();
+            let enrolled: Vec<&&String> =
+                known.iter().filter(|repo| policy.is_some_and(|policy| policy.enrolled(repo))).collect();
             let candidates = if enrolled.is_empty() { known.iter().collect() } else { enrolled };
             match candidates.as_slice() {
                 [only] => Ok(IssueRef { repo: (**only).clone(), number }),
@@ -78,7 +79,7 @@ pub async fn resolve(
 
 fn several<'a>(text: &str, number: u64, repos: impl Iterator<Item = &'a &'a String>) -> Failure {
     repos.fold(Failure::usage(format!("`{text}` could be an issue of several repositories")), |failure, repo| {
-        failure.help(format!("afk explain --issue {repo}#{number}"))
+        failure.help(format!("write `{repo}#{number}`"))
     })
 }
 

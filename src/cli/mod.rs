@@ -35,6 +35,8 @@ pub mod wiring;
 use exit::{ExitStatus, Failure};
 use output::Output;
 
+use crate::adapters::installation::TickKind;
+
 const AFTER_HELP: &str = "\
 Exit codes:
   0  did it or answered it (issues denied and switches off included)
@@ -97,6 +99,17 @@ pub struct SettingsArguments {
         default_value = "afk.settings.toml"
     )]
     pub settings: PathBuf,
+}
+
+/// Which policy, of which installation.
+#[derive(Debug, Args)]
+pub struct Installed {
+    /// Which policy.
+    #[command(flatten)]
+    pub policy: PolicyArguments,
+    /// Which installation.
+    #[command(flatten)]
+    pub settings: SettingsArguments,
 }
 
 /// How the result is written.
@@ -167,8 +180,8 @@ impl Command {
             Command::CheckPolicy(arguments) => check_policy::run(arguments, out),
             Command::Explain(arguments) => explain::run(arguments, out),
             Command::Status(arguments) => status::run(arguments, out),
-            Command::Poll(arguments) => poll::run(arguments, out),
-            Command::Watch(arguments) => watch::run(arguments, out),
+            Command::Poll(arguments) => tick::run(TickKind::Poll, &arguments.tick, out),
+            Command::Watch(arguments) => tick::run(TickKind::Watch, &arguments.tick, out),
             Command::Serve(arguments) => serve::run(arguments, out),
             Command::Stop(arguments) => stop::run(arguments, out),
             Command::Abandon(arguments) => abandon::run(arguments, out),

@@ -2,11 +2,7 @@
 
 use clap::Args;
 
-use super::exit::{ExitStatus, Failure};
-use super::output::Output;
-use super::tick::{self, Request};
-use super::{FormatArguments, PolicyArguments, SettingsArguments};
-use crate::adapters::installation::TickKind;
+use super::tick;
 
 /// Take the armed issues that the policy allows and start an agent on each: one tick
 ///
@@ -14,32 +10,9 @@ use crate::adapters::installation::TickKind;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// Read and decide, change nothing: print what would be done
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Which policy.
+    /// What both ticks take.
     #[command(flatten)]
-    pub policy: PolicyArguments,
-    /// Which installation.
-    #[command(flatten)]
-    pub settings: SettingsArguments,
-    /// How the result is written.
-    #[command(flatten)]
-    pub format: FormatArguments,
-}
-
-/// Runs it.
-///
-/// # Errors
-/// When it cannot do its work.
-pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
-    let request = Request {
-        kind: TickKind::Poll,
-        policy: &arguments.policy.policy,
-        settings: &arguments.settings.settings,
-        dry_run: arguments.dry_run,
-    };
-    tick::run(request, arguments.format.format, out)
+    pub tick: tick::TickArguments,
 }
 
 const AFTER_HELP: &str = "\

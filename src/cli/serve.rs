@@ -9,8 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::exit::{ExitStatus, Failure};
 use super::output::Output;
 use super::tick::{self, Performed, Request};
-use super::{PolicyArguments, SettingsArguments};
-use super::{findings, wiring};
+use super::{Installed, findings, wiring};
 use crate::adapters::installation::TickKind;
 use crate::ticks::facts::since;
 
@@ -21,12 +20,9 @@ use crate::ticks::facts::since;
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
-    /// Which policy.
+    /// Which policy, of which installation.
     #[command(flatten)]
-    pub policy: PolicyArguments,
-    /// Which installation.
-    #[command(flatten)]
-    pub settings: SettingsArguments,
+    pub installed: Installed,
 }
 
 /// Runs it.
@@ -34,7 +30,7 @@ pub struct Arguments {
 /// # Errors
 /// When the settings cannot be used. A tick that fails is told, and the next one tries again.
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
-    let settings = wiring::settings(&arguments.settings.settings)?;
+    let settings = wiring::settings(&arguments.installed.settings.settings)?;
     let runtime = tick::runtime()?;
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let mut schedules = [
@@ -99,12 +95,8 @@ impl Schedule {
     }
 
     fn tick(&mut self, arguments: &Arguments, out: &mut Output) {
-        let request = Request {
-            kind: self.kind,
-            policy: &arguments.policy.policy,
-            settings: &arguments.settings.settings,
-            dry_run: std::mem::take(&mut self.only_looks),
-        };
+        let only_looks = std::mem::take(&mut self.only_looks);
+        let request = Request::new(self.kind, &arguments.installed, only_looks);
         match tick::perform(request) {
             Ok(Performed::Ran { report, .. }) => {
                 if request.dry_run {

@@ -7,11 +7,11 @@ use clap::Args;
 use super::exit::{ExitStatus, Failure};
 use super::output::{Output, printable};
 use super::wiring::{self, Access};
-use super::{PolicyArguments, SettingsArguments, tick};
+use super::{Installed, issue, tick};
 use crate::adapters::installation::Orders;
+use crate::adapters::policy_file;
 use crate::engine::identity::RunId;
 use crate::ports::{IssueRef, PortError};
-use crate::settings::Settings;
 use crate::ticks::world::World;
 
 /// Turn the kill switch of this installation on and end the live agents, or end one run
@@ -26,12 +26,9 @@ pub struct Arguments {
     /// Take an earlier `afk stop` back; agents that were ended stay ended
     #[arg(long)]
     pub undo: bool,
-    /// Which policy.
+    /// Which policy, of which installation.
     #[command(flatten)]
-    pub policy: PolicyArguments,
-    /// Which installation.
-    #[command(flatten)]
-    pub settings: SettingsArguments,
+    pub installed: Installed,
 }
 
 /// Runs it.
@@ -39,11 +36,17 @@ pub struct Arguments {
 /// # Errors
 /// When the settings or the orders of this installation cannot be read, or there is no such run.
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
-    let settings = wiring::settings(&arguments.settings.settings)?;
-    let world = wiring::world(&settings, &arguments.policy.policy, Access::Full)?;
+    let settings = wiring::settings(&arguments.installed.settings.settings)?;
+    let world = wiring::world(&settings, &arguments.installed.policy.policy, Access::Full)?;
     match &arguments.issue {
         None => stop_all(&world, arguments.undo, out),
-        Some(issue) => stop_one(&world, &reference(issue, &settings)?, arguments.undo, out),
+        Some(issue) => {
+            // A broken policy must not stand in the way of stopping.
+            let loaded = policy_file::load(&arguments.installed.policy.policy, None);
+            let policy = loaded.checked.policy.as_ref();
+            let issue = tick::runtime()?.block_on(issue::resolve(issue, policy, &settings, &*world.tracker))?;
+            stop_one(&world, &issue, arguments.undo, out)
+        }
     }
 }
 
@@ -134,25 +137,10 @@ async fn interrupt(world: &World, wanted: impl Fn(RunId) -> bool, out: &mut Outp
     status
 }
 
-fn order(world: &World, change: impl FnOnce(&mut Orders)) -> Result<Orders, Failure> {
-    world.installation.give_orders(change).map_err(|error| Failure::could_not_run(error.message))
-}
-
-/// `42` where there is one repository, `name#42` or `owner/name#42` anywhere.
-fn reference(issue: &str, settings: &Settings) -> Result<IssueRef, Failure> {
-    let wrong = || {
-        Failure::usage(format!("`{issue}` does not name an issue of these settings")).help(format!(
-            "write `NAME#NUMBER` with one of: {}",
-            settings.repos.keys().cloned().collect::<Vec<_>>().join(", ")
-        ))
-    };
-    let (repo, number) = match (issue.rsplit_once('#'), settings.repos.keys().next()) {
-        (Some((repo, number)), _) if !repo.is_empty() => (repo.to_owned(), number),
-        (None, Some(only)) if settings.repos.len() == 1 => (only.clone(), issue),
-        (Some((_, number)), Some(only)) if settings.repos.len() == 1 => (only.clone(), number),
-        _ => return Err(wrong()),
-    };
-    Ok(IssueRef { repo, number: number.parse().map_err(|_| wrong())? })
+fn order(world: &World, change: impl FnOnce(&mut Orders)) -> Result<(), Failure> {
+    tick::runtime()?
+        .block_on(world.installation.give_orders(change))
+        .map_err(|error| Failure::could_not_run(error.message))
 }
 
 const AFTER_HELP: &str = "\

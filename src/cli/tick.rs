@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use clap::Args;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
@@ -9,7 +10,8 @@ use tracing::Instrument;
 use super::exit::{ExitStatus, Failure};
 use super::output::{BAD, FAINT, Output, STRONG, WARN, printable};
 use super::wiring::{self, Access};
-use super::{Format, findings};
+use super::{Format, FormatArguments, Installed, findings};
+use crate::adapters::confined::DirectoryLock;
 use crate::adapters::installation::{Heartbeat, Installation, TickKind};
 use crate::adapters::policy_file::{self, Loaded};
 use crate::engine::identity::RunId;
@@ -22,6 +24,20 @@ use crate::ticks::survey::{Survey, survey};
 use crate::ticks::watch::{look, watch};
 use crate::ticks::world::{Report, Tick, World};
 
+/// What `poll` and `watch` take.
+#[derive(Debug, Args)]
+pub struct TickArguments {
+    /// Read and decide, change nothing: print what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Which policy, of which installation.
+    #[command(flatten)]
+    pub installed: Installed,
+    /// How the result is written.
+    #[command(flatten)]
+    pub format: FormatArguments,
+}
+
 /// One tick, as the command line asks for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
@@ -33,6 +49,13 @@ pub struct Request<'a> {
     pub settings: &'a Path,
     /// Change nothing.
     pub dry_run: bool,
+}
+
+impl<'a> Request<'a> {
+    /// One tick of an installation.
+    pub fn new(kind: TickKind, installed: &'a Installed, dry_run: bool) -> Self {
+        Self { kind, policy: &installed.policy.policy, settings: &installed.settings.settings, dry_run }
+    }
 }
 
 /// What a tick came to.
@@ -68,7 +91,9 @@ pub enum Performed {
 ///
 /// # Errors
 /// When it could not run at all.
-pub fn run(request: Request<'_>, format: Format, out: &mut Output) -> Result<ExitStatus, Failure> {
+pub fn run(kind: TickKind, arguments: &TickArguments, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let request = Request::new(kind, &arguments.installed, arguments.dry_run);
+    let format = arguments.format.format;
     Ok(match perform(request)? {
         Performed::Ran { policy, outcome, report, calls } => {
             write(request, &policy, &outcome, &report, calls, format, out);
@@ -173,7 +198,7 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 ///
 /// # Errors
 /// When another command holds it, or the data directory cannot be written to.
-pub fn lock(installation: &Installation) -> Result<crate::adapters::installation::TickLock, Failure> {
+pub fn lock(installation: &Installation) -> Result<DirectoryLock, Failure> {
     match installation.lock() {
         Ok(Some(lock)) => Ok(lock),
         Ok(None) => Err(Failure::locked("another afk command is at work on this installation; nothing was done")),

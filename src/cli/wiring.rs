@@ -129,7 +129,7 @@ fn seal(settings: &Settings) -> Result<Seal, Failure> {
 /// Every form of the kill switch: why it is on, or `None`.
 ///
 /// # Errors
-/// When `AFK_KILL_SWITCH` is not a boolean: nobody may guess what was meant.
+/// When `AFK_KILL_SWITCH` is not a boolean, or the orders cannot be read: nobody may guess what was meant.
 pub fn kill_switch(policy: &Policy, installation: &Installation) -> Result<Option<String>, Failure> {
     if policy.kill_switch.value {
         let line = policy.line(policy.kill_switch.span);
@@ -138,13 +138,11 @@ pub fn kill_switch(policy: &Policy, installation: &Installation) -> Result<Optio
     if from_environment()? {
         return Ok(Some("AFK_KILL_SWITCH is set".to_owned()));
     }
-    Ok(match installation.orders() {
-        Ok(orders) => orders.stopped_at.map(|at| {
-            format!("`afk stop` since {} (`afk stop --undo` takes it back)", crate::ticks::progress::time(at))
-        }),
-        // An order that cannot be read may be one to stop.
-        Err(error) => Some(error.message),
-    })
+    // An order that cannot be read may be one to stop, and nobody can give another: that is a fault to be told.
+    let orders = installation.orders().map_err(|error| Failure::could_not_run(error.message))?;
+    Ok(orders
+        .stopped_at
+        .map(|at| format!("`afk stop` since {} (`afk stop --undo` takes it back)", crate::ticks::progress::time(at))))
 }
 
 fn from_environment() -> Result<bool, Failure> {

@@ -19,6 +19,7 @@ pub mod evaluate;
 pub mod identity;
 pub mod order;
 pub mod pending;
+mod plan;
 pub mod select;
 pub mod step;
 pub mod trace;

@@ -54,12 +54,16 @@ impl PartialEq for RepoKey<'_> {
 impl Hash for RepoKey<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // Setting the bit that tells lower case from upper folds more than case, which a hash may.
-        let (words, rest) = self.0.as_bytes().as_chunks::<8>();
-        for word in words {
-            state.write_u64(u64::from_le_bytes(*word) | 0x2020_2020_2020_2020);
+        let fold = |word: &[u8; 8]| u64::from_le_bytes(*word) | 0x2020_2020_2020_2020;
+        let bytes = self.0.as_bytes();
+        match bytes.last_chunk::<8>() {
+            // The last word overlaps the one before: cheaper than what is left over byte by byte.
+            Some(last) => {
+                bytes.as_chunks::<8>().0.iter().for_each(|word| state.write_u64(fold(word)));
+                state.write_u64(fold(last));
+            }
+            None => bytes.iter().for_each(|byte| state.write_u8(*byte | 0x20)),
         }
-        let last = rest.iter().fold(0, |last: u64, byte| last.rotate_left(8) | u64::from(*byte | 0x20));
-        state.write_u64(last);
     }
 }
 
@@ -79,7 +83,8 @@ impl Hasher for RepoHasher {
     }
 
     fn finish(&self) -> u64 {
-        // The high bits are the mixed ones; tables look at the low ones first.
-        self.0.rotate_left(26)
+        // Names often differ in their last letter alone, which the products carry to the high bits only: bring it down.
+        let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        mixed ^ (mixed >> 32)
     }
 }

@@ -8,9 +8,10 @@ use chrono::{DateTime, Utc};
 
 use super::evaluate::{self, Verdict};
 use super::order::{self, RepoHasher, RepoKey};
+use super::plan::{Plan, Plans};
 pub use super::trace::GateTrace;
 use crate::policy::facts::{FactName, Facts, IssueFact, IssueFacts, Reading};
-use crate::policy::{Condition, OrderKey, Policy, Rules, Span};
+use crate::policy::{Condition, OrderKey, Policy, Span};
 
 /// An armed issue, as `select` sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,10 +79,7 @@ pub fn select(policy: &Policy, candidates: &[Candidate], in_flight: &[String]) -
     let mut eligible = Vec::with_capacity(candidates.len());
     for (index, candidate) in candidates.iter().enumerate() {
         let repo = repos.named(&candidate.facts.repo);
-        let mut trace = repo.trace;
-        for (bit, require) in &repo.plan.own {
-            trace.add(*bit, evaluate::evaluate(*require, &candidate.facts));
-        }
+        let trace = repo.plan.trace(repo.trace, &candidate.facts);
         let outcome = if repo.plan.rules.paused.is_some() {
             Outcome::Paused
         } else if let Some(gate) = repo.plan.beyond.or_else(|| trace.fired()) {
@@ -131,73 +129,6 @@ pub fn select(policy: &Policy, candidates: &[Candidate], in_flight: &[String]) -
     decisions
 }
 
-/// The gates of some rules, parted into those that are the same for every issue of a repository, and the others.
-struct Plan<'p> {
-    rules: &'p Rules,
-    /// Decided once per repository: index and condition.
-    shared: Vec<(usize, &'p Condition<IssueFact>)>,
-    /// Decided for every issue: bit of the trace and condition.
-    own: Vec<(u64, &'p Condition<IssueFact>)>,
-    /// The bits of all of them.
-    bits: u64,
-    /// The first gate that no trace can hold, which therefore denies everything. A checked policy has none.
-    beyond: Option<usize>,
-}
-
-/// The plans of all rules of a policy.
-struct Plans<'p> {
-    policy: &'p Policy,
-    base: Plan<'p>,
-    overrides: Vec<Plan<'p>>,
-}
-
-impl<'p> Plans<'p> {
-    fn new(policy: &'p Policy) -> Self {
-        let overrides = policy.overrides.iter().map(|(_, rules)| Plan::new(rules)).collect();
-        Self { policy, base: Plan::new(&policy.base), overrides }
-    }
-
-    fn of(&self, repo: &str) -> &Plan<'p> {
-        let rules = self.policy.rules(repo);
-        self.overrides.iter().find(|plan| std::ptr::eq(plan.rules, rules)).unwrap_or(&self.base)
-    }
-}
-
-impl<'p> Plan<'p> {
-    fn new(rules: &'p Rules) -> Self {
-        let (shared, own): (Vec<_>, Vec<_>) = rules
-            .gates
-            .iter()
-            .take(GateTrace::CAPACITY)
-            .map(|gate| &gate.require)
-            .enumerate()
-            .partition(|(_, require)| reads_only_repo(require));
-        let own: Vec<_> = own.into_iter().map(|(gate, require)| (GateTrace::bit(gate), require)).collect();
-        let bits = (0..rules.gates.len()).map(GateTrace::bit).fold(0, |bits, bit| bits | bit);
-        let beyond = (rules.gates.len() > GateTrace::CAPACITY).then_some(GateTrace::CAPACITY);
-        Self { rules, shared, own, bits, beyond }
-    }
-}
-
-fn reads_only_repo(condition: &Condition<IssueFact>) -> bool {
-    match condition {
-        Condition::All(parts) | Condition::Any(parts) => parts.iter().all(reads_only_repo),
-        Condition::Not(part) => reads_only_repo(part),
-        Condition::Test(test) => test.fact == IssueFact::Repo,
-    }
-}
-
-/// All that the gates decided once per repository may read.
-struct OnlyRepo<'a>(&'a str);
-
-impl Facts for OnlyRepo<'_> {
-    type Name = IssueFact;
-
-    fn read(&self, fact: IssueFact) -> Reading<'_> {
-        if fact == IssueFact::Repo { Reading::Text(self.0) } else { Reading::NotRead }
-    }
-}
-
 /// Every repository met so far.
 struct Repos<'a> {
     plans: &'a Plans<'a>,
@@ -225,11 +156,14 @@ impl<'a> Repos<'a> {
         let id = self.all.len();
         self.all.entry(RepoKey(name)).or_insert_with(|| {
             let plan = self.plans.of(name);
-            let mut trace = GateTrace::default();
-            for (gate, require) in &plan.shared {
-                trace.set(*gate, evaluate::evaluate(*require, &OnlyRepo(name)));
+            Repo {
+                id,
+                plan,
+                trace: plan.trace_of_repo(name),
+                free: plan.rules.dispatch.slots_per_repo.value,
+                leaders: Vec::new(),
+                bar: None,
             }
-            Repo { id, plan, trace, free: plan.rules.dispatch.slots_per_repo.value, leaders: Vec::new(), bar: None }
         })
     }
 }

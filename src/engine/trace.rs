@@ -47,11 +47,11 @@ impl GateTrace {
         u32::try_from(gate).ok().and_then(|gate| 1_u64.checked_shl(gate)).unwrap_or(0)
     }
 
-    /// Writes down the verdict on a gate, by its bit, that nothing was written on yet.
+    /// Writes down the verdict on gates, by their bits, that nothing was written on yet.
     #[inline]
-    pub(super) fn add(&mut self, bit: u64, verdict: Verdict) {
+    pub(super) fn add(&mut self, bits: u64, verdict: Verdict) {
         // Without a branch, because verdicts vary from issue to issue.
-        let when = |yes: bool| if yes { bit } else { 0 };
+        let when = |yes: bool| if yes { bits } else { 0 };
         self.established |= when(matches!(verdict, Verdict::Holds | Verdict::Fails));
         self.adverse |= when(matches!(verdict, Verdict::Fails | Verdict::Unknown));
     }

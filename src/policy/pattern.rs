@@ -2,11 +2,12 @@
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-/// Whether two texts are equal without ASCII case. Compares from the end, because repositories of one owner, and labels
+/// Whether two texts are equal without ASCII case. Looks at the end first, because repositories of one owner, and labels
 /// like `ready-for-agent` and `ready-for-human`, begin alike.
+#[inline]
 pub fn same(left: &str, right: &str) -> bool {
-    left.len() == right.len()
-        && left.bytes().rev().zip(right.bytes().rev()).all(|(left, right)| left.eq_ignore_ascii_case(&right))
+    let end = |text: &str| text.as_bytes().last().map(u8::to_ascii_lowercase);
+    left.len() == right.len() && end(left) == end(right) && left.eq_ignore_ascii_case(right)
 }
 
 /// `owner/name`, `owner/*`, `owner/prefix*`, a bare `name` or `prefix*`. Compared without ASCII case.
@@ -48,6 +49,7 @@ impl RepoPattern {
     }
 
     /// Whether a repository is meant.
+    #[inline(always)]
     pub fn matches(&self, repo: &str) -> bool {
         if self.prefix {
             let (pattern, repo) = (self.text.as_bytes(), repo.as_bytes());

@@ -9,11 +9,13 @@ use toml::de::{DeTable, DeValue};
 
 use super::explain::suggest;
 use super::{ExecutorSettings, SecretSource, Settings};
-use crate::{files, text};
+use crate::adapters::confined::read_file;
+use crate::text;
 
 /// The variables that are no settings: they say which policy and settings to read, turn the kill switch on, or are
 /// what afk gives to its agents.
-pub const NOT_SETTINGS: [&str; 5] = ["AFK_KILL_SWITCH", "AFK_SETTINGS", "AFK_POLICY", "AFK_CONTRACTS", "AFK_RUN"];
+pub const NOT_SETTINGS: [&str; 6] =
+    ["AFK_KILL_SWITCH", "AFK_SETTINGS", "AFK_POLICY", "AFK_CONTRACTS", "AFK_RUN", "AFK_TEST_CRASH"];
 
 const PREFIX: &str = "AFK_";
 pub(super) const DEFAULT_FILE: &str = "afk.settings.toml";
@@ -133,7 +135,7 @@ impl SettingsFile {
                 MESSAGE_LIMIT,
             ))
         };
-        let bytes = files::read(&path, FILE_LIMIT).map_err(|error| wrong(&error))?;
+        let bytes = read_file(&path, FILE_LIMIT).map_err(|error| wrong(&error))?;
         let text = String::from_utf8(bytes).map_err(|_| wrong(&"it is not UTF-8"))?;
         let table = match text.parse::<toml::Table>() {
             Ok(table) => table,

@@ -25,6 +25,17 @@ pub struct Brief {
     pub had_hidden_parts: bool,
 }
 
+impl Brief {
+    /// Stands for a text that is not the one that was approved.
+    pub fn withheld() -> Self {
+        let block = fence(
+            "issue",
+            "Changed since it was approved, and so not shown. Go by the text you were given at the start.",
+        );
+        Self { sha256: hex(&Sha256::digest(block.as_bytes())), block, had_hidden_parts: false }
+    }
+}
+
 /// Makes the brief of an issue: title, body, and the comments of people who may arm issues.
 pub fn brief(issue: &Issue, trusted_comments: &[Comment]) -> Brief {
     let mut hidden = false;
@@ -58,11 +69,7 @@ pub fn again(issue: &Issue, trusted_comments: &[Comment], run: &Record) -> Brief
     if run.brief_sha256.as_ref() == Some(&brief(issue, &approved).sha256) {
         return brief(issue, trusted_comments);
     }
-    let block =
-        "The text of the issue is not what was approved at the start, so it is not shown again. Go on by what you \
-                 were told then; if you no longer know it, push nothing and say so."
-            .to_owned();
-    Brief { sha256: hex(&Sha256::digest(block.as_bytes())), block, had_hidden_parts: false }
+    Brief::withheld()
 }
 
 /// The prompt of the first turn.

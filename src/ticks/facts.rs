@@ -144,6 +144,9 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
             .and_then(|agent| agent.cost_usd)
             .map_or(Observed::Unknown(format!("executor `{}` reports none", record.executor)), Observed::Known),
     };
+    if !world.executors.contains_key(&record.executor) {
+        remarks.push(super::effects::no_executor(&record.executor).message);
+    }
     if let Err(error) = &commits {
         remarks.push(error.message.clone());
     }
@@ -155,10 +158,9 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
 fn agent_status(fleet: &Fleet, record: &Record, agent: Option<&AgentReport>) -> AgentStatus {
     match agent {
         _ if fleet.orders.abandoned.contains(&record.run) => AgentStatus::Gone,
-        _ if fleet.unasked.contains_key(&record.executor) => AgentStatus::Unknown,
+        // One that the settings no longer name cannot be asked either.
+        _ if !fleet.asked.contains(&record.executor) => AgentStatus::Unknown,
         None if fleet.unreadable_agents.contains_key(&record.run) => AgentStatus::Unknown,
-        // An executor that is no longer in the settings cannot be asked either.
-        None if !fleet.answered.contains(&record.executor) => AgentStatus::Unknown,
         None => AgentStatus::Gone,
         Some(agent) if agent.turns.contains(&record.turn) => agent.status,
         Some(_) => AgentStatus::Starting,

@@ -22,7 +22,7 @@ pub struct Fleet {
     /// Runs of which an executor has something and cannot tell how their agents are, and why.
     pub unreadable_agents: BTreeMap<RunId, String>,
     /// Executors that answered.
-    pub answered: BTreeSet<String>,
+    pub asked: BTreeSet<String>,
     /// Issues that were in flight when the last ticks ended, or about to be.
     pub hinted: BTreeSet<IssueRef>,
     /// Executors that could not be asked, and why.
@@ -157,7 +157,8 @@ impl Fleet {
             None if self.unreadable_agents.contains_key(&run) => AgentPresence::Unasked,
             None => {
                 let asked = match executor {
-                    Some(executor) => self.answered.contains(executor),
+                    // One that the settings no longer name cannot be asked either.
+                    Some(executor) => self.asked.contains(executor),
                     None => self.unasked.is_empty(),
                 };
                 if asked { AgentPresence::None } else { AgentPresence::Unasked }
@@ -178,7 +179,7 @@ pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
     for (name, executor) in &world.executors {
         match executor.list().await {
             Ok(roster) => {
-                fleet.answered.insert(name.clone());
+                fleet.asked.insert(name.clone());
                 fleet.unreadable_agents.extend(roster.unreadable.into_iter().map(|(run, error)| (run, error.message)));
                 fleet.agents.extend(roster.agents.into_iter().map(|agent| (agent.run, (name.clone(), agent))));
             }

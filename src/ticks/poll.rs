@@ -79,7 +79,9 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<R
         return Err(PortError::refused(format!("the kill switch is on: {why}")));
     }
     executor.ensure(&assignment).await?;
-    tick.event(&issue.reference, "dispatched", format!("run {}, executor `{name}`", arming.run.short()));
+    let gates = rules.gates.len();
+    let detail = format!("{gates} of {gates} gates pass; run {}, executor `{name}`", arming.run.short());
+    tick.event(&issue.reference, "dispatched", detail);
 
     let mut run = Run {
         reference: issue.reference.clone(),

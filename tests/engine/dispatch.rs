@@ -400,3 +400,49 @@ fn a_trace_keeps_every_verdict_apart() {
     assert_eq!(trace.verdict(GateTrace::CAPACITY), Verdict::NotRead);
     assert_eq!(trace.fired(), Some(2));
 }
+
+#[test]
+fn a_gate_on_a_yes_or_no_fact_reads_that_fact() {
+    type Slot = fn(&mut afk::policy::facts::IssueFacts) -> &mut afk::policy::facts::Observed<bool>;
+    let facts: [(IssueFact, Slot); 5] = [
+        (IssueFact::Trusted, |facts| &mut facts.trusted),
+        (IssueFact::AuthorTrusted, |facts| &mut facts.author_trusted),
+        (IssueFact::HasRun, |facts| &mut facts.has_run),
+        (IssueFact::AlreadyRun, |facts| &mut facts.already_run),
+        (IssueFact::EditedSinceArmed, |facts| &mut facts.edited_since_armed),
+    ];
+    for (fact, slot) in facts {
+        // Two gates want the same, one the opposite, one wraps it.
+        let gates = [is(fact, true), is(fact, false), is(fact, true), not(is(fact, true))];
+        let gates = gates.map(|require| gate("gate", require, "")).to_vec();
+        let policy = policy(Rules { gates, ..rules() });
+        use Verdict::{Fails, Holds};
+        for (reading, verdicts) in [
+            (Known(true), [Holds, Fails, Holds, Fails]),
+            (Known(false), [Fails, Holds, Fails, Holds]),
+            (Unknown("no".to_owned()), [Verdict::Unknown; 4]),
+            (NotRead, [Verdict::NotRead; 4]),
+        ] {
+            let candidate = with(issue("acme/app", 1), |facts| *slot(facts) = reading);
+            let trace = select(&policy, &[candidate], &[])[0].trace;
+            assert_eq!([0, 1, 2, 3].map(|gate| trace.verdict(gate)), verdicts, "{fact:?}");
+        }
+    }
+}
+
+#[test]
+fn a_repository_is_the_same_whatever_its_case_and_length() {
+    for (one, other, same) in [
+        ("a/b", "A/B", true),
+        ("a/b", "a/c", false),
+        ("acme/app", "Acme/App", true),
+        ("acme/service-one", "ACME/SERVICE-ONE", true),
+        ("acme/service-1", "acme/service-2", false),
+        // The bit that tells lower case from upper tells these apart too.
+        ("acme/a-b", "acme/a\rb", false),
+    ] {
+        let candidates = [urgent(one, 1, 0), urgent(other, 2, 1)];
+        let outcome = select(&policy(rules()), &candidates, &[])[1].outcome;
+        assert_eq!(outcome, if same { Outcome::Slot(Some(0)) } else { Outcome::Dispatch(2) }, "{one} and {other}");
+    }
+}

@@ -7,7 +7,6 @@ mod look;
 
 use std::cell::RefCell;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -17,6 +16,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use chrono::{SecondsFormat, Utc};
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 pub use look::Issue;
@@ -153,6 +153,37 @@ impl Installation {
         self
     }
 
+    /// A policy that waits for nothing to settle: what processes bring about is waited for by the test.
+    pub fn hasty(self) -> Self {
+        let settled = "quiet = { gte = \"$limits.settle_time\" }";
+        let made = self.policy(&[(&format!(", {settled}"), "")]);
+        let text = made.read("policies/afk.toml");
+        let kept = text.lines().filter(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") != settled);
+        made.write("policies/afk.toml", &kept.map(|line| format!("{line}\n")).collect::<String>());
+        made
+    }
+
+    /// An agent that pushed a red commit and ended; the next watch would send it a corrective turn.
+    pub fn red_and_waiting_for_a_turn() -> Self {
+        let made = Self::armed().agent("wrong").hasty();
+        made.dispatch();
+        made.wait_until_quiet();
+        made.watch();
+        made.wait_until_quiet();
+        assert_eq!(made.issue(1).state().as_deref(), Some("verifying"));
+        made
+    }
+
+    /// A `PATH` with a `git` before the real one that runs a script first.
+    pub fn git_before_the_real_one(&self, script: &str) -> String {
+        let real = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+            .map(|folder| folder.join("git"))
+            .find(|git| git.is_file())
+            .unwrap();
+        self.script("bin/git", &format!("#!/bin/sh\n{script}\nexec {} \"$@\"\n", real.display()));
+        format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap())
+    }
+
     /// A second repository, with an issue folder of its own.
     pub fn second_repository(self, name: &str) -> Self {
         self.repository(name);
@@ -250,7 +281,11 @@ impl Installation {
             assert!(started.elapsed() < DEADLINE, "not {what} in time: {issue:#?}\n{said}");
             let ran = self.watch();
             assert!(matches!(ran.code, Some(0 | 3)), "{ran}");
-            write!(said, "{ran}").unwrap();
+            // What is said again and again is said once.
+            let ran = ran.to_string();
+            if !said.ends_with(&ran) {
+                said.push_str(&ran);
+            }
             thread::sleep(Duration::from_millis(60));
         }
     }
@@ -272,6 +307,32 @@ impl Installation {
             assert!(started.elapsed() < DEADLINE, "not {what} in time");
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Waits until something is so, and goes on when it takes too long.
+    pub fn wait_at_most(&self, time: Duration, wanted: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !wanted() && started.elapsed() < time {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Copies the installation aside, while no process is at work in it.
+    pub fn save(&self, name: &str) {
+        copy_all(&self.root(), &self.folder.path().join(format!("saved-{name}")));
+    }
+
+    /// Puts the installation back to what it was, in the same place; what was heard since then is forgotten.
+    pub fn restore(&self, name: &str) {
+        fs::remove_dir_all(self.root()).unwrap();
+        copy_all(&self.folder.path().join(format!("saved-{name}")), &self.root());
+        self.heard.borrow_mut().clear();
+    }
+
+    /// How many calls to the edges the last tick made.
+    pub fn calls_of_the_last(&self, tick: &str) -> u64 {
+        let beat: serde_json::Value = serde_json::from_str(&self.read(&format!("data/heartbeat-{tick}.json"))).unwrap();
+        beat["calls"].as_u64().unwrap()
     }
 
     /// Waits until no agent and no CI job is at work.
@@ -349,6 +410,13 @@ impl Person<'_> {
 }
 
 impl Running {
+    /// What came of it, once it was asked to end.
+    pub fn terminate(self) -> Ran {
+        let process = Pid::from_child(&self.child);
+        rustix::process::kill_process(process, Signal::TERM).unwrap();
+        self.end()
+    }
+
     /// What came of it, once it ended by itself.
     pub fn end(mut self) -> Ran {
         let started = Instant::now();
@@ -396,6 +464,12 @@ pub fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).output().unwrap();
     assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// A copy with modes and times as they are.
+fn copy_all(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success(), "could not copy {}", from.display());
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -5,4 +5,8 @@
 mod installation;
 
 mod agents;
+mod faults;
 mod life;
+mod people;
+mod queue;
+mod switches;

@@ -188,7 +188,7 @@ async fn only_what_happened_after_the_arming_holds_a_run() {
 async fn a_stop_that_the_executor_refuses_does_not_keep_a_run_from_its_end() {
     let (sim, _) = Sim::new().dispatched(7).await;
     let now = sim.state.borrow().now;
-    sim.world.installation.give_orders(|orders| orders.stopped_at = Some(now)).unwrap();
+    sim.world.installation.give_orders(|orders| orders.stopped_at = Some(now)).await.unwrap();
     sim.fail("executor interrupt", PortErrorKind::Unreachable);
     sim.later(DAY);
     sim.watch().await;

@@ -83,10 +83,7 @@ pub enum JobState {
 
 /// The directory of a job.
 #[derive(Debug)]
-pub struct JobDirectory {
-    directory: Directory,
-    path: PathBuf,
-}
+pub struct JobDirectory(Directory);
 
 impl JobDirectory {
     /// Opens the directory of a job below `root`, making it where there is none.
@@ -94,28 +91,21 @@ impl JobDirectory {
     /// # Errors
     /// It cannot be made, or something on the way is a link.
     pub fn make(root: &Path, place: &[&str]) -> PortResult<Self> {
-        std::fs::create_dir_all(root)
-            .map_err(|error| PortError::unreachable(format!("cannot make `{}`: {error}", root.display())))?;
-        let mut directory = Directory::open(root)?;
+        let mut directory = Directory::make(root)?;
         for name in place {
             directory = directory.make_subdirectory(name)?;
         }
-        let path = place.iter().fold(root.to_owned(), |path, name| path.join(name));
-        Ok(Self { directory, path })
-    }
-
-    fn open(path: &Path) -> PortResult<Self> {
-        Ok(Self { directory: Directory::open(path)?, path: path.to_owned() })
+        Ok(Self(directory))
     }
 
     /// Its path.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
     }
 
     /// Where people find the log.
     pub fn log_path(&self) -> PathBuf {
-        self.path.join(LOG)
+        self.0.path_of(LOG)
     }
 
     /// How far the job is.
@@ -124,21 +114,21 @@ impl JobDirectory {
     /// The directory cannot be read, or its result makes no sense.
     pub fn state(&self) -> PortResult<JobState> {
         // A result counts only once nobody is at work: a command could write one while it runs.
-        let Some(_lock) = self.directory.try_lock(LOCK)? else { return Ok(JobState::Running) };
-        if let Some(outcome) = self.read_json(RESULT)? {
+        let Some(_lock) = self.0.try_lock(LOCK)? else { return Ok(JobState::Running) };
+        if let Some(outcome) = self.0.read_json(RESULT)? {
             return Ok(JobState::Ended(outcome));
         }
-        let Some(_command) = self.directory.try_lock(COMMAND_LOCK)? else { return Ok(JobState::Running) };
+        let Some(_command) = self.0.try_lock(COMMAND_LOCK)? else { return Ok(JobState::Running) };
         if self.starts()? >= MOST_STARTS {
-            let log = self.directory.read(LOG, MOST)?.map(|log| log.bytes).unwrap_or_default();
+            let log = self.0.read(LOG, MOST)?.map(|log| log.bytes).unwrap_or_default();
             let outcome = Outcome {
                 green: false,
                 log_tail: report("the job ended without a result, twice", &String::from_utf8_lossy(&log)),
             };
-            self.write_json(RESULT, &outcome)?;
+            self.0.put_json(RESULT, &outcome)?;
             return Ok(JobState::Ended(outcome));
         }
-        let problem = self.directory.read(PROBLEM, MOST)?;
+        let problem = self.0.read(PROBLEM, MOST)?;
         let problem = problem.map(|text| clean_line(&String::from_utf8_lossy(&text.bytes), 600));
         Ok(JobState::Startable { problem: problem.filter(|text| !text.is_empty()) })
     }
@@ -148,25 +138,11 @@ impl JobDirectory {
     /// # Errors
     /// It cannot be written.
     pub fn prepare(&self, job: &Job) -> PortResult<()> {
-        self.write_json(JOB, job)
+        self.0.put_json(JOB, job)
     }
 
     fn starts(&self) -> PortResult<u32> {
-        Ok(self.read_json(STARTS)?.unwrap_or(0))
-    }
-
-    fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> PortResult<Option<T>> {
-        let Some(contents) = self.directory.read(name, MOST)? else { return Ok(None) };
-        serde_json::from_slice(&contents.bytes).map(Some).map_err(|error| {
-            let path = self.path.join(name);
-            PortError::invalid(format!("`{}` makes no sense: {error}; delete it", path.display()))
-        })
-    }
-
-    fn write_json(&self, name: &str, value: &impl Serialize) -> PortResult<()> {
-        let text =
-            serde_json::to_vec(value).map_err(|error| PortError::invalid(format!("cannot write `{name}`: {error}")))?;
-        self.directory.put(name, &text)
+        Ok(self.0.read_json(STARTS)?.unwrap_or(0))
     }
 }
 
@@ -190,21 +166,21 @@ pub fn run_ci_job(directory: &Path) -> ExitCode {
 }
 
 async fn supervise(path: &Path) -> PortResult<()> {
-    let directory = JobDirectory::open(path)?;
+    let directory = JobDirectory(Directory::open(path)?);
     // Whoever looks at the job holds the lock for a moment.
-    let _lock = directory.directory.lock(LOCK).await?;
-    let Some(command_lock) = directory.directory.try_lock(COMMAND_LOCK)? else { return Ok(()) };
+    let _lock = directory.0.lock(LOCK).await?;
+    let Some(command_lock) = directory.0.try_lock(COMMAND_LOCK)? else { return Ok(()) };
     let starts = directory.starts()?;
-    if directory.directory.read(RESULT, MOST)?.is_some() || starts >= MOST_STARTS {
+    if directory.0.read(RESULT, MOST)?.is_some() || starts >= MOST_STARTS {
         return Ok(());
     }
     let prepared = make_clone(&directory, &command_lock).await;
     let problem = prepared.as_ref().err().map(ToString::to_string).unwrap_or_default();
-    directory.directory.put(PROBLEM, problem.as_bytes())?;
+    directory.0.put(PROBLEM, problem.as_bytes())?;
     let job = prepared?;
-    directory.write_json(STARTS, &(starts + 1))?;
+    directory.0.put_json(STARTS, &(starts + 1))?;
     let outcome = run(&directory, &job).await;
-    directory.write_json(RESULT, &outcome)?;
+    directory.0.put_json(RESULT, &outcome)?;
     if outcome.green {
         // Nobody looks at it any more.
         let _ = std::fs::remove_dir_all(path.join(CLONE));
@@ -214,10 +190,11 @@ async fn supervise(path: &Path) -> PortResult<()> {
 
 async fn make_clone(directory: &JobDirectory, command_lock: &DirectoryLock) -> PortResult<Job> {
     let job: Job = directory
+        .0
         .read_json(JOB)?
-        .ok_or_else(|| PortError::not_found(format!("`{}` has no {JOB}", directory.path.display())))?;
+        .ok_or_else(|| PortError::not_found(format!("`{}` has no {JOB}", directory.path().display())))?;
     command_lock.share_with_children()?;
-    let clone = directory.path.join(CLONE);
+    let clone = directory.0.path_of(CLONE);
     match std::fs::remove_dir_all(&clone) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(PortError::unreachable(format!("cannot remove `{}`: {error}", clone.display())));
@@ -236,7 +213,7 @@ async fn run(directory: &JobDirectory, job: &Job) -> Outcome {
         Err(error) => (false, format!("cannot run `{}`: {error}", clean_line(&job.command.join(" "), 200))),
     };
     let text = log.text();
-    let _ = directory.directory.put(LOG, text.as_bytes());
+    let _ = directory.0.put(LOG, text.as_bytes());
     Outcome { green, log_tail: report(&sentence, &text) }
 }
 
@@ -246,7 +223,7 @@ async fn run_command(directory: &JobDirectory, job: &Job, log: &mut Tail) -> std
     };
     let (reader, writer) = std::io::pipe()?;
     let mut command = tokio::process::Command::new(program);
-    command.args(arguments).current_dir(directory.path.join(CLONE)).env_clear().env("CI", "true").process_group(0);
+    command.args(arguments).current_dir(directory.0.path_of(CLONE)).env_clear().env("CI", "true").process_group(0);
     for name in &job.environment {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
@@ -280,7 +257,7 @@ async fn run_command(directory: &JobDirectory, job: &Job, log: &mut Tail) -> std
                 deadline = Instant::now() + GRACE;
             }
             () = tokio::time::sleep_until(next_log) => {
-                let _ = directory.directory.put(LOG, log.text().as_bytes());
+                let _ = directory.0.put(LOG, log.text().as_bytes());
                 next_log = Instant::now() + LOG_INTERVAL;
             }
         }

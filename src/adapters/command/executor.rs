@@ -1,6 +1,5 @@
 //! The executor's own side: brings runs up, asks them to stop, and reports on them.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,9 +13,12 @@ use uuid::Uuid;
 use super::Workspaces;
 use super::listing::{begun_turns, describe, progress};
 use super::processes;
-use super::run::{Manifest, RunDirectory, Turn, TurnDirectory};
+use super::run::{
+    ENSURE_LOCK, HALF_WORKSPACE, INTERRUPT, LOCK, MANIFEST, Manifest, ORDER, PROMPT, RunDirectory, SUPERVISOR_LOG,
+    Turn, TurnDirectory, WORKSPACE,
+};
+use crate::adapters::confined::{Directory, DirectoryLock};
 use crate::engine::identity::RunId;
-use crate::files;
 use crate::policy::facts::AgentStatus;
 use crate::ports::{AgentReport, Assignment, Executor, PortError, PortResult, Roster};
 use crate::settings::CommandExecutorSettings;
@@ -54,18 +56,11 @@ impl<W: Workspaces> CommandExecutor<W> {
         Self { root, name, controller, settings, workspaces, supervise }
     }
 
-    fn directory(&self, run: RunId) -> RunDirectory {
-        RunDirectory::new(&self.root, run)
-    }
-
     /// The manifest of one of this executor's runs; `None` when there is none yet.
-    fn manifest(&self, run: RunId) -> PortResult<Option<Manifest>> {
-        let path = self.directory(run).manifest();
-        let Some(manifest) = files::read_record::<Manifest>(&path).map_err(|error| broken(&path, &error))? else {
-            return Ok(None);
-        };
+    fn manifest(&self, run: RunId, directory: &RunDirectory) -> PortResult<Option<Manifest>> {
+        let Some(manifest) = directory.0.read_json::<Manifest>(MANIFEST)? else { return Ok(None) };
         if manifest.assignment.run != run {
-            return Err(PortError::invalid(format!("`{}` is of another run", path.display())));
+            return Err(PortError::invalid(format!("`{}` is of another run", directory.0.path_of(MANIFEST).display())));
         }
         if manifest.controller != self.controller || manifest.executor != self.name {
             return Err(PortError::refused(format!(
@@ -78,18 +73,17 @@ impl<W: Workspaces> CommandExecutor<W> {
     }
 
     /// Whether a run belongs to another executor of the same installation, which lists it itself.
-    fn is_of_a_sibling(&self, run: RunId) -> bool {
-        let manifest = files::read_record::<Manifest>(&self.directory(run).manifest());
+    fn is_of_a_sibling(&self, run: RunId, directory: &RunDirectory) -> bool {
+        let manifest = directory.0.read_json::<Manifest>(MANIFEST);
         manifest.ok().flatten().is_some_and(|manifest| {
             manifest.assignment.run == run && manifest.controller == self.controller && manifest.executor != self.name
         })
     }
 
     /// Nobody else changes the run while the answer lives. Waits for whoever does; the caller bounds the wait.
-    async fn exclusively(&self, directory: &RunDirectory) -> PortResult<File> {
-        let path = directory.ensure_lock();
+    async fn exclusively(&self, directory: &RunDirectory) -> PortResult<DirectoryLock> {
         loop {
-            if let Some(lock) = files::try_lock(&path).map_err(|error| broken(&path, &error))? {
+            if let Some(lock) = directory.0.try_lock(ENSURE_LOCK)? {
                 return Ok(lock);
             }
             tokio::time::sleep(POLL).await;
@@ -98,17 +92,16 @@ impl<W: Workspaces> CommandExecutor<W> {
 
     /// The clone, complete or not there: a crash on the way leaves no half of it in use.
     async fn make_workspace(&self, directory: &RunDirectory, assignment: &Assignment) -> PortResult<()> {
-        let workspace = directory.workspace();
-        if files::exists(&workspace).map_err(|error| broken(&workspace, &error))? {
+        if directory.0.exists(WORKSPACE)? {
             return Ok(());
         }
-        let half = directory.half_workspace();
-        if files::exists(&half).map_err(|error| broken(&half, &error))? {
+        let half = directory.0.path_of(HALF_WORKSPACE);
+        if directory.0.exists(HALF_WORKSPACE)? {
             std::fs::remove_dir_all(&half).map_err(|error| broken(&half, &error))?;
         }
         let Assignment { issue, default_branch, base, .. } = assignment;
         self.workspaces.fresh_clone(&issue.repo, default_branch, base, &half).await?;
-        std::fs::rename(&half, &workspace).map_err(|error| broken(&workspace, &error))
+        std::fs::rename(&half, directory.workspace()).map_err(|error| broken(&half, &error))
     }
 
     /// Begins a turn that was not begun yet, and waits until it is.
@@ -121,11 +114,11 @@ impl<W: Workspaces> CommandExecutor<W> {
         prompt: &str,
         session: &str,
     ) -> PortResult<()> {
-        let turn = directory.turn(id);
-        if !is_locked(directory)? {
-            let earlier = directory.turns().map_err(|error| broken(&directory.0, &error))?;
+        let turn = directory.make_turn(id)?;
+        if !directory.0.is_locked(LOCK)? {
+            let earlier = directory.turns()?;
             let number = earlier.iter().filter(|(other, _)| *other != id).count().saturating_add(1);
-            let prompt_file = turn.prompt();
+            let prompt_file = turn.0.path_of(PROMPT);
             let workspace = directory.workspace();
             let run = manifest.assignment.run.to_string();
             let values = [
@@ -144,10 +137,8 @@ impl<W: Workspaces> CommandExecutor<W> {
                 prompt_on_stdin: !uses(template, "prompt") && !uses(template, "prompt_file"),
                 settings: self.settings.clone(),
             };
-            files::create_directory(&turn.0)
-                .and_then(|()| files::write(&prompt_file, prompt.as_bytes()))
-                .and_then(|()| files::write_record(&turn.order(), &order))
-                .map_err(|error| broken(&turn.0, &error))?;
+            turn.0.put(PROMPT, prompt.as_bytes())?;
+            turn.0.put_json(ORDER, &order)?;
             let supervisor = self.start_supervisor(&turn)?;
             return wait_for_start(directory, &turn, Some(supervisor)).await;
         }
@@ -156,16 +147,15 @@ impl<W: Workspaces> CommandExecutor<W> {
     }
 
     fn start_supervisor(&self, turn: &TurnDirectory) -> PortResult<Child> {
-        let log = turn.supervisor_log();
-        let stderr = files::create(&log).map_err(|error| broken(&log, &error))?;
+        let stderr = turn.0.empty_file(SUPERVISOR_LOG)?;
         // The agent, the same user, can read its parent's environment: afk's own secrets must not be in it.
         let environment = self.settings.environment.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         Command::new(&self.supervise)
             .env_clear()
             .envs(environment)
             .arg("supervise")
-            .arg(&turn.0)
-            .current_dir(&turn.0)
+            .arg(turn.0.path())
+            .current_dir(turn.0.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
@@ -177,16 +167,16 @@ impl<W: Workspaces> CommandExecutor<W> {
 
     /// One run as people and ticks see it; `None` when it is not one of this executor's.
     fn report(&self, run: RunId) -> PortResult<Option<AgentReport>> {
-        let directory = self.directory(run);
-        let manifest = match self.manifest(run) {
+        let Some(directory) = RunDirectory::find(&self.root, run)? else { return Ok(None) };
+        let manifest = match self.manifest(run, &directory) {
             Ok(Some(manifest)) => manifest,
             // The manifest is written first, so somebody took it away.
-            Ok(None) if is_locked(&directory)? => {
+            Ok(None) if directory.0.is_locked(LOCK)? => {
                 return Err(PortError::invalid(format!("run {run} is at work and has no manifest")));
             }
             // Nothing was brought up yet, or it is another executor's.
             Ok(None) => return Ok(None),
-            Err(error) if self.is_of_a_sibling(run) => {
+            Err(error) if self.is_of_a_sibling(run, &directory) => {
                 tracing::trace!(%run, "{error}");
                 return Ok(None);
             }
@@ -215,14 +205,9 @@ impl<W: Workspaces> CommandExecutor<W> {
 #[async_trait(?Send)]
 impl<W: Workspaces> Executor for CommandExecutor<W> {
     async fn list(&self) -> PortResult<Roster> {
-        let entries = match std::fs::read_dir(&self.root) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Roster::default()),
-            other => other.map_err(|error| unreadable(&self.root, &error))?,
-        };
         let mut roster = Roster::default();
-        for entry in entries {
-            let name = entry.map_err(|error| unreadable(&self.root, &error))?.file_name();
-            let Some(run) = name.to_str().and_then(|name| Uuid::try_parse(name).ok()).map(RunId) else { continue };
+        let Some(root) = Directory::find(&self.root)? else { return Ok(roster) };
+        for run in root.names()?.iter().filter_map(|name| Uuid::try_parse(name).ok()).map(RunId) {
             match self.report(run) {
                 Ok(report) => roster.agents.extend(report),
                 Err(error) => {
@@ -237,10 +222,9 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
 
     async fn ensure(&self, assignment: &Assignment) -> PortResult<()> {
         let run = assignment.run;
-        let directory = self.directory(run);
-        files::create_directory(&directory.0).map_err(|error| broken(&directory.0, &error))?;
+        let directory = RunDirectory::make(&self.root, run)?;
         let _lock = self.exclusively(&directory).await?;
-        let manifest = match self.manifest(run)? {
+        let manifest = match self.manifest(run, &directory)? {
             Some(manifest) => manifest,
             None => {
                 let manifest = Manifest {
@@ -248,13 +232,13 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
                     executor: self.name.clone(),
                     assignment: assignment.clone(),
                 };
-                let path = directory.manifest();
-                files::write_record(&path, &manifest).map_err(|error| broken(&path, &error))?;
+                directory.0.put_json(MANIFEST, &manifest)?;
                 manifest
             }
         };
-        let first = directory.turn(manifest.assignment.turn);
-        if accepted(&first)? || is_interrupted(&first)? {
+        if let Some(first) = directory.turn(manifest.assignment.turn)?
+            && (first.accepted()? || first.is_interrupted()?)
+        {
             return Ok(());
         }
         self.make_workspace(&directory, &manifest.assignment).await?;
@@ -264,19 +248,16 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
 
     async fn turn(&self, run: RunId, turn: Uuid, prompt: &str) -> PortResult<()> {
         let unknown = || PortError::not_found(format!("the executor `{}` knows no run {run}", self.name));
-        let directory = self.directory(run);
-        if !files::exists(&directory.0).map_err(|error| broken(&directory.0, &error))? {
-            return Err(unknown());
-        }
+        let directory = RunDirectory::find(&self.root, run)?.ok_or_else(unknown)?;
         let _lock = self.exclusively(&directory).await?;
-        let manifest = self.manifest(run)?.ok_or_else(unknown)?;
-        if accepted(&directory.turn(turn))? {
+        let manifest = self.manifest(run, &directory)?.ok_or_else(unknown)?;
+        if directory.accepted(turn)? {
             return Ok(());
         }
-        if is_locked(&directory)? {
+        if directory.0.is_locked(LOCK)? {
             return Err(PortError::refused(format!("the agent of run {run} is still at work on a turn")));
         }
-        let earlier = begun_turns(&directory).map_err(|error| broken(&directory.0, &error))?;
+        let earlier = begun_turns(&directory)?;
         if earlier.is_empty() {
             return Err(PortError::refused(format!("run {run} has not had its first turn")));
         }
@@ -292,42 +273,23 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
     }
 
     async fn interrupt(&self, run: RunId) -> PortResult<()> {
-        let directory = self.directory(run);
-        if !files::exists(&directory.0).map_err(|error| broken(&directory.0, &error))? {
-            return Ok(());
-        }
+        let Some(directory) = RunDirectory::find(&self.root, run)? else { return Ok(()) };
         let _lock = self.exclusively(&directory).await?;
-        let Some(manifest) = self.manifest(run)? else { return Ok(()) };
-        let first = directory.turn(manifest.assignment.turn);
-        let target = if is_locked(&directory)? {
+        let Some(manifest) = self.manifest(run, &directory)? else { return Ok(()) };
+        let first = manifest.assignment.turn;
+        let target = if directory.0.is_locked(LOCK)? {
             // Turns do not overlap, so the last one is the one at work.
-            let turns = directory.turns().map_err(|error| broken(&directory.0, &error))?;
-            turns.into_iter().next_back().map_or(first, |(_, turn)| turn)
-        } else if accepted(&first)? {
+            directory.turns()?.pop().map(|(_, turn)| turn)
+        } else if directory.accepted(first)? {
             // Nothing is left of it but what its supervisor could not end.
-            processes::end_strays(run, &directory.0);
+            processes::end_strays(run, directory.0.path());
             return Ok(());
         } else {
             // Not begun, and never to begin.
-            first
+            None
         };
-        files::create_directory(&target.0)
-            .and_then(|()| files::write(&target.interrupt(), b""))
-            .map_err(|error| broken(&target.0, &error))
+        target.map_or_else(|| directory.make_turn(first), Ok)?.0.put(INTERRUPT, b"")
     }
-}
-
-fn accepted(turn: &TurnDirectory) -> PortResult<bool> {
-    turn.accepted().map_err(|error| broken(&turn.0, &error))
-}
-
-fn is_interrupted(turn: &TurnDirectory) -> PortResult<bool> {
-    files::exists(&turn.interrupt()).map_err(|error| broken(&turn.0, &error))
-}
-
-fn is_locked(directory: &RunDirectory) -> PortResult<bool> {
-    let path = directory.lock();
-    files::is_locked(&path).map_err(|error| broken(&path, &error))
 }
 
 /// Waits until a turn counts as begun, so that the next listing shows it. Without a supervisor of its own it waits
@@ -341,21 +303,22 @@ async fn wait_for_start(
     loop {
         // Looked at before the turn is: one that ended may have begun it.
         let ended = match &mut supervisor {
-            Some(child) => child.try_wait().map_err(|error| broken(&turn.0, &error))?.is_some(),
-            None => !is_locked(directory)?,
+            Some(child) => child.try_wait().map_err(|error| broken(turn.0.path(), &error))?.is_some(),
+            None => !directory.0.is_locked(LOCK)?,
         };
-        if accepted(turn)? {
+        if turn.accepted()? {
             return Ok(());
         }
         if ended {
-            let complaint = files::read(&turn.supervisor_log(), 64 * 1024).unwrap_or_default();
-            let complaint = text::clean_line(&String::from_utf8_lossy(&complaint), COMPLAINT_LIMIT);
+            let complaint = turn.0.read(SUPERVISOR_LOG, 64 * 1024).ok().flatten().map(|log| log.bytes);
+            let complaint = String::from_utf8_lossy(&complaint.unwrap_or_default()).into_owned();
+            let complaint = text::clean_line(&complaint, COMPLAINT_LIMIT);
             return Err(PortError::unreachable(format!("the supervisor ended before the turn began: {complaint}")));
         }
         if Instant::now() >= deadline {
             return Err(PortError::unreachable(format!(
                 "the supervisor did not begin `{}` within {} s",
-                turn.0.display(),
+                turn.0.path().display(),
                 START_PATIENCE.as_secs()
             )));
         }
@@ -365,10 +328,6 @@ async fn wait_for_start(
 
 fn broken(path: &Path, error: &io::Error) -> PortError {
     PortError::invalid(text::clean_line(&format!("`{}`: {error}", path.display()), COMPLAINT_LIMIT))
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> PortError {
-    PortError::unreachable(text::clean_line(&format!("`{}`: {error}", path.display()), COMPLAINT_LIMIT))
 }
 
 /// Whether an argv has a place for a value.

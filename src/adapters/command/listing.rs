@@ -1,24 +1,22 @@
 //! What is read of a run: how its agent is.
 
-use std::io;
-
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::output::Progress;
-use super::run::{Exit, RunDirectory, Started, TurnDirectory};
+use super::run::{EXIT, Exit, LOCK, OUTPUT, PROGRESS, RunDirectory, STARTED, Started, TurnDirectory};
 use crate::policy::facts::AgentStatus;
-use crate::ports::AgentReport;
-use crate::{files, text};
+use crate::ports::{AgentReport, PortResult};
+use crate::text;
 
 /// The most that is shown of an agent's last words.
 const WORDS_LIMIT: usize = 2 * 1024;
 
 /// Fills in everything but what the manifest says.
-pub fn describe(directory: &RunDirectory, report: &mut AgentReport) -> io::Result<()> {
+pub fn describe(directory: &RunDirectory, report: &mut AgentReport) -> PortResult<()> {
     // In this order: a turn that was seen begun is supervised or has its exit record, and no third thing.
     let begun = begun_turns(directory)?;
-    let supervised = files::is_locked(&directory.lock())?;
+    let supervised = directory.0.is_locked(LOCK)?;
     report.turns = begun.iter().map(|(id, _)| *id).collect();
     for (_, turn) in &begun {
         let progress = progress(turn);
@@ -32,8 +30,8 @@ pub fn describe(directory: &RunDirectory, report: &mut AgentReport) -> io::Resul
         }
     }
     let Some((_, newest)) = begun.last() else {
-        let first = report.assignment.as_ref().map(|assignment| directory.turn(assignment.turn));
-        let interrupted = first.is_some_and(|first| files::exists(&first.interrupt()).unwrap_or(false));
+        let first = report.assignment.as_ref().and_then(|assignment| directory.turn(assignment.turn).ok()?);
+        let interrupted = first.is_some_and(|first| first.is_interrupted().unwrap_or(false));
         report.status = match (supervised, interrupted) {
             (true, _) => AgentStatus::Running,
             (false, true) => AgentStatus::Failed,
@@ -41,7 +39,7 @@ pub fn describe(directory: &RunDirectory, report: &mut AgentReport) -> io::Resul
         };
         return Ok(());
     };
-    let exit = files::read_record::<Exit>(&newest.exit()).unwrap_or_else(|error| {
+    let exit = newest.0.read_json::<Exit>(EXIT).unwrap_or_else(|error| {
         tracing::warn!("an exit record cannot be read, so the turn counts as failed: {error}");
         None
     });
@@ -50,7 +48,7 @@ pub fn describe(directory: &RunDirectory, report: &mut AgentReport) -> io::Resul
         (false, Some(exit)) if exit.success => AgentStatus::Idle,
         (false, _) => AgentStatus::Failed,
     };
-    let started = files::read_record::<Started>(&newest.started()).ok().flatten().map(|started| started.at);
+    let started = newest.0.read_json::<Started>(STARTED).ok().flatten().map(|started| started.at);
     let ended = exit.as_ref().map(|exit| exit.at);
     report.last_activity = [started, last_output(newest), ended].into_iter().flatten().max();
     let words = progress(newest).last_words.or_else(|| exit.and_then(|exit| exit.message));
@@ -59,7 +57,7 @@ pub fn describe(directory: &RunDirectory, report: &mut AgentReport) -> io::Resul
 }
 
 /// The turns that were begun, first one first.
-pub fn begun_turns(directory: &RunDirectory) -> io::Result<Vec<(Uuid, TurnDirectory)>> {
+pub fn begun_turns(directory: &RunDirectory) -> PortResult<Vec<(Uuid, TurnDirectory)>> {
     let mut begun = Vec::new();
     for (id, turn) in directory.turns()? {
         if turn.accepted()? {
@@ -71,10 +69,9 @@ pub fn begun_turns(directory: &RunDirectory) -> io::Result<Vec<(Uuid, TurnDirect
 
 /// What is known of a turn's output: nothing, when that cannot be read.
 pub fn progress(turn: &TurnDirectory) -> Progress {
-    files::read_record(&turn.progress()).ok().flatten().unwrap_or_default()
+    turn.0.read_json(PROGRESS).ok().flatten().unwrap_or_default()
 }
 
 fn last_output(turn: &TurnDirectory) -> Option<DateTime<Utc>> {
-    let metadata = turn.output().symlink_metadata().ok().filter(std::fs::Metadata::is_file)?;
-    metadata.modified().ok().map(DateTime::from)
+    turn.0.file(OUTPUT).ok()??.metadata().ok()?.modified().ok().map(DateTime::from)
 }

@@ -1,15 +1,14 @@
 //! What a run looks like on disk: its paths and its records.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::adapters::confined::Directory;
 use crate::engine::identity::RunId;
-use crate::files;
-use crate::ports::Assignment;
+use crate::ports::{Assignment, PortResult};
 use crate::settings::CommandExecutorSettings;
 
 /// Leads a live agent back to its issue; written before anything else.
@@ -78,97 +77,92 @@ pub enum Why {
     NotStarted,
 }
 
+/// A [`Manifest`].
+pub const MANIFEST: &str = "manifest.json";
+/// Held by whoever changes the run.
+pub const ENSURE_LOCK: &str = "ensure.lock";
+/// Held by the supervisor while it lives.
+pub const LOCK: &str = "lock";
+/// The agent's clone.
+pub const WORKSPACE: &str = "workspace";
+/// The clone in the making.
+pub const HALF_WORKSPACE: &str = "workspace.partial";
+const TURNS: &str = "turns";
+/// What the agent is told.
+pub const PROMPT: &str = "prompt.md";
+/// What the supervisor has to do: a [`Turn`].
+pub const ORDER: &str = "turn.json";
+/// A [`Started`].
+pub const STARTED: &str = "started.json";
+/// A [`super::output::Progress`].
+pub const PROGRESS: &str = "progress.json";
+/// The agent's output.
+pub const OUTPUT: &str = "output.log";
+/// There when somebody asked the agent to stop.
+pub const INTERRUPT: &str = "interrupt";
+/// An [`Exit`].
+pub const EXIT: &str = "exit.json";
+/// What the supervisor had to say.
+pub const SUPERVISOR_LOG: &str = "supervisor.log";
+
 /// The directory of one run.
-#[derive(Debug, Clone)]
-pub struct RunDirectory(pub PathBuf);
+#[derive(Debug)]
+pub struct RunDirectory(pub Directory);
 
 impl RunDirectory {
-    /// The directory of a run below the root of all of them.
-    pub fn new(root: &Path, run: RunId) -> Self {
-        Self(root.join(run.to_string()))
+    /// The directory of a run below the root of all of them; `None` when there is none yet.
+    pub fn find(root: &Path, run: RunId) -> PortResult<Option<Self>> {
+        let Some(root) = Directory::find(root)? else { return Ok(None) };
+        Ok(root.subdirectory(&run.to_string())?.map(Self))
     }
-    /// The record that is written first.
-    pub fn manifest(&self) -> PathBuf {
-        self.0.join("manifest.json")
+    /// The same, made where there is none: only its owner may enter it, whatever the root allows.
+    pub fn make(root: &Path, run: RunId) -> PortResult<Self> {
+        let made = Directory::make(&root.join(run.to_string()))?;
+        Ok(Self::find(root, run)?.unwrap_or(Self(made)))
     }
-    /// Held by whoever changes the run.
-    pub fn ensure_lock(&self) -> PathBuf {
-        self.0.join("ensure.lock")
-    }
-    /// Held by the supervisor while it lives.
-    pub fn lock(&self) -> PathBuf {
-        self.0.join("lock")
-    }
-    /// The agent's clone.
+    /// The path of the agent's clone.
     pub fn workspace(&self) -> PathBuf {
-        self.0.join("workspace")
+        self.0.path_of(WORKSPACE)
     }
-    /// The clone in the making.
-    pub fn half_workspace(&self) -> PathBuf {
-        self.0.join("workspace.partial")
+    /// The directory of a turn; `None` when it was never prepared.
+    pub fn turn(&self, turn: Uuid) -> PortResult<Option<TurnDirectory>> {
+        let Some(turns) = self.0.subdirectory(TURNS)? else { return Ok(None) };
+        Ok(turns.subdirectory(&turn.to_string())?.map(TurnDirectory))
     }
-    /// The directory of a turn.
-    pub fn turn(&self, turn: Uuid) -> TurnDirectory {
-        TurnDirectory(self.0.join("turns").join(turn.to_string()))
+    /// The same, made where there is none.
+    pub fn make_turn(&self, turn: Uuid) -> PortResult<TurnDirectory> {
+        self.0.make_subdirectory(TURNS)?.make_subdirectory(&turn.to_string()).map(TurnDirectory)
+    }
+    /// Whether a turn was ever begun: it is never begun again.
+    pub fn accepted(&self, turn: Uuid) -> PortResult<bool> {
+        self.turn(turn)?.map_or(Ok(false), |turn| turn.accepted())
     }
     /// Every turn that was ever prepared, with its number, first one first. What makes no sense is left out.
-    pub fn turns(&self) -> io::Result<Vec<(Uuid, TurnDirectory)>> {
-        let entries = match std::fs::read_dir(self.0.join("turns")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other?,
-        };
+    pub fn turns(&self) -> PortResult<Vec<(Uuid, TurnDirectory)>> {
+        let Some(directory) = self.0.subdirectory(TURNS)? else { return Ok(Vec::new()) };
         let mut turns = Vec::new();
-        for entry in entries {
-            let Some(id) = entry?.file_name().to_str().and_then(|name| Uuid::try_parse(name).ok()) else { continue };
-            let directory = self.turn(id);
-            if let Ok(Some(turn)) = files::read_record::<Turn>(&directory.order()) {
-                turns.push((turn.number, id, directory));
+        for id in directory.names()?.iter().filter_map(|name| Uuid::try_parse(name).ok()) {
+            let Ok(Some(turn)) = self.turn(id) else { continue };
+            if let Ok(Some(order)) = turn.0.read_json::<Turn>(ORDER) {
+                turns.push((order.number, id, turn));
             }
         }
         turns.sort_by_key(|(number, id, _)| (*number, *id));
-        Ok(turns.into_iter().map(|(_, id, directory)| (id, directory)).collect())
+        Ok(turns.into_iter().map(|(_, id, turn)| (id, turn)).collect())
     }
 }
 
 /// The directory of one turn.
-#[derive(Debug, Clone)]
-pub struct TurnDirectory(pub PathBuf);
+#[derive(Debug)]
+pub struct TurnDirectory(pub Directory);
 
 impl TurnDirectory {
-    /// What the agent is told.
-    pub fn prompt(&self) -> PathBuf {
-        self.0.join("prompt.md")
+    /// Whether the turn was ever begun.
+    pub fn accepted(&self) -> PortResult<bool> {
+        Ok(self.0.exists(STARTED)? || self.0.exists(EXIT)?)
     }
-    /// What the supervisor has to do: a [`Turn`].
-    pub fn order(&self) -> PathBuf {
-        self.0.join("turn.json")
-    }
-    /// A [`Started`].
-    pub fn started(&self) -> PathBuf {
-        self.0.join("started.json")
-    }
-    /// A [`super::output::Progress`].
-    pub fn progress(&self) -> PathBuf {
-        self.0.join("progress.json")
-    }
-    /// The agent's output.
-    pub fn output(&self) -> PathBuf {
-        self.0.join("output.log")
-    }
-    /// There when somebody asked the agent to stop.
-    pub fn interrupt(&self) -> PathBuf {
-        self.0.join("interrupt")
-    }
-    /// An [`Exit`].
-    pub fn exit(&self) -> PathBuf {
-        self.0.join("exit.json")
-    }
-    /// What the supervisor had to say.
-    pub fn supervisor_log(&self) -> PathBuf {
-        self.0.join("supervisor.log")
-    }
-    /// Whether the turn was ever begun: it is never begun again.
-    pub fn accepted(&self) -> io::Result<bool> {
-        Ok(files::exists(&self.started())? || files::exists(&self.exit())?)
+    /// Whether somebody asked the agent to stop.
+    pub fn is_interrupted(&self) -> PortResult<bool> {
+        self.0.exists(INTERRUPT)
     }
 }

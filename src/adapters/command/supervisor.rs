@@ -1,6 +1,7 @@
 //! The supervisor of one turn: a process in a session of its own that starts the agent, drains its output, ends it
 //! when asked, ends what it leaves behind, and writes down how it went. It outlives the tick that started it.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -14,12 +15,16 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior};
+use uuid::Uuid;
 
 use super::log::BoundedLog;
 use super::output::{OutputReader, Stream};
 use super::processes::{self, Family, RUN_VARIABLE};
-use super::run::{Exit, RunDirectory, Started, Turn, TurnDirectory, Why};
-use crate::files;
+use super::run::{
+    EXIT, Exit, LOCK, ORDER, OUTPUT, PROGRESS, PROMPT, RunDirectory, STARTED, Started, Turn, TurnDirectory, Why,
+};
+use crate::adapters::confined::{Directory, DirectoryLock};
+use crate::ports::{PortError, PortResult};
 
 /// How often a request to interrupt is looked for, and progress written down.
 const BEAT: Duration = Duration::from_millis(200);
@@ -46,28 +51,28 @@ pub fn supervise(turn_directory: &Path) -> ExitCode {
     }
 }
 
-fn run(turn_directory: &Path) -> io::Result<()> {
+fn run(turn_directory: &Path) -> Result<(), Box<dyn Error>> {
     // Fails only for the leader of a group, which has left its starter's already.
     let _ = rustix::process::setsid();
-    let turn_directory = turn_directory.canonicalize()?;
-    let Some(run_directory) = turn_directory.parent().and_then(Path::parent) else {
-        return Err(io::Error::other(format!("`{}` is not the directory of a turn", turn_directory.display())));
+    let path = turn_directory.canonicalize()?;
+    let id = path.file_name().and_then(|name| Uuid::try_parse(name.to_str()?).ok());
+    let (Some(id), Some(run_path)) = (id, path.parent().and_then(Path::parent)) else {
+        return Err(format!("`{}` is not the directory of a turn", path.display()).into());
     };
-    let run_directory = RunDirectory(run_directory.to_owned());
-    let directory = TurnDirectory(turn_directory);
-    let order = directory.order();
-    let turn = files::read_record::<Turn>(&order)
-        .and_then(|turn| turn.ok_or_else(|| io::ErrorKind::NotFound.into()))
-        .map_err(|error| io::Error::other(format!("`{}`: {error}", order.display())))?;
+    let run_directory = RunDirectory(Directory::open(run_path)?);
+    let missing = || PortError::not_found(format!("`{}` has no order to run", path.display()));
+    let directory = run_directory.turn(id)?.ok_or_else(missing)?;
+    let turn: Turn = directory.0.read_json(ORDER)?.ok_or_else(missing)?;
     let Some(lock) = take_lock(&run_directory, &directory)? else { return Ok(()) };
 
-    if files::exists(&directory.interrupt())? {
-        return write_exit(&directory, Why::Interrupted, None, false, Some("interrupted before it began".to_owned()));
+    if directory.is_interrupted()? {
+        let message = "interrupted before it began".to_owned();
+        return Ok(write_exit(&directory, Why::Interrupted, None, false, Some(message))?);
     }
     processes::adopt_orphans();
-    processes::end_strays(turn.run, &run_directory.0);
-    let output = files::create(&directory.output())?;
-    files::write_record(&directory.started(), &Started { at: Utc::now(), supervisor: std::process::id() })?;
+    processes::end_strays(turn.run, run_directory.0.path());
+    let output = directory.0.empty_file(OUTPUT)?;
+    directory.0.put_json(STARTED, &Started { at: Utc::now(), supervisor: std::process::id() })?;
     // From here on the turn counts as begun, so that it must end in an exit record.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(drive(&run_directory, &directory, &turn, output));
@@ -78,10 +83,10 @@ fn run(turn_directory: &Path) -> io::Result<()> {
 }
 
 /// The lock of the run; `None` when the turn was begun already.
-fn take_lock(run_directory: &RunDirectory, directory: &TurnDirectory) -> io::Result<Option<File>> {
+fn take_lock(run_directory: &RunDirectory, directory: &TurnDirectory) -> PortResult<Option<DirectoryLock>> {
     let deadline = std::time::Instant::now() + LOCK_PATIENCE;
     loop {
-        let lock = files::try_lock(&run_directory.lock())?;
+        let lock = run_directory.0.try_lock(LOCK)?;
         if directory.accepted()? {
             return Ok(None);
         }
@@ -89,7 +94,7 @@ fn take_lock(run_directory: &RunDirectory, directory: &TurnDirectory) -> io::Res
             return Ok(lock);
         }
         if std::time::Instant::now() >= deadline {
-            return Err(io::Error::other("another turn of this run is still supervised"));
+            return Err(PortError::refused("another turn of this run is still supervised"));
         }
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -101,10 +106,10 @@ fn write_exit(
     status: Option<std::process::ExitStatus>,
     success: bool,
     message: Option<String>,
-) -> io::Result<()> {
+) -> PortResult<()> {
     let code = status.and_then(|status| status.code());
     let signal = status.and_then(|status| status.signal());
-    files::write_record(&directory.exit(), &Exit { at: Utc::now(), why, code, signal, success, message })
+    directory.0.put_json(EXIT, &Exit { at: Utc::now(), why, code, signal, success, message })
 }
 
 /// Starts the agent: in the clone, leading a group of its own, seeing only the variables that it was given.
@@ -121,8 +126,8 @@ fn start(run_directory: &RunDirectory, directory: &TurnDirectory, turn: &Turn) -
     }
     command.env(RUN_VARIABLE, turn.run.to_string());
     if turn.prompt_on_stdin {
-        let prompt = directory.prompt();
-        command.stdin(files::open(&prompt).map_err(|error| format!("`{}`: {error}", prompt.display()))?);
+        let prompt = directory.0.file(PROMPT).map_err(|error| error.message)?;
+        command.stdin(prompt.ok_or("the prompt of the agent is gone")?);
     } else {
         command.stdin(Stdio::null());
     }
@@ -137,16 +142,21 @@ struct Ending {
     give_up_at: Instant,
 }
 
-async fn drive(run_directory: &RunDirectory, directory: &TurnDirectory, turn: &Turn, log: File) -> io::Result<()> {
+async fn drive(
+    run_directory: &RunDirectory,
+    directory: &TurnDirectory,
+    turn: &Turn,
+    log: File,
+) -> Result<(), Box<dyn Error>> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut hung_up = signal(SignalKind::hangup())?;
     let mut child = match start(run_directory, directory, turn) {
         Ok(child) => child,
-        Err(message) => return write_exit(directory, Why::NotStarted, None, false, Some(message)),
+        Err(message) => return Ok(write_exit(directory, Why::NotStarted, None, false, Some(message))?),
     };
     let Some(agent) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
-        return Err(io::Error::other("the agent has no process id"));
+        return Err("the agent has no process id".into());
     };
     let mut family = Family::new(agent);
     let mut output = child.stdout.take().map(ChildStdout::from_std).transpose()?;
@@ -177,7 +187,7 @@ async fn drive(run_directory: &RunDirectory, directory: &TurnDirectory, turn: &T
             _ = hung_up.recv() => end = Some(Why::Terminated),
             _ = beat.tick() => {
                 record.flush();
-                if ending.is_none() && files::exists(&directory.interrupt()).unwrap_or(false) {
+                if ending.is_none() && directory.is_interrupted().unwrap_or(false) {
                     end = Some(Why::Interrupted);
                 }
             }
@@ -213,7 +223,7 @@ async fn drive(run_directory: &RunDirectory, directory: &TurnDirectory, turn: &T
     let status = if agent_ended { Some(child.wait()?) } else { None };
     let success = record.finish(status.and_then(|status| status.code())) && why == Why::Exited;
     let message = (!agent_ended).then(|| format!("process {} did not end, not even on KILL", child.id()));
-    write_exit(directory, why, status, success, message)
+    Ok(write_exit(directory, why, status, success, message)?)
 }
 
 /// The next piece of a stream; an ended one is taken away, and never answers.
@@ -256,7 +266,7 @@ impl<'a> Recorder<'a> {
     fn flush(&mut self) {
         let progress = self.reader.progress();
         if progress != self.written {
-            match files::write_record(&self.directory.progress(), &progress) {
+            match self.directory.0.put_json(PROGRESS, &progress) {
                 Ok(()) => self.written = progress,
                 Err(error) => tracing::warn!("could not write down the agent's progress: {error}"),
             }

@@ -83,7 +83,7 @@ impl QueueStory {
         let mut gates = Vec::new();
         for (number, gate) in rules.gates.iter().enumerate() {
             let verdict = decision.trace.verdict(number);
-            let remedies = words::needs(&gate.require, facts, &|test, wanted| queued.remedy(test, wanted));
+            let remedies = words::needs(&gate.require, facts, &|test, wanted| queued.remedies(test, wanted));
             gates.push(GateStory {
                 gate: gate.name.clone(),
                 verdict: queue::verdict(verdict),

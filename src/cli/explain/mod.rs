@@ -138,7 +138,7 @@ fn explain_issue(arguments: &Arguments, text: &str, out: &mut Output) -> Result<
     };
     let reference = super::tick::runtime()?.block_on(issue::resolve(
         text,
-        &looking.policy,
+        Some(&looking.policy),
         &looking.settings,
         &*looking.world.tracker,
     ))?;
@@ -271,10 +271,11 @@ fn conclude(
             to_do.push(format!("a person takes {held} off"));
         }
     }
-    to_do.push(match (armed, ended.is_some()) {
-        (true, _) => format!("{who} takes {ready} off and puts it back"),
-        (false, _) => format!("{who} puts {ready} on"),
-    });
+    match (armed, ended.is_some()) {
+        (true, false) => {}
+        (true, true) => to_do.push(format!("{who} takes {ready} off and puts it back")),
+        (false, _) => to_do.push(format!("{who} puts {ready} on")),
+    }
     if let Some(record) = ended {
         let now = tick.world.clock.now();
         let title = rules.state(&record.state).map_or(String::new(), |state| format!(": {}", state.title));

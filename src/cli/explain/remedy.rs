@@ -159,8 +159,21 @@ impl Queued<'_> {
         })
     }
 
-    /// What would give a test the verdict that it should have.
-    pub fn remedy(&self, test: &Test<IssueFact>, wanted: bool) -> String {
+    /// What would give a test the verdict that it should have: all of it.
+    pub fn remedies(&self, test: &Test<IssueFact>, wanted: bool) -> Vec<String> {
+        let open = self.armed.evidence.blockers.iter().filter(|blocker| blocker.open);
+        let closed = open.map(|blocker| {
+            let (name, place) = (shown(&blocker.reference), shown(&blocker.evidence));
+            format!("{name} is closed, or no longer named as a blocker ({place})")
+        });
+        let known = self.armed.candidate.facts.open_blockers.known().is_some();
+        match (test.fact, &test.matcher) {
+            (IssueFact::OpenBlockers, Matcher::Empty(value)) if *value == wanted && known => closed.collect(),
+            _ => vec![self.remedy(test, wanted)],
+        }
+    }
+
+    fn remedy(&self, test: &Test<IssueFact>, wanted: bool) -> String {
         let facts = &self.armed.candidate.facts;
         let ready = &self.rules.labels.ready.value;
         let repo = &self.armed.issue.reference.repo;
@@ -181,16 +194,6 @@ impl Queued<'_> {
             }
             (IssueFact::EditedSinceArmed, Matcher::Is(value)) if *value != wanted => {
                 format!("{} reads the text as it is now, then {again}", who_may_arm(self.rules, repo))
-            }
-            (IssueFact::OpenBlockers, Matcher::Empty(value)) if *value == wanted => {
-                let open = self.armed.evidence.blockers.iter().filter(|blocker| blocker.open);
-                let closed: Vec<String> = open
-                    .map(|blocker| {
-                        let (name, place) = (shown(&blocker.reference), shown(&blocker.evidence));
-                        format!("{name} is closed, or no longer named as a blocker ({place})")
-                    })
-                    .collect();
-                closed.join("; and ")
             }
             (IssueFact::HasRun, Matcher::Is(value)) if *value != wanted => match self.run() {
                 Some(run) => self.end_of(run),

@@ -316,7 +316,7 @@ fn rows(tick: &Tick<'_>, rules: &Rules, record: &Record, view: &RunView, now: Da
             row: traced.row.name.clone(),
             to: traced.row.to.clone(),
             matches: traced.verdict == Verdict::Holds,
-            lacks: needs(&traced.row.when, &view.facts, &|test, wanted| lacks(test, wanted, &view.facts)),
+            lacks: needs(&traced.row.when, &view.facts, &|test, wanted| vec![lacks(test, wanted, &view.facts)]),
             by_itself_at: due_in(traced.row, &view.facts).and_then(|left| after(now, left)),
             line: tick.policy.line(traced.row.span),
         })

@@ -46,13 +46,12 @@ pub fn ordinal(number: usize) -> String {
     format!("{number}{ending}")
 }
 
+/// What has to change for one test to hold, or not to, as the flag says.
+pub type Leaf<'a, N> = &'a dyn Fn(&Test<N>, bool) -> Vec<String>;
+
 /// What has to change for a condition to hold, all of it; nothing where it holds. `leaf` says it for one test, and
 /// whether that test should hold. Where one of several suffices, they are one text.
-pub fn needs<F: Facts>(
-    condition: &Condition<F::Name>,
-    facts: &F,
-    leaf: &dyn Fn(&Test<F::Name>, bool) -> String,
-) -> Vec<String>
+pub fn needs<F: Facts>(condition: &Condition<F::Name>, facts: &F, leaf: Leaf<'_, F::Name>) -> Vec<String>
 where
     F::Name: FactName,
 {
@@ -62,18 +61,13 @@ where
     needs
 }
 
-fn gather<F: Facts>(
-    condition: &Condition<F::Name>,
-    facts: &F,
-    wanted: bool,
-    leaf: &dyn Fn(&Test<F::Name>, bool) -> String,
-) -> Vec<String> {
+fn gather<F: Facts>(condition: &Condition<F::Name>, facts: &F, wanted: bool, leaf: Leaf<'_, F::Name>) -> Vec<String> {
     let settled = if wanted { Verdict::Holds } else { Verdict::Fails };
     if evaluate(condition, facts) == settled {
         return Vec::new();
     }
     match condition {
-        Condition::Test(test) => vec![leaf(test, wanted)],
+        Condition::Test(test) => leaf(test, wanted),
         Condition::Not(part) => gather(part, facts, !wanted, leaf),
         Condition::All(parts) | Condition::Any(parts) => {
             let all = matches!(condition, Condition::All(_)) == wanted;

@@ -1,0 +1,134 @@
+//! The gates of a policy, sorted once by how cheaply they are decided: those that read the repository alone once per
+//! repository, those that ask for one yes or no together, the others one by one.
+
+use super::evaluate::{self, Verdict};
+use super::trace::GateTrace;
+use crate::policy::facts::{Facts, IssueFact, IssueFacts, Observed, Reading};
+use crate::policy::{Condition, Matcher, Policy, Rules};
+
+/// The plans of all rules of a policy.
+pub(super) struct Plans<'p> {
+    policy: &'p Policy,
+    base: Plan<'p>,
+    overrides: Vec<Plan<'p>>,
+}
+
+impl<'p> Plans<'p> {
+    pub(super) fn new(policy: &'p Policy) -> Self {
+        let overrides = policy.overrides.iter().map(|(_, rules)| Plan::new(rules)).collect();
+        Self { policy, base: Plan::new(&policy.base), overrides }
+    }
+
+    pub(super) fn of(&self, repo: &str) -> &Plan<'p> {
+        let rules = self.policy.rules(repo);
+        self.overrides.iter().find(|plan| std::ptr::eq(plan.rules, rules)).unwrap_or(&self.base)
+    }
+}
+
+/// The gates of some rules. Gates are named by their bit in the trace.
+pub(super) struct Plan<'p> {
+    pub(super) rules: &'p Rules,
+    /// The bits of all gates.
+    pub(super) bits: u64,
+    /// The first gate that no trace can hold, which therefore denies everything. A checked policy has none.
+    pub(super) beyond: Option<usize>,
+    /// Decided once per repository.
+    of_repo: Vec<(u64, &'p Condition<IssueFact>)>,
+    /// For each of [`FLAGS`], the gates that want nothing but `true`, and nothing but `false`.
+    of_flags: [(u64, u64); FLAGS.len()],
+    /// The others.
+    of_issue: Vec<(u64, &'p Condition<IssueFact>)>,
+}
+
+/// The facts that are true or false, as [`flags`] gives them.
+const FLAGS: [IssueFact; 5] = [
+    IssueFact::Trusted,
+    IssueFact::AuthorTrusted,
+    IssueFact::HasRun,
+    IssueFact::AlreadyRun,
+    IssueFact::EditedSinceArmed,
+];
+
+fn flags(facts: &IssueFacts) -> [&Observed<bool>; FLAGS.len()] {
+    [&facts.trusted, &facts.author_trusted, &facts.has_run, &facts.already_run, &facts.edited_since_armed]
+}
+
+impl<'p> Plan<'p> {
+    fn new(rules: &'p Rules) -> Self {
+        let mut plan = Self {
+            rules,
+            bits: (0..rules.gates.len()).map(GateTrace::bit).fold(0, |bits, bit| bits | bit),
+            beyond: (rules.gates.len() > GateTrace::CAPACITY).then_some(GateTrace::CAPACITY),
+            of_repo: Vec::new(),
+            of_flags: Default::default(),
+            of_issue: Vec::new(),
+        };
+        for (gate, require) in rules.gates.iter().map(|gate| &gate.require).enumerate() {
+            let bit = GateTrace::bit(gate);
+            if reads_only_repo(require) {
+                plan.of_repo.push((bit, require));
+            } else if let Some((flag, wanted)) = asks_one_flag(require)
+                && let Some((wants_true, wants_false)) = plan.of_flags.get_mut(flag)
+            {
+                *(if wanted { wants_true } else { wants_false }) |= bit;
+            } else {
+                plan.of_issue.push((bit, require));
+            }
+        }
+        plan
+    }
+
+    /// The verdicts that are the same for every issue of a repository.
+    pub(super) fn trace_of_repo(&self, repo: &str) -> GateTrace {
+        let mut trace = GateTrace::default();
+        for (bit, require) in &self.of_repo {
+            trace.add(*bit, evaluate::evaluate(*require, &OnlyRepo(repo)));
+        }
+        trace
+    }
+
+    /// Adds the verdicts on one issue to those of its repository.
+    #[inline]
+    pub(super) fn trace(&self, of_repo: GateTrace, facts: &IssueFacts) -> GateTrace {
+        let mut trace = of_repo;
+        for ((wants_true, wants_false), flag) in self.of_flags.iter().zip(flags(facts)) {
+            let verdict = match flag {
+                Observed::Known(value) => Verdict::from(*value),
+                Observed::Unknown(_) => Verdict::Unknown,
+                Observed::NotRead => Verdict::NotRead,
+            };
+            trace.add(*wants_true, verdict);
+            trace.add(*wants_false, !verdict);
+        }
+        for (bit, require) in &self.of_issue {
+            trace.add(*bit, evaluate::evaluate(*require, facts));
+        }
+        trace
+    }
+}
+
+fn reads_only_repo(condition: &Condition<IssueFact>) -> bool {
+    match condition {
+        Condition::All(parts) | Condition::Any(parts) => parts.iter().all(reads_only_repo),
+        Condition::Not(part) => reads_only_repo(part),
+        Condition::Test(test) => test.fact == IssueFact::Repo,
+    }
+}
+
+/// Where in [`FLAGS`] the one fact is that a condition asks for, and what it wants of it.
+fn asks_one_flag(condition: &Condition<IssueFact>) -> Option<(usize, bool)> {
+    let Condition::Test(test) = condition else { return None };
+    let Matcher::Is(wanted) = test.matcher else { return None };
+    FLAGS.iter().position(|fact| *fact == test.fact).map(|flag| (flag, wanted))
+}
+
+/// All that the gates decided once per repository may read.
+struct OnlyRepo<'a>(&'a str);
+
+impl Facts for OnlyRepo<'_> {
+    type Name = IssueFact;
+
+    fn read(&self, fact: IssueFact) -> Reading<'_> {
+        if fact == IssueFact::Repo { Reading::Text(self.0) } else { Reading::NotRead }
+    }
+}
