@@ -128,6 +128,28 @@ impl Installation {
         Directory::make(&self.data)?.put_json(&format!("heartbeat-{}.json", heartbeat.tick.word()), heartbeat)
     }
 
+    /// Remembers where to look before a run is dispatched: a crash right after may leave nothing else that leads to
+    /// it, if its agent is quick to end.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn expect(&self, issue: &IssueRef, now: DateTime<Utc>) -> PortResult<()> {
+        let mut heartbeat = self.heartbeat(TickKind::Poll).ok().flatten().unwrap_or_else(|| Heartbeat {
+            tick: TickKind::Poll,
+            at: now,
+            revision: None,
+            result: "not over yet".to_owned(),
+            problems: Vec::new(),
+            calls: 0,
+            in_flight: Vec::new(),
+        });
+        if heartbeat.in_flight.contains(issue) {
+            return Ok(());
+        }
+        heartbeat.in_flight.push(issue.clone());
+        self.beat(&heartbeat)
+    }
+
     /// The alarm that was rung last because the policy cannot be used: a digest, so that it rings once per fault.
     ///
     /// # Errors

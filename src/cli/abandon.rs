@@ -37,8 +37,16 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     let mut found = BTreeSet::new();
     for executor in world.executors.values() {
         let agents = tick::runtime()?.block_on(executor.list());
-        let agents = agents.map_err(|error| Failure::could_not_run(error.message))?;
-        found.extend(agents.iter().map(|agent| agent.run).filter(|run| run.to_string().starts_with(&wanted)));
+        let roster = agents.map_err(|error| Failure::could_not_run(error.message))?;
+        let unreadable = roster.unreadable.iter().map(|(run, _)| *run);
+        found.extend(
+            roster
+                .agents
+                .iter()
+                .map(|agent| agent.run)
+                .chain(unreadable)
+                .filter(|run| run.to_string().starts_with(&wanted)),
+        );
     }
     // An agent that no executor shows any more can be named in full.
     found.extend(Uuid::parse_str(&wanted).ok().map(RunId));

@@ -1,7 +1,7 @@
 //! poll: which armed issues may be taken now, and taking them.
 
 use crate::engine::identity::Purpose;
-use crate::ports::{Assignment, Issue, PortError, PortResult};
+use crate::ports::{Assignment, Comment, Issue, PortError, PortResult};
 
 use super::brief::{self, Brief};
 use super::fleet::{Fleet, Run, Standing};
@@ -57,6 +57,7 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<R
             "the issue has parts that a reader cannot see; the agent is not shown them",
         );
     }
+    world.installation.expect(&issue.reference, world.clock.now())?;
     let mut assignment = Assignment {
         run: arming.run,
         issue: issue.reference.clone(),
@@ -73,6 +74,10 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<R
     };
     let record = repair::record_of(tick, name, &assignment);
     assignment.prompt = brief::first_prompt(template, &record, issue, &brief).map_err(PortError::invalid)?;
+    // Once more: what was read since may have taken minutes.
+    if let Some(why) = (world.kill_switch)() {
+        return Err(PortError::refused(format!("the kill switch is on: {why}")));
+    }
     executor.ensure(&assignment).await?;
     let gates = rules.gates.len();
     let detail = format!("{gates} of {gates} gates pass; run {}, executor `{name}`", arming.run.short());
@@ -95,7 +100,15 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<R
 ///
 /// # Errors
 /// When the comments cannot be read.
-pub async fn brief_of(tick: &Tick<'_>, afk: &str, issue: &Issue) -> PortResult<Brief> {
+async fn brief_of(tick: &Tick<'_>, afk: &str, issue: &Issue) -> PortResult<Brief> {
+    Ok(brief::brief(issue, &trusted_comments(tick, afk, issue).await?))
+}
+
+/// The comments of people who may arm issues, oldest first.
+///
+/// # Errors
+/// When the comments cannot be read.
+pub async fn trusted_comments(tick: &Tick<'_>, afk: &str, issue: &Issue) -> PortResult<Vec<Comment>> {
     let rules = tick.policy.rules(&issue.reference.repo);
     let mut trusted = Vec::new();
     for comment in tick.world.tracker.comments(&issue.reference).await? {
@@ -105,5 +118,5 @@ pub async fn brief_of(tick: &Tick<'_>, afk: &str, issue: &Issue) -> PortResult<B
             trusted.push(comment);
         }
     }
-    Ok(brief::brief(issue, &trusted))
+    Ok(trusted)
 }

@@ -8,7 +8,7 @@ use crate::engine::step;
 use crate::policy::facts::RunFact;
 use crate::policy::{Comparison, Condition, Matcher, Quantity, Rules, RunOutcome, Transition};
 use crate::ports::{PortError, PortResult, StageVerdict};
-use crate::text;
+use crate::text::{self, harmless};
 
 use super::facts::RunView;
 use super::fleet::Run;
@@ -140,7 +140,7 @@ pub fn commits(view: &RunView) -> Option<String> {
 pub fn verdict_in_words(verdict: &StageVerdict) -> String {
     match verdict {
         StageVerdict::None => "none".to_owned(),
-        StageVerdict::Pending(how_far) => format!("pending {}", text::clean_line(how_far, 120)).trim_end().to_owned(),
+        StageVerdict::Pending(how_far) => format!("pending {}", harmless(how_far, 120)).trim_end().to_owned(),
         StageVerdict::Green => "green".to_owned(),
         StageVerdict::Red(jobs) => {
             let names: Vec<String> = jobs.iter().take(5).map(|job| format!("`{}`", harmless(&job.name, 80))).collect();
@@ -157,14 +157,4 @@ pub fn short_commit(sha: &str) -> &str {
 /// A time for people, absolute.
 pub fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-/// Untrusted text for a line of a comment: one line, bounded, pinging nobody, ending no table cell and no code span.
-pub fn harmless(text: &str, max: usize) -> String {
-    text::clean_line(text, max)
-        .replace('@', "＠")
-        .replace('|', "¦")
-        .replace('`', "'")
-        .replace('<', "‹")
-        .replace('>', "›")
 }
