@@ -2,7 +2,7 @@
 //! `afk stop` and `afk abandon`, and the heartbeat of each tick.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
@@ -10,12 +10,19 @@ use serde::{Deserialize, Serialize};
 
 use super::confined::{Directory, DirectoryLock};
 use crate::engine::identity::RunId;
-use crate::ports::{IssueRef, PortResult};
+use crate::ports::{IssueRef, PortError, PortResult};
 
 /// The data directory.
 #[derive(Debug, Clone)]
 pub struct Installation {
     data: PathBuf,
+}
+
+/// Whose data directory it is.
+#[derive(Debug, Serialize, Deserialize)]
+struct Owner {
+    /// The settings file.
+    settings: PathBuf,
 }
 
 /// What people told afk on this machine, by `afk stop` and `afk abandon`.
@@ -82,6 +89,29 @@ impl Installation {
     /// A path in the data directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.data.join(name)
+    }
+
+    /// Refuses the data directory of another installation: what one does to its agents, the other would take for its
+    /// own. With `own`, an unowned one is taken.
+    ///
+    /// # Errors
+    /// When it belongs to other settings, or cannot be read or written.
+    pub fn belongs_to(&self, settings: &Path, own: bool) -> PortResult<()> {
+        let owner: Option<Owner> = self.read("owner.json")?;
+        match owner {
+            Some(owner) if owner.settings == settings => Ok(()),
+            Some(owner) => Err(PortError::refused(format!(
+                "`{}` belongs to the settings `{}`, not to `{}`; give each installation a `data` directory of its own, or \
+                 delete `owner.json` there if the settings have moved",
+                self.data.display(),
+                owner.settings.display(),
+                settings.display()
+            ))),
+            None if own => {
+                Directory::make(&self.data)?.put_json("owner.json", &Owner { settings: settings.to_path_buf() })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Takes the one lock for every command that changes anything; `None` when another command holds it.

@@ -125,10 +125,10 @@ fn has_address(issue: PortResult<Option<crate::ports::Issue>>, address: &str) ->
     issue.url == address || file(&issue.url).is_some_and(|path| Some(path) == file(address))
 }
 
-/// Whether a repository is meant by a name: its own, or what stands behind the slash.
+/// Whether a repository is meant by a name: its own, or a bare one that stands behind its slash.
 fn is_called(repo: &str, name: &str) -> bool {
     let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    repo.eq_ignore_ascii_case(name) || (repo.contains('/') != name.contains('/') && last(repo) == last(name))
+    repo.eq_ignore_ascii_case(name) || (repo.contains('/') && !name.contains('/') && last(repo) == last(name))
 }
 
 /// Where the checkout in the current directory was cloned from.

@@ -43,7 +43,8 @@ pub async fn save(tick: &Tick<'_>, run: &mut Run, record: Record, view: Option<&
 
 fn text_of(rules: &Rules, record: &Record, view: Option<&RunView>) -> String {
     let title = rules.state(&record.state).map_or(record.state.as_str(), |state| state.title.as_str());
-    let mut said = match (record.outcome, &record.reason) {
+    let reason = record.reason.as_deref().filter(|reason| !title.eq_ignore_ascii_case(reason));
+    let mut said = match (record.outcome, reason) {
         (None, _) => format!("**An agent is working on this.** {title}.\n"),
         (Some(_), None) => format!("**{title}.**\n"),
         (Some(RunOutcome::Success), Some(reason)) => format!("**{title}:** {reason}.\n"),

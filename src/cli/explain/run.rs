@@ -182,6 +182,10 @@ impl RunStory {
             self.waits_for.push_str(&format!(" ({})", short_commit(commit)));
         }
         self.agent = format!("{}, quiet {}", view.facts.agent.word(), duration(view.facts.quiet));
+        let words = view.agent.as_ref().filter(|agent| !agent.is_live()).and_then(|agent| agent.last_words.as_deref());
+        if let Some(words) = words.map(shown).filter(|words| !words.is_empty()) {
+            self.notes.push(format!("the end of what the agent said: {words}"));
+        }
         self.evidence = evidence(view, now);
         self.facts = queue::facts(&view.facts);
         self.rows = rows(tick, rules, record, view, now);
