@@ -248,6 +248,7 @@ pub async fn runs_of(
     };
     let agents_here: Vec<&(String, AgentReport)> =
         fleet.agents.values().filter(|(_, agent)| agent.issue == *reference).collect();
+    let mut gone = false;
     let (records, newer) = match tick.world.tracker.comments(reference).await {
         Ok(comments) => tick.world.seal.read_all(reference, &fleet.afk, &comments),
         // No comments where there is no issue. Of an issue that is there, it proves nothing.
@@ -256,6 +257,7 @@ pub async fn runs_of(
                 && issue.is_none()
                 && matches!(tick.world.tracker.issue(reference).await, Ok(None)) =>
         {
+            gone = true;
             (Vec::new(), None)
         }
         Err(error) => {
@@ -291,7 +293,8 @@ pub async fn runs_of(
     let newest_ended_agent = ended
         .into_iter()
         .filter(|(_, agent)| {
-            let expected = (labelled && !any_active) || fleet.hinted.contains(reference) || arming == Some(agent.run);
+            let hinted = !gone && fleet.hinted.contains(reference);
+            let expected = (labelled && !any_active) || hinted || arming == Some(agent.run);
             // One that was never begun did nothing.
             expected && !agent.turns.is_empty() && dispatched_at(agent) > newest_record
         })

@@ -25,12 +25,11 @@ pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
     fleet.runs = runs;
     let dispatched = Survey { fleet: Fleet::default(), armed: armed.clone(), decisions: decisions.clone() };
     for armed in dispatched.dispatched() {
-        if let Some(why) = (tick.world.kill_switch)() {
-            tick.event(&armed.issue.reference, "not dispatched", format!("the kill switch is on: {why}"));
+        if switched_off(tick, armed) {
             break;
         }
         match dispatch(tick, fleet, armed).await {
-            Ok(run) => fleet.runs.push(run),
+            Ok(run) => fleet.runs.extend(run),
             Err(error) => tick.problem(&armed.issue.reference, format!("not dispatched: {error}")),
         }
     }
@@ -38,8 +37,8 @@ pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
 }
 
 /// Starts the agent first, then takes the lock, then writes the record: a dispatch that fails leaves no lock behind,
-/// and one that is cut short is adopted, because the executor knows the run.
-async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<Run> {
+/// and one that is cut short is adopted, because the executor knows the run. `None`: the kill switch came in between.
+async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<Option<Run>> {
     let world = tick.world;
     let issue = &armed.issue;
     let rules = tick.policy.rules(&issue.reference.repo);
@@ -75,8 +74,8 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<R
     let record = repair::record_of(tick, name, &assignment);
     assignment.prompt = brief::first_prompt(template, &record, issue, &brief).map_err(PortError::invalid)?;
     // Once more: what was read since may have taken minutes.
-    if let Some(why) = (world.kill_switch)() {
-        return Err(PortError::refused(format!("the kill switch is on: {why}")));
+    if switched_off(tick, armed) {
+        return Ok(None);
     }
     executor.ensure(&assignment).await?;
     let gates = rules.gates.len();
@@ -93,7 +92,15 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<R
     };
     repair::lock(tick, &mut run).await?;
     progress::save(tick, &mut run, record, None).await?;
-    Ok(run)
+    Ok(Some(run))
+}
+
+fn switched_off(tick: &Tick<'_>, armed: &Armed) -> bool {
+    let why = (tick.world.kill_switch)();
+    if let Some(why) = &why {
+        tick.event(&armed.issue.reference, "not dispatched", format!("the kill switch is on: {why}"));
+    }
+    why.is_some()
 }
 
 /// The brief of an issue: its text, and the comments of people who may arm issues.

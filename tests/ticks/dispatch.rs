@@ -178,6 +178,16 @@ async fn comments_that_cannot_be_found_on_an_issue_that_is_there_prove_nothing()
 }
 
 #[tokio::test]
+async fn a_deleted_issue_ends_its_agent_and_is_forgotten() {
+    let (sim, run) = Sim::new().dispatched(7).await;
+    sim.state.borrow_mut().cards.clear();
+    sim.watch().await;
+    assert_eq!(sim.state.borrow().agents[&run].status, AgentStatus::Failed);
+    let (fleet, report) = sim.watch().await;
+    assert_eq!((fleet.in_flight(), report.problems), (Vec::<String>::new(), Vec::new()));
+}
+
+#[tokio::test]
 async fn the_switch_turned_on_while_a_dispatch_is_prepared_stops_it() {
     let mut sim = Sim::new().armed(7);
     // On from the second look on: the first is before the head is fetched.
