@@ -296,6 +296,9 @@ pub enum StageVerdict {
 /// Continuous integration.
 #[async_trait(?Send)]
 pub trait Ci {
+    /// Whether a stage of a repository can be judged at all. Asked before an agent is started: work that nobody can
+    /// judge costs money for nothing.
+    async fn can_judge(&self, repo: &str, stage: &Stage) -> PortResult<()>;
     /// The verdict of a stage on a commit; starts the work where the stage is afk's own to start. Never waits for it.
     async fn verdict(&self, repo: &str, commit: &str, stage: &Stage) -> PortResult<StageVerdict>;
 }

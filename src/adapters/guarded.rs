@@ -134,6 +134,7 @@ guarded!(Code {
 });
 
 guarded!(Ci {
+    reads can_judge(&self, repo: &str, stage: &Stage) -> ();
     reads verdict(&self, repo: &str, commit: &str, stage: &Stage) -> StageVerdict;
 });
 

@@ -160,7 +160,8 @@ fn of_origin(origin: &str, settings: &Settings) -> Option<String> {
     let mut parts = path.rsplit('/');
     let (name, owner) = (parts.next()?, parts.next()?);
     let full = format!("{owner}/{name}");
-    let mut called = settings.repos.keys().filter(|repo| is_called(repo, &full));
+    // A checkout is of the repository even where the settings know it by its bare name.
+    let mut called = settings.repos.keys().filter(|repo| is_called(repo, &full) || is_called(&full, repo));
     match (called.next(), called.next()) {
         (Some(only), None) => Some(only.clone()),
         _ => None,
@@ -212,7 +213,7 @@ mod tests {
         for (repo, name, expected) in [
             ("acme/app", "Acme/App", true),
             ("acme/app", "app", true),
-            ("app", "acme/app", true),
+            ("app", "acme/app", false),
             ("acme/app", "other/app", false),
             ("acme/app", "ap", false),
         ] {

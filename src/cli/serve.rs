@@ -11,6 +11,7 @@ use super::output::Output;
 use super::tick::{self, Performed, Request};
 use super::{Installed, findings, wiring};
 use crate::adapters::installation::TickKind;
+use crate::policy::Finding;
 use crate::ticks::facts::since;
 
 /// Poll and watch on the intervals of the settings, until it is told to stop
@@ -65,11 +66,13 @@ struct Schedule {
     last: Option<DateTime<Utc>>,
     /// The next one only looks.
     only_looks: bool,
+    /// The fault of the policy that was told last, so that each is told once.
+    told: Option<Vec<Finding>>,
 }
 
 impl Schedule {
     fn new(kind: TickKind, interval: Duration) -> Self {
-        Self { kind, interval, last: None, only_looks: false }
+        Self { kind, interval, last: None, only_looks: false, told: None }
     }
 
     fn until_due(&self) -> Duration {
@@ -106,9 +109,21 @@ impl Schedule {
                 tick::write_problems(&report, out);
             }
             Ok(Performed::SwitchedOff(_, why)) => tracing::info!("{}: switched off: {why}", self.kind.word()),
-            Ok(Performed::BrokenPolicy(loaded)) => findings::draw(&loaded, out),
+            Ok(Performed::BrokenPolicy(loaded)) => {
+                if self.told.as_ref() != Some(&loaded.checked.findings) {
+                    findings::draw(&loaded, out);
+                    out.line(format_args!(
+                        "{}: the policy cannot be used, and nothing is done until it can",
+                        self.kind.word()
+                    ));
+                }
+                self.told = Some(loaded.checked.findings);
+                self.last = Some(Utc::now());
+                return;
+            }
             Err(failure) => out.failure(&failure),
         }
+        self.told = None;
         self.last = Some(Utc::now());
     }
 }

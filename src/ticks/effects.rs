@@ -200,6 +200,12 @@ impl Stage<'_> {
                 mentions.join(", ")
             ));
         }
+        if self.view.commits.as_ref().is_some_and(|commits| commits.commits.is_empty()) {
+            lines.push_str(&format!(
+                "\n- Only commits with the line `AFK-Run: {}` count as the run's; whatever was pushed without it was not judged",
+                record.run
+            ));
+        }
         if let Some(words) = self
             .view
             .agent

@@ -47,6 +47,9 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<O
     let executor = world.executors.get(name).ok_or_else(|| effects::no_executor(name))?;
     let template =
         rules.prompts.get("implement").ok_or_else(|| PortError::invalid("the policy has no prompt `implement`"))?;
+    for stage in &rules.stages {
+        world.ci.can_judge(&issue.reference.repo, stage).await?;
+    }
     let head = world.code.head(&issue.reference.repo).await?;
     let brief = brief_of(tick, &fleet.afk, issue).await?;
     if brief.had_hidden_parts {

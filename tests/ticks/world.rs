@@ -390,6 +390,10 @@ impl Code for Edge {
 
 #[async_trait(?Send)]
 impl Ci for Edge {
+    async fn can_judge(&self, _repo: &str, _stage: &Stage) -> PortResult<()> {
+        self.may_fail("ci can_judge")
+    }
+
     async fn verdict(&self, _repo: &str, _commit: &str, _stage: &Stage) -> PortResult<StageVerdict> {
         self.may_fail("ci verdict")?;
         Ok(self.0.borrow().verdict.clone())

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::Workspaces;
 use super::listing::{begun_turns, describe, progress};
 use super::processes;
+use super::program;
 use super::run::{
     ENSURE_LOCK, HALF_WORKSPACE, INTERRUPT, LOCK, MANIFEST, Manifest, ORDER, PROMPT, RunDirectory, SUPERVISOR_LOG,
     Turn, TurnDirectory, WORKSPACE,
@@ -78,6 +79,18 @@ impl<W: Workspaces> CommandExecutor<W> {
         manifest.ok().flatten().is_some_and(|manifest| {
             manifest.assignment.run == run && manifest.controller == self.controller && manifest.executor != self.name
         })
+    }
+
+    /// Whether the agent's program is there.
+    fn can_start(&self) -> PortResult<()> {
+        match self.settings.start.first() {
+            Some(name) if !name.contains('{') && !program::exists(name) => Err(PortError::refused(format!(
+                "executor `{}` starts `{}`, which cannot be found or run here",
+                self.name,
+                text::clean_line(name, 200)
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Nobody else changes the run while the answer lives. Waits for whoever does; the caller bounds the wait.
@@ -222,6 +235,10 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
 
     async fn ensure(&self, assignment: &Assignment) -> PortResult<()> {
         let run = assignment.run;
+        if RunDirectory::find(&self.root, run)?.is_none() {
+            // Before anything is written down: a start that cannot be is no run.
+            self.can_start()?;
+        }
         let directory = RunDirectory::make(&self.root, run)?;
         let _lock = self.exclusively(&directory).await?;
         let manifest = match self.manifest(run, &directory)? {
