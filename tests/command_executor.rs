@@ -244,7 +244,7 @@ async fn interrupting_what_is_not_there_does_nothing() {
     let world = World::new();
     let executor = world.executor(shell("true"));
     executor.interrupt(world.assignment("1").run).await.unwrap();
-    assert_eq!(executor.list().await.unwrap(), []);
+    assert_eq!(executor.list().await.unwrap().agents, []);
 }
 
 #[tokio::test]
@@ -326,7 +326,7 @@ async fn only_the_runs_of_this_executor_and_controller_are_listed_and_touched() 
     for other in
         [world.executor_of("afk@there", "shell", shell("true")), world.executor_of("afk@here", "other", shell("true"))]
     {
-        assert_eq!(other.list().await.unwrap(), []);
+        assert_eq!(other.list().await.unwrap().agents, []);
         assert_eq!(other.ensure(&assignment).await.unwrap_err().kind, PortErrorKind::Refused);
         assert_eq!(other.interrupt(assignment.run).await.unwrap_err().kind, PortErrorKind::Refused);
     }
@@ -350,7 +350,11 @@ async fn a_broken_run_costs_no_other_run_its_place_in_the_listing() {
     std::fs::create_dir(world.root().join(Uuid::nil().to_string())).unwrap();
     std::fs::write(world.root().join(Uuid::max().to_string()), "").unwrap();
 
-    let mut listed: Vec<_> = executor.list().await.unwrap().iter().map(|report| (report.run, report.status)).collect();
+    let roster = executor.list().await.unwrap();
+    let mut listed: Vec<_> = roster.agents.iter().map(|report| (report.run, report.status)).collect();
+    for run in [unreadable.run, foreign.run] {
+        assert!(roster.unreadable.iter().any(|(unreadable, _)| *unreadable == run), "{roster:?}");
+    }
     listed.sort_by_key(|(run, _)| *run != good.run);
     assert_eq!(listed, [(good.run, AgentStatus::Idle), (odd.run, AgentStatus::Unknown)]);
 }

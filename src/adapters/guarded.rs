@@ -138,7 +138,7 @@ guarded!(Ci {
 });
 
 guarded!(Executor {
-    reads list(&self) -> Vec<AgentReport>;
+    reads list(&self) -> Roster;
     writes ensure(&self, assignment: &Assignment) -> ();
     writes turn(&self, run: RunId, turn: Uuid, prompt: &str) -> ();
     writes interrupt(&self, run: RunId) -> ();

@@ -65,7 +65,8 @@ pub async fn resolve(
             if let Some(repo) = origin().and_then(|origin| of_origin(&origin, settings)) {
                 return Ok(IssueRef { repo, number });
             }
-            let enrolled: Vec<&&String> = known.iter().filter(|repo| policy.is_some_and(|policy| policy.enrolled(repo))).collect();
+            let enrolled: Vec<&&String> =
+                known.iter().filter(|repo| policy.is_some_and(|policy| policy.enrolled(repo))).collect();
             let candidates = if enrolled.is_empty() { known.iter().collect() } else { enrolled };
             match candidates.as_slice() {
                 [only] => Ok(IssueRef { repo: (**only).clone(), number }),
@@ -124,10 +125,10 @@ fn has_address(issue: PortResult<Option<crate::ports::Issue>>, address: &str) ->
     issue.url == address || file(&issue.url).is_some_and(|path| Some(path) == file(address))
 }
 
-/// Whether a repository is meant by a name: its own, or what stands behind the slash.
+/// Whether a repository is meant by a name: its own, or a bare one that stands behind its slash.
 fn is_called(repo: &str, name: &str) -> bool {
     let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    repo.eq_ignore_ascii_case(name) || (repo.contains('/') != name.contains('/') && last(repo) == last(name))
+    repo.eq_ignore_ascii_case(name) || (repo.contains('/') && !name.contains('/') && last(repo) == last(name))
 }
 
 /// Where the checkout in the current directory was cloned from.

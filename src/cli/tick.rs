@@ -263,7 +263,8 @@ async fn alarm(settings: &Settings, policy: &Path, loaded: &Loaded) -> Result<()
     }
     let mut live = Vec::new();
     for executor in world.executors.values() {
-        live.extend(executor.list().await.into_iter().flatten().filter(crate::ports::AgentReport::is_live));
+        let agents = executor.list().await.unwrap_or_default().agents;
+        live.extend(agents.into_iter().filter(crate::ports::AgentReport::is_live));
     }
     let Some(first) = live.first() else { return Ok(()) };
     let notice = Notice {

@@ -58,6 +58,10 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     let calls = Rc::new(Cell::new(0));
     let guard = Guard::new(settings.call_timeout, calls.clone(), access == Access::ReadOnly);
     let installation = Installation::new(&settings.data);
+    if let Some(file) = &settings.file {
+        let belongs = installation.belongs_to(file, access == Access::Full);
+        belongs.map_err(|error| Failure::could_not_run(error.message))?;
+    }
     let remotes = settings.repos.iter().map(|(name, repo)| (name.clone(), repo.git.clone())).collect();
     let mirrors = Rc::new(GitMirrors::new(settings.data.join("mirrors"), remotes));
 
