@@ -174,6 +174,103 @@ fn a_type_error_names_the_type_and_what_to_write() {
 }
 
 #[test]
+fn a_syntax_error_says_what_to_write_where_that_is_known() {
+    let limit =
+        |value: &str| messages(&minimal().replace("settle_time    = \"2m\"", &format!("settle_time = {value}")));
+    assert_eq!(limit("2m"), ["a text stands in double quotes / write \"2m\""]);
+    let digits =
+        "this is neither a number nor a text in quotes / a number has digits only, a text stands in double quotes";
+    assert_eq!(limit("2.5m"), [digits]);
+    assert_eq!(limit("45min"), [digits]);
+    assert_eq!(limit(""), ["there is no value / write it here"]);
+    assert_eq!(limit("\"2m"), ["invalid basic string / write `\"` here"]);
+    assert_eq!(limit("02"), ["unexpected leading zero / remove this"]);
+    assert_eq!(limit("= 2"), ["extra `=` / remove this"]);
+
+    let marked = |value: &str| {
+        let text = minimal().replace("settle_time    = \"2m\"", &format!("settle_time = {value} # é"));
+        let span = judge(&text).findings[0].span;
+        text[span.start..span.end].to_owned()
+    };
+    assert_eq!([marked("2m"), marked("2.5m"), marked("1h30m")], ["2m", "2.5m", "1h30m"]);
+}
+
+#[test]
+fn a_line_gives_one_syntax_error_and_other_lines_theirs() {
+    let row = "when = { ci = \"red\", attempts = { lt = \"$limits.attempts\" } }";
+    let text = minimal().replace(row, &row.replace(',', "")).replace("title = \"Landed\",", "title = \"Landed\"");
+    assert_eq!(messages(&text), ["missing comma between key-value pairs / write `,` here"; 2]);
+    let bare = minimal().replace("ci = \"red\", attempts", "pushed = true attempts");
+    assert_eq!(messages(&bare), ["missing comma between key-value pairs / write `,` here"]);
+    // The line goes on after the quote that is missing here, and everything there is a slip of its own.
+    let quote = minimal().replace("title = \"Landed\"", "title = \"Landed");
+    assert_eq!(messages(&quote).len(), 1);
+}
+
+#[test]
+fn an_entry_that_is_wrong_is_spoken_of_alone_and_does_not_hide_the_others() {
+    let allowed = |list: &str| messages(&minimal().replace("[\"acme/app\"]", list));
+    let refused =
+        "is not a repository; write `owner/name`, `owner/*` or `owner/prefix*` / write \"owner/name\" or \"owner/*\"";
+    assert_eq!(
+        allowed("[\"acme/**\", \"\", \"a*b/c\", 7]"),
+        [
+            format!("`acme/**` {refused}"),
+            "an entry of `allowlist` is empty / write a text".to_owned(),
+            format!("`a*b/c` {refused}"),
+            "an entry of `allowlist` is a text; `7` is a number / write it in double quotes".to_owned(),
+        ]
+    );
+    let granted = |list: &str| messages(&minimal().replace("[\"admin\", \"write\"]", list));
+    assert_eq!(
+        granted("[\"boss\", \"wirte\"]"),
+        [
+            "an entry of `permissions` cannot be `boss` / write `admin`, `maintain`, `write`, `triage` or `read`",
+            "an entry of `permissions` cannot be `wirte` / did you mean `write`?",
+        ]
+    );
+}
+
+#[test]
+fn a_misspelt_limit_is_named_where_it_stands() {
+    let required = |name: &str| messages(&minimal().replace("settle_time ", name));
+    assert_eq!(required("setle_time "), ["`[limits]` lacks `settle_time` / did you mean `settle_time`?"]);
+    assert_eq!(required("patience "), ["`[limits]` lacks `settle_time` / add settle_time = \"2m\""]);
+}
+
+#[test]
+fn a_limit_that_nothing_refers_to_is_a_warning() {
+    let warnings = |text: &str| -> Vec<String> {
+        let findings = judge(text).findings.into_iter().filter(|finding| finding.severity == Severity::Warning);
+        findings.map(|finding| format!("{} {}", finding.code.name(), finding.message)).collect()
+    };
+    // As conditions, sentences and overrides refer to them.
+    let used = r#"age = { gte = "$limits.budget" }"#;
+    let with = |limit: &str| minimal().replace("attempts       = 5", &format!("attempts = 5\n{limit}"));
+    let text = with("budget = \"1d\"").replace("age = { gte = \"24h\" }", used);
+    assert_eq!(warnings(&text), Vec::<String>::new());
+    let text = with("budget_usd = 9.5").replace("not finished after {age}", "{age}, for {limits.budget_usd} at most");
+    assert_eq!(warnings(&text), Vec::<String>::new());
+
+    assert_eq!(warnings(&with("budget_usd = 9.5")), ["unused-limit nothing refers to `limits.budget_usd`"]);
+    let overridden = minimal() + "\n[repos.\"acme/app\"]\nlimits.atempts = 3\n";
+    assert_eq!(warnings(&overridden), ["unused-limit nothing refers to `limits.atempts`"]);
+    let mut labels = judge(&overridden).findings.into_iter().map(|finding| finding.label);
+    assert!(labels.any(|label| label.starts_with("did you mean `attempts`?")));
+}
+
+#[test]
+fn a_row_may_lead_back_to_its_state_when_it_does_something() {
+    let row = "\n[[transitions]]\nname = \"again\"\nfrom = [\"working\"]\nwhen = { landed = true }\nto = \"working\"\n";
+    assert_eq!(
+        messages(&format!("{}{row}", minimal())),
+        ["row `again` leads from `working` to `working` and does nothing: it would turn in a circle / \
+          name another state, or give the row effects with `do`"]
+    );
+    assert_eq!(messages(&format!("{}{row}do = \"fix-forward\"\n", minimal())), Vec::<String>::new());
+}
+
+#[test]
 fn constants_of_sentences_are_written_out_and_braces_doubled() {
     let text = minimal()
         .replace("it carries {labels}", "{{x}} {labels.human} {dispatch.slots_per_repo} {trust.permissions} {labels}");

@@ -114,6 +114,9 @@ codes! {
     BadReference = "bad-reference", "a `$table.key` that leads nowhere or to a value of the wrong type",
         "the rule would compare with nothing",
         "name an existing scalar or list of the policy, such as `$limits.run_timeout`; `$$` writes a dollar sign";
+    UnusedLimit = "unused-limit", "a limit that nothing refers to",
+        "who wrote it believes that it bounds something",
+        "refer to it as `$limits.name`, correct the spelling, or remove it";
     BadTemplate = "bad-template", "a sentence or prompt with a placeholder that does not exist there",
         "people and agents would read an empty place where the point was",
         "use a name that exists there (`afk facts` lists them); double a brace to write one";
@@ -131,7 +134,7 @@ codes! {
         "remove the effect; entering a terminal state releases the lock";
     BadMachine = "bad-machine", "states and rows that do not make a state machine",
         "a run must start somewhere, and end",
-        "mark exactly one state as `initial`, give terminal states an `outcome`, start rows only from active states, and give rows into `human` and `cancelled` a `reason`";
+        "mark exactly one state as `initial`, give terminal states an `outcome`, start rows only from active states, give rows that lead back to where they start effects, and give rows into `human` and `cancelled` a `reason`";
     TooLarge = "too-large", "more of something than this build takes",
         "a policy is read by people; and every bound here keeps the proofs exact",
         "split the rule, or drop what is not needed";

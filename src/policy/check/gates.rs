@@ -4,10 +4,10 @@ use super::super::facts::IssueFact;
 use super::super::finding::Code;
 use super::super::rules::Gate;
 use super::conditions::Conditions;
+use super::names::Names;
 use super::reader::{Field, Reader};
 use super::reference::Scope;
 use super::report::quoted;
-use super::sections::Names;
 use super::sentences::{self, Place};
 
 const MAX_GATES: usize = 64;

@@ -7,10 +7,10 @@ use super::super::finding::Code;
 use super::super::rules::{CloseReason, Effect, LabelRole, RunOutcome, State, Transition};
 use super::super::source::{Located, Span};
 use super::conditions::Conditions;
+use super::names::Names;
 use super::reader::{Field, Reader};
 use super::reference::Scope;
-use super::report::{one_of, quoted, suggestion};
-use super::sections::{Names, too_many};
+use super::report::{quoted, suggestion};
 use super::sentences::{self, Place};
 use super::tree::{Table, Value};
 
@@ -32,7 +32,7 @@ pub fn states(field: &Field<'_>) -> Option<Vec<State>> {
     let table = field.table()?;
     let report = field.report;
     if table.entries.len() > MAX_STATES {
-        too_many(field, "[states]", table.entries.len(), MAX_STATES);
+        field.too_many("[states]", table.entries.len(), MAX_STATES);
         return None;
     }
     let mut names = Names::new("state", report);
@@ -85,7 +85,7 @@ pub fn actions(root: &Table, field: &Field<'_>) -> Option<BTreeMap<String, Vec<L
     let table = field.table()?;
     let report = field.report;
     if table.entries.len() > MAX_ACTIONS {
-        too_many(field, "[actions]", table.entries.len(), MAX_ACTIONS);
+        field.too_many("[actions]", table.entries.len(), MAX_ACTIONS);
         return None;
     }
     let mut names = Names::new("action", report);
@@ -289,9 +289,18 @@ fn row<'a>(
         return None;
     }
     let (name, span) = name?;
+    let from = from?;
+    if let (Some(to), Some(target), Some(None)) = (&to, target, &action)
+        && from.iter().any(|state| state == target)
+    {
+        let message =
+            format!("row `{name}` leads from `{target}` to `{target}` and does nothing: it would turn in a circle");
+        report.error(Code::BadMachine, to.node.span, message, "name another state, or give the row effects with `do`");
+        return None;
+    }
     Some(Transition {
         name: name.to_owned(),
-        from: from?,
+        from,
         when: when?,
         to: target?.to_owned(),
         action: action?,
@@ -352,11 +361,7 @@ fn state_name<'a>(field: &Field<'a>, places: &Places<'_>) -> Option<&'a str> {
     let known = places.table?.keys();
     let label = match name {
         "*" => "write from = \"*\", without brackets".to_owned(),
-        _ if known.is_empty() => "define it under [states]".to_owned(),
-        _ => match super::report::nearest(name, known.iter().copied()) {
-            Some(candidate) => format!("did you mean `{candidate}`?"),
-            None => format!("states are {}", one_of(&known)),
-        },
+        _ => suggestion(field.report, name, &known),
     };
     field.report.error(Code::UnknownName, field.node.span, format!("there is no state {}", quoted(name)), label);
     None

@@ -2,7 +2,11 @@
 
 mod conditions;
 mod gates;
+mod limits;
 mod machine;
+mod matchers;
+mod names;
+mod operands;
 mod overrides;
 mod prompts;
 mod reader;
@@ -13,6 +17,7 @@ mod rules;
 mod scan;
 mod sections;
 mod sentences;
+mod stages;
 mod syntax;
 mod texts;
 mod tree;
@@ -28,7 +33,7 @@ use super::{Checked, Surroundings};
 use prompts::PromptFiles;
 use reader::{Field, Reader};
 use reference::Scope;
-use report::{Report, quoted};
+use report::Report;
 use tree::{Entry, Node, Table, Value};
 
 /// The longest policy there may be, in bytes.
@@ -42,7 +47,7 @@ pub fn check(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Checked
         Some(parsed) if parsed.sound => read(text, parsed.root, surroundings, &prompts, &report),
         Some(parsed) => {
             // What stands elsewhere is judged all the same, but not what the broken place may have swallowed.
-            let aside = Report::new(name);
+            let aside = report.aside();
             read(text, parsed.root, surroundings, &prompts, &aside);
             syntax::keep_independent(text, aside.finish(), &report);
             None
@@ -105,6 +110,10 @@ fn read(
             rules.map(|rules| (one.pattern, rules))
         })
         .collect();
+    // A reference in error may have meant the limit.
+    if !report.has_errors() {
+        limits::warn_of_unused(&root, report);
+    }
     version?;
     Some(Read {
         kill_switch: kill_switch?,
@@ -128,49 +137,25 @@ fn with_default_lists(root: &mut Table) {
 }
 
 fn version(root: &Table, report: &Report) -> Option<()> {
-    let revisions =
-        || vec!["`version` counts the file format, not your revisions of it; those are git's business".to_owned()];
     let Some(entry) = root.get("version") else {
         let message = "the policy does not say which `version` of the file format it is written in";
         report.error(Code::UnsupportedVersion, Span::default(), message, "add `version = 1`");
         return None;
     };
-    let field = Field { name: "`version`".to_owned(), node: &entry.node, span: entry.span(), report };
-    match &field.node.value {
+    let node = &entry.node;
+    let message = match &node.value {
         Value::Int(1) => return Some(()),
-        Value::Int(other) => {
-            let message = format!("this build reads version 1 of the file format; this is version {other}");
-            report.error_with_help(
-                Code::UnsupportedVersion,
-                field.node.span,
-                message,
-                "write version = 1",
-                revisions(),
-            );
+        Value::Int(other) => format!("this build reads version 1 of the file format; this is version {other}"),
+        Value::Text(_) => format!("`version` is the number of the file format; {}", node.described()),
+        Value::Number(_) => format!("`version` is a whole number; {}", node.described()),
+        _ => {
+            let field = Field { name: "`version`".to_owned(), node, span: entry.span(), report };
+            field.mismatch("the number of the file format", "write version = 1");
+            return None;
         }
-        Value::Text(text) => {
-            let message =
-                format!("`version` is the number of the file format; {} is a text", quoted(&format!("\"{text}\"")));
-            report.error_with_help(
-                Code::UnsupportedVersion,
-                field.node.span,
-                message,
-                "write version = 1",
-                revisions(),
-            );
-        }
-        Value::Number(_) => {
-            let message = format!("`version` is a whole number; {}", field.node.described());
-            report.error_with_help(
-                Code::UnsupportedVersion,
-                field.node.span,
-                message,
-                "write version = 1",
-                revisions(),
-            );
-        }
-        _ => field.mismatch("the number of the file format", "write version = 1"),
-    }
+    };
+    let help = "`version` counts the file format, not your revisions of it; those are git's business".to_owned();
+    report.error_with_help(Code::UnsupportedVersion, node.span, message, "write version = 1", vec![help]);
     None
 }
 

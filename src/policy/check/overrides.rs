@@ -6,7 +6,6 @@ use super::super::source::{Located, Span};
 use super::reader::{Field, Reader};
 use super::report::{Report, clipped, quoted};
 use super::rules::ROOT_KEYS;
-use super::sections::too_many;
 use super::tree::{Entry, Node, Table, Value};
 
 const MAX_OVERRIDES: usize = 256;
@@ -33,7 +32,7 @@ pub fn read(root: &Table, policy_bytes: usize, report: &Report) -> Vec<Override>
     let Some(table) = field.table() else { return Vec::new() };
     let count = table.entries.len();
     if count > MAX_OVERRIDES {
-        too_many(&field, "[repos]", count, MAX_OVERRIDES);
+        field.too_many("[repos]", count, MAX_OVERRIDES);
         return Vec::new();
     }
     if count.saturating_mul(policy_bytes) > MAX_READ_AGAIN {

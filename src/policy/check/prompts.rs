@@ -7,7 +7,8 @@ use super::super::finding::{Code, Finding, Severity};
 use super::super::prompt::{PROMPT_NAMES, faults};
 use super::super::rules::Prompt;
 use super::super::source::{Located, Source, Span};
-use super::reader::{Field, check_snake_case};
+use super::names::check_snake_case;
+use super::reader::Field;
 use super::reference::Scope;
 use super::report::{nearest, quoted};
 

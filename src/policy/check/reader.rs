@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
 /// One value and how messages call it.
 #[derive(Clone)]
 pub struct Field<'a> {
-    /// In backticks, or "each entry of …".
+    /// In backticks, or "an entry of …".
     pub name: String,
     pub node: &'a Node,
     /// Key and value.
@@ -123,6 +123,12 @@ impl<'a> Field<'a> {
         self.report.error(Code::OutOfRange, self.node.span, message, instead);
     }
 
+    /// Reports that a table has too many entries.
+    pub fn too_many(&self, what: &str, count: usize, most: usize) {
+        let message = format!("`{what}` has {count} entries; this build takes at most {most}");
+        self.report.error(Code::TooLarge, self.node.span, message, format!("at most {most}"));
+    }
+
     /// Puts the place to a value.
     pub fn located<T>(&self, value: T) -> Located<T> {
         Located { value, span: self.node.span }
@@ -130,7 +136,7 @@ impl<'a> Field<'a> {
 
     /// An element of this list.
     fn element(&self, node: &'a Node) -> Field<'a> {
-        Field { name: format!("each entry of {}", self.name), node, span: node.span, report: self.report }
+        Field { name: format!("an entry of {}", self.name), node, span: node.span, report: self.report }
     }
 
     pub fn bool(&self) -> Option<bool> {
@@ -239,64 +245,4 @@ impl<'a> Field<'a> {
         }
         found
     }
-}
-
-/// Checks a name that the operator chooses: kebab-case, not too long.
-pub fn is_kebab_case(name: &str) -> bool {
-    is_cased(name, '-')
-}
-
-/// Checks a key that the operator chooses: snake_case, not too long.
-pub fn is_snake_case(name: &str) -> bool {
-    is_cased(name, '_')
-}
-
-fn is_cased(name: &str, joint: char) -> bool {
-    name.len() <= 64
-        && name.starts_with(|letter: char| letter.is_ascii_lowercase())
-        && name.split(joint).all(|part| {
-            !part.is_empty() && part.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
-        })
-}
-
-/// The name in the usual writing, as a suggestion.
-fn recased(name: &str, joint: char) -> String {
-    let mut words: Vec<String> = Vec::new();
-    let mut word = String::new();
-    for letter in name.chars().take(64) {
-        let boundary = !letter.is_ascii_alphanumeric() || (letter.is_ascii_uppercase() && !word.is_empty());
-        if boundary && !word.is_empty() {
-            words.push(std::mem::take(&mut word));
-        }
-        if letter.is_ascii_alphanumeric() {
-            word.push(letter.to_ascii_lowercase());
-        }
-    }
-    words.push(word);
-    words.retain(|word| !word.is_empty());
-    words.join(&joint.to_string())
-}
-
-/// Reports a name that is not kebab-case.
-pub fn check_kebab_case(what: &str, name: &str, span: Span, report: &Report) {
-    if !is_kebab_case(name) {
-        not_cased(what, name, span, report, "kebab-case", '-', is_kebab_case);
-    }
-}
-
-/// Reports a key that is not snake_case.
-pub fn check_snake_case(what: &str, name: &str, span: Span, report: &Report) {
-    if !is_snake_case(name) {
-        not_cased(what, name, span, report, "snake_case", '_', is_snake_case);
-    }
-}
-
-fn not_cased(what: &str, name: &str, span: Span, report: &Report, case: &str, joint: char, fits: fn(&str) -> bool) {
-    let better = recased(name, joint);
-    let label = if fits(&better) {
-        format!("write \"{better}\"")
-    } else {
-        "begin with a letter; lower-case letters, digits and single joints, at most 64".to_owned()
-    };
-    report.error(Code::ReservedName, span, format!("{what} {} is not {case}", quoted(name)), label);
 }

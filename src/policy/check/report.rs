@@ -33,6 +33,11 @@ impl Report {
         Self { file: file.to_owned(), collected: RefCell::default() }
     }
 
+    /// An empty report on the same file.
+    pub fn aside(&self) -> Self {
+        Self::new(&self.file)
+    }
+
     /// An error in the policy.
     pub fn error(&self, code: Code, span: Span, message: impl Into<String>, label: impl Into<String>) {
         self.error_with_help(code, span, message, label, Vec::new());
@@ -55,6 +60,19 @@ impl Report {
             span,
             label: label.into(),
             help,
+        });
+    }
+
+    /// Usable, and probably not what was meant.
+    pub fn warning(&self, code: Code, span: Span, message: impl Into<String>, label: impl Into<String>) {
+        self.add(Finding {
+            code,
+            severity: Severity::Warning,
+            message: message.into(),
+            file: self.file.clone(),
+            span,
+            label: label.into(),
+            help: Vec::new(),
         });
     }
 

@@ -8,7 +8,7 @@ use super::super::source::{Located, Span};
 use super::conditions::Conditions;
 use super::reader::{Field, Reader};
 use super::reference::Scope;
-use super::{gates, machine, prompts, sections, texts};
+use super::{gates, limits, machine, prompts, sections, stages, texts};
 
 /// The keys at the top of the file.
 pub const ROOT_KEYS: [&str; 22] = [
@@ -44,12 +44,12 @@ pub fn read(scope: Scope<'_>, paused: Option<Located<String>>) -> Option<Rules> 
     let trust = required("trust", "[trust]").and_then(|field| sections::trust(&field));
     let priority = required("priority", "[priority]").and_then(|field| sections::priority(&field));
     let dispatch = required("dispatch", "[dispatch]").and_then(|field| sections::dispatch(&field));
-    let limits = required("limits", "[limits]").and_then(|field| sections::limits(&field));
+    let limits = required("limits", "[limits]").and_then(|field| limits::read(&field));
     let agent = required("agent", "[agent]").and_then(|field| sections::agent(&field));
-    let stages = required("ci", "[[ci.stages]]").and_then(|field| sections::ci(&field));
+    let ci = required("ci", "[[ci.stages]]").and_then(|field| stages::read(&field));
     let protect = root.optional("protect").map_or_else(|| Some(Default::default()), |field| sections::protect(&field));
 
-    let stage_names = sections::stage_names(scope.root);
+    let stage_names = stages::names(scope.root);
     let conditions = Conditions { scope, stages: &stage_names };
     let gates = required("gates", "[[gates]]").and_then(|field| gates::read(scope, &field, &conditions));
     let states = required("states", "[states]").and_then(|field| machine::states(&field));
@@ -84,7 +84,7 @@ pub fn read(scope: Scope<'_>, paused: Option<Located<String>>) -> Option<Rules> 
         effect_timeout: limits.effect_timeout,
         edit_window: limits.edit_window,
         agent: agent?,
-        stages: stages?,
+        stages: ci?,
         protect: protect?,
         gates,
         states: states?,

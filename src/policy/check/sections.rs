@@ -1,34 +1,27 @@
-//! The tables that hold values: labels, trust, priority, dispatch, limits, agent, CI, protected paths.
+//! The tables that hold values: labels, trust, priority, dispatch, agent, protected paths.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use super::super::condition::Quantity;
-use super::super::duration;
 use super::super::finding::Code;
 use super::super::pattern::{LabelPattern, ProtectedPaths, RepoPattern};
-use super::super::rules::{
-    AgentChoice, Dispatch, Labels, Landing, OrderBy, OrderKey, Priority, Stage, StageSource, Trust,
-};
-use super::super::source::{Located, Span};
-use super::reader::{Field, Reader, check_kebab_case, check_snake_case, is_snake_case};
-use super::report::{Report, quoted, suggestion};
-use super::tree::{Table, Value};
+use super::super::rules::{AgentChoice, Dispatch, Labels, Landing, OrderBy, OrderKey, Priority, Trust};
+use super::super::source::Located;
+use super::reader::{Field, Reader};
+use super::report::{quoted, suggestion};
 
-const MAX_LIMITS: usize = 256;
-const MAX_STAGES: usize = 32;
+const MAX_LEVELS: usize = 256;
 const MAX_LIST: usize = 10_000;
 const MAX_PATHS: usize = 1_000;
 
 /// `allowlist` or `denylist`.
 pub fn repositories(field: &Field<'_>) -> Option<Located<Vec<RepoPattern>>> {
     let patterns: Vec<Option<RepoPattern>> = field
-        .texts(MAX_LIST)?
-        .into_iter()
-        .map(|text| match RepoPattern::parse(&text.value) {
+        .list(MAX_LIST)?
+        .iter()
+        .map(|element| match RepoPattern::parse(element.filled_text()?) {
             Ok(pattern) => Some(pattern),
             Err(why) => {
-                field.report.error(Code::OutOfRange, text.span, why, "write \"owner/name\" or \"owner/*\"");
+                element.out_of_range(why, "write \"owner/name\" or \"owner/*\"");
                 None
             }
         })
@@ -104,8 +97,8 @@ pub fn priority(field: &Field<'_>) -> Option<Priority> {
 
 fn levels(field: &Field<'_>) -> Option<BTreeMap<String, i64>> {
     let table = field.table()?;
-    if table.entries.len() > MAX_LIMITS {
-        too_many(field, "priority.levels", table.entries.len(), MAX_LIMITS);
+    if table.entries.len() > MAX_LEVELS {
+        field.too_many("priority.levels", table.entries.len(), MAX_LEVELS);
         return None;
     }
     let mut levels = BTreeMap::new();
@@ -174,88 +167,6 @@ pub fn dispatch(field: &Field<'_>) -> Option<Dispatch> {
     Some(Dispatch { slots_per_repo: slots?, max_in_flight: in_flight?, max_per_tick: per_tick? })
 }
 
-/// `[limits]`, and the three that afk itself reads.
-pub struct Limits {
-    pub all: BTreeMap<String, Located<Quantity>>,
-    pub settle_time: Duration,
-    pub effect_timeout: Duration,
-    pub edit_window: Duration,
-}
-
-/// Reads `[limits]`.
-pub fn limits(field: &Field<'_>) -> Option<Limits> {
-    let table = field.table()?;
-    if table.entries.len() > MAX_LIMITS {
-        too_many(field, "[limits]", table.entries.len(), MAX_LIMITS);
-        return None;
-    }
-    let mut all = BTreeMap::new();
-    let mut sound = true;
-    for (name, entry) in table.in_order() {
-        let field = Field {
-            name: quoted(&format!("limits.{name}")),
-            node: &entry.node,
-            span: entry.span(),
-            report: field.report,
-        };
-        // A slip in the name of a limit that other rules rely on shows there, as a reference that leads nowhere.
-        check_snake_case("limit", name, entry.key, field.report);
-        match limit(&field).filter(|_| is_snake_case(name)) {
-            Some(quantity) => {
-                all.insert(name.to_owned(), field.located(quantity));
-            }
-            None => sound = false,
-        }
-    }
-    let reader = Reader { what: "`[limits]`", table, span: field.node.span, report: field.report };
-    let [settle_time, effect_timeout, edit_window] =
-        [("settle_time", "2m"), ("effect_timeout", "1h"), ("edit_window", "2m")].map(|(name, example)| {
-            let field = reader.required(name, &format!("{name} = \"{example}\""))?;
-            match all.get(name).map(|limit| limit.value) {
-                Some(Quantity::Duration(length)) => Some(length),
-                Some(_) => {
-                    field.mismatch("a duration", &format!("write \"{example}\""));
-                    None
-                }
-                None => None,
-            }
-        });
-    let limits = Limits { all, settle_time: settle_time?, effect_timeout: effect_timeout?, edit_window: edit_window? };
-    sound.then_some(limits)
-}
-
-fn limit(field: &Field<'_>) -> Option<Quantity> {
-    match &field.node.value {
-        Value::Int(number) if *number < 0 => {
-            field.out_of_range(format!("{} is negative", field.name), "write 0 or more");
-            None
-        }
-        Value::Int(number) => Some(Quantity::Int(*number)),
-        Value::Number(number) if *number < 0.0 => {
-            field.out_of_range(format!("{} is negative", field.name), "write 0 or more");
-            None
-        }
-        Value::Number(number) => Some(Quantity::Number(*number)),
-        Value::Text(text) => match duration::parse(text) {
-            Ok(length) if length.is_zero() => {
-                field.out_of_range(format!("{} is no time at all", field.name), "write a duration above zero");
-                None
-            }
-            Ok(length) => Some(Quantity::Duration(length)),
-            Err(_) => {
-                let message = format!("{} is a count, an amount or a duration; {}", field.name, field.node.described());
-                let label = "write 5, 100.0, \"45m\" or \"1h30m\"";
-                field.report.error(Code::TypeMismatch, field.node.span, message, label);
-                None
-            }
-        },
-        _ => {
-            field.mismatch("a count, an amount or a duration", "write 5, 100.0, \"45m\" or \"1h30m\"");
-            None
-        }
-    }
-}
-
 /// `[agent]`.
 pub fn agent(field: &Field<'_>) -> Option<AgentChoice> {
     const LANDINGS: [(&str, Landing); 2] = [("push", Landing::Push), ("pull_request", Landing::PullRequest)];
@@ -270,101 +181,6 @@ pub fn agent(field: &Field<'_>) -> Option<AgentChoice> {
     let runtime_mode = text("runtime_mode", "runtime_mode = \"full-access\"");
     let landing = reader.required("landing", "landing = \"push\"").and_then(|field| field.word(&LANDINGS));
     Some(AgentChoice { executor: executor?, model: model?.value, runtime_mode: runtime_mode?.value, landing: landing? })
-}
-
-/// The names under `[[ci.stages]]`, also of stages that are in error otherwise.
-pub fn stage_names(root: &Table) -> Vec<String> {
-    let Some(Value::Table(ci)) = root.get("ci").map(|entry| &entry.node.value) else {
-        return Vec::new();
-    };
-    let Some(Value::List(stages)) = ci.get("stages").map(|entry| &entry.node.value) else {
-        return Vec::new();
-    };
-    stages.iter().take(MAX_STAGES).filter_map(|stage| name_of(&stage.value)).map(str::to_owned).collect()
-}
-
-/// What `name = "…"` says in a table.
-pub fn name_of(value: &Value) -> Option<&str> {
-    let Value::Table(table) = value else { return None };
-    match &table.get("name")?.node.value {
-        Value::Text(name) => Some(name),
-        _ => None,
-    }
-}
-
-/// `[ci]`.
-pub fn ci(field: &Field<'_>) -> Option<Vec<Stage>> {
-    let report = field.report;
-    let reader = Reader::new("`[ci]`", field.table()?, field.node.span, &["stages"], report);
-    let list = reader.required("stages", "[[ci.stages]]")?;
-    let elements = list.list(MAX_STAGES)?;
-    if elements.is_empty() {
-        list.out_of_range("`ci.stages` is empty, so no run could ever be judged", "write at least one [[ci.stages]]");
-        return None;
-    }
-    let mut names = Names::new("stage", report);
-    let stages: Vec<Option<Stage>> = elements.iter().map(|element| stage(element, &mut names)).collect();
-    stages.into_iter().collect()
-}
-
-fn stage(field: &Field<'_>, names: &mut Names<'_>) -> Option<Stage> {
-    #[derive(Clone, Copy)]
-    enum Source {
-        Checks,
-        Command,
-    }
-    let known = ["name", "source", "require", "command"];
-    let reader = Reader::new("this stage", field.table()?, field.node.span, &known, field.report);
-    let name = reader.required("name", "name = \"build\"").and_then(|field| {
-        let name = field.filled_text()?;
-        names.add(name, field.node.span).then(|| field.located(name.to_owned()))
-    });
-    let source = reader.required("source", "source = \"checks\", or source = \"command\"")?;
-    let misplaced = |key: &str, home: &str| {
-        let Some(field) = reader.optional(key) else { return true };
-        let message = format!("`{key}` means nothing to this source");
-        let label = format!("remove it; it belongs to source = \"{home}\"");
-        field.report.error(Code::UnknownKey, field.span, message, label);
-        false
-    };
-    let source = match source.word(&[("checks", Source::Checks), ("command", Source::Command)])? {
-        Source::Checks => {
-            let clean = misplaced("command", "command");
-            let require = reader.required("require", "require = \"all\", or the names that must be green");
-            require
-                .and_then(|field| required_checks(&field))
-                .filter(|_| clean)
-                .map(|require| StageSource::Checks { require })
-        }
-        Source::Command => {
-            let clean = misplaced("require", "checks");
-            let command = reader.required("command", "command = \"…\", a name under [ci] of the settings");
-            command
-                .and_then(|field| field.filled_text())
-                .filter(|_| clean)
-                .map(|command| StageSource::Command { command: command.to_owned() })
-        }
-    };
-    Some(Stage { name: name?, source: source? })
-}
-
-/// `None` inside: all of them.
-fn required_checks(field: &Field<'_>) -> Option<Option<Vec<String>>> {
-    match &field.node.value {
-        Value::Text(text) if text == "all" => Some(None),
-        Value::List(nodes) if nodes.is_empty() => {
-            field.out_of_range("`require` is empty, so nothing would have to be green", "write \"all\", or the names");
-            None
-        }
-        Value::List(_) => {
-            let names = field.texts(MAX_LIMITS)?;
-            Some(Some(names.into_iter().map(|name| name.value).collect()))
-        }
-        _ => {
-            field.mismatch("\"all\" or a list of check names", "write \"all\" or [\"build\", \"test\"]");
-            None
-        }
-    }
 }
 
 /// `[protect]`.
@@ -382,36 +198,5 @@ pub fn protect(field: &Field<'_>) -> Option<ProtectedPaths> {
             field.report.error(Code::OutOfRange, span, why, "write it like \".github/**\"");
             None
         }
-    }
-}
-
-/// Says that a table has too many entries.
-pub fn too_many(field: &Field<'_>, what: &str, count: usize, most: usize) {
-    let message = format!("`{what}` has {count} entries; this build takes at most {most}");
-    field.report.error(Code::TooLarge, field.node.span, message, format!("at most {most}"));
-}
-
-/// Names of one kind that the operator chose: kebab-case and unique.
-pub struct Names<'a> {
-    what: &'static str,
-    seen: Vec<String>,
-    report: &'a Report,
-}
-
-impl<'a> Names<'a> {
-    pub fn new(what: &'static str, report: &'a Report) -> Self {
-        Self { what, seen: Vec::new(), report }
-    }
-
-    /// Takes a name in; `false` when it is wrong and has been reported.
-    pub fn add(&mut self, name: &str, span: Span) -> bool {
-        check_kebab_case(self.what, name, span, self.report);
-        if self.seen.iter().any(|seen| seen == name) {
-            let message = format!("two {}s are called {}", self.what, quoted(name));
-            self.report.error(Code::Duplicate, span, message, "rename one of them");
-            return false;
-        }
-        self.seen.push(name.to_owned());
-        super::reader::is_kebab_case(name)
     }
 }

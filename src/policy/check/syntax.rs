@@ -1,7 +1,8 @@
-//! Text to tree: bounds first, then every syntax error of the file at once.
+//! Text to tree: bounds first, then the first syntax error of every line at once.
 
 use toml::de::DeTable;
 
+use super::super::duration;
 use super::super::finding::{Code, Finding, Severity};
 use super::super::source::Span;
 use super::MAX_POLICY_BYTES;
@@ -29,8 +30,11 @@ pub fn parse(text: &str, report: &Report) -> Option<Parsed> {
         report.error(Code::TooLarge, span, message, "close a bracket, or write it flatter");
         return None;
     }
-    let (document, errors) = DeTable::parse_recoverable(text);
+    let (document, mut errors) = DeTable::parse_recoverable(text);
+    errors.sort_by_key(|error| error.span().map(|range| range.start));
+    let lines = Lines::new(text);
     let mut sound = true;
+    let mut broken = None;
     for (index, error) in errors.iter().enumerate() {
         if !report.has_room() {
             report.leave_out(errors.len().saturating_sub(index));
@@ -39,30 +43,88 @@ pub fn parse(text: &str, report: &Report) -> Option<Parsed> {
         }
         let range = error.span().unwrap_or(0..0);
         let span = Span { start: range.start, end: range.end };
+        // Whatever follows on the line is most likely the same mistake once more.
+        let line = lines.line(span.start);
+        if broken == Some(line) {
+            continue;
+        }
         if error.message() == "duplicate key" {
             let key = text.get(range).unwrap_or_default();
             report.error(Code::Duplicate, span, format!("{} is written twice", quoted(key)), "remove one of the two");
             continue;
         }
         sound = false;
-        let (label, help) = advice(text, span);
-        report.error_with_help(Code::Syntax, span, clipped_message(error.message()), label, help);
+        broken = Some(line);
+        let (what, expected) = error.message().split_once(", expected ").unwrap_or((error.message(), ""));
+        if let Some((span, what, label)) = unquoted(text, span, what) {
+            report.error(Code::Syntax, span, what, label);
+            continue;
+        }
+        let (label, help) = advice(text, span, expected);
+        report.error_with_help(Code::Syntax, span, clipped(what), label, help);
     }
     if sound {
         for (span, why) in scan.not_toml_1_0 {
             report.error(Code::Syntax, span, "this is not TOML 1.0, so other tools could not read the file", why);
         }
+        return Some(Parsed { root: tree::read(document.into_inner(), report), sound });
     }
-    Some(Parsed { root: tree::read(document.into_inner(), report), sound })
+    let aside = report.aside();
+    let root = tree::read(document.into_inner(), &aside);
+    keep_independent(text, aside.finish(), report);
+    Some(Parsed { root, sound })
 }
 
-fn clipped_message(message: &str) -> String {
-    let (what, rest) = message.split_once(", expected ").unwrap_or((message, ""));
-    if rest.is_empty() { clipped(what) } else { format!("{}, expected {}", clipped(what), clipped(rest)) }
+/// Where the lines of a text begin, for looking up many places.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn new(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// Counted from 0.
+    fn line(&self, at: usize) -> usize {
+        self.0.partition_point(|newline| *newline < at)
+    }
 }
 
-/// Help for mistakes that are easy to name.
-fn advice(text: &str, span: Span) -> (String, Vec<String>) {
+/// What is wrong with a value that stands without quotes: where, what, and what to write instead.
+fn unquoted(text: &str, span: Span, what: &str) -> Option<(Span, &'static str, String)> {
+    const NO_QUOTES: &str = "this is neither a number nor a text in quotes";
+    let after = text.get(span.start..).unwrap_or_default();
+    if what == "invalid float" {
+        // `2.5m` is marked where it stops being a number.
+        let ends = |letter: char| letter.is_whitespace() || ",]}#=".contains(letter);
+        let before = text.get(..span.start).unwrap_or_default();
+        let start = span.start.saturating_sub(before.rsplit(ends).next().map_or(0, str::len));
+        let end = span.start.saturating_add(after.split(ends).next().map_or(0, str::len));
+        let label = "a number has digits only, a text stands in double quotes";
+        return Some((Span { start, end }, NO_QUOTES, label.to_owned()));
+    }
+    if what != "string values must be quoted" {
+        return None;
+    }
+    let marked = text.get(span.start..span.end).unwrap_or_default();
+    let next = text.get(span.end..).unwrap_or_default().trim_start_matches(' ');
+    Some(match marked.split_once(' ') {
+        None if marked.is_empty() => (span, "there is no value", "write it here".to_owned()),
+        None if duration::parse(marked).is_ok() || marked.starts_with(char::is_alphabetic) => {
+            (span, "a text stands in double quotes", format!("write \"{}\"", clipped(marked)))
+        }
+        None => (span, NO_QUOTES, "a number has digits only, a text stands in double quotes".to_owned()),
+        // `{ landed = true agent = … }`: the parser takes the next key for a part of the value.
+        Some((value, _)) if next.starts_with('=') => {
+            let start = span.start.saturating_add(value.len());
+            let end = start.saturating_add(1);
+            (Span { start, end }, "missing comma between key-value pairs", "write `,` here".to_owned())
+        }
+        Some(_) => (span, NO_QUOTES, "quotes around a text, or `,` between values, are missing".to_owned()),
+    })
+}
+
+/// What to write instead, where that is known.
+fn advice(text: &str, span: Span, expected: &str) -> (String, Vec<String>) {
     let before = text.get(..span.start).unwrap_or_default();
     let start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
     // A line may be the whole megabyte; a header is not.
@@ -76,23 +138,38 @@ fn advice(text: &str, span: Span) -> (String, Vec<String>) {
         let name = clipped(name);
         return (format!("write [repos.\"{name}\"], in quotes"), Vec::new());
     }
-    if text.get(span.start..span.end).is_some_and(|shown| shown.contains('\0')) {
+    let marked = text.get(span.start..span.end).unwrap_or_default();
+    if marked.contains('\0') {
         return ("remove the NUL byte".to_owned(), Vec::new());
     }
-    ("mend this first".to_owned(), vec!["https://toml.io/en/v1.0.0 describes the format".to_owned()])
+    let label = match expected {
+        "nothing" => "remove this".to_owned(),
+        "" => "not TOML 1.0".to_owned(),
+        one if one.matches('`').count() == 2 && one.starts_with('`') && one.ends_with('`') => {
+            format!("write {} here", clipped(one))
+        }
+        _ => format!("expected {}", clipped(expected)),
+    };
+    (label, vec!["https://toml.io/en/v1.0.0 describes the format".to_owned()])
 }
 
 /// Takes over the findings that hold whatever a syntax error elsewhere has hidden: those about one value, on a line
 /// that has no syntax error itself.
 pub fn keep_independent(text: &str, findings: Vec<Finding>, report: &Report) {
-    let line = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count();
-    let broken: Vec<usize> = report.spans().into_iter().map(|span| line(span.start)).collect();
+    let lines = Lines::new(text);
+    let broken: Vec<usize> = report.spans().into_iter().map(|span| lines.line(span.start)).collect();
     for finding in findings {
         let of_one_value = matches!(
             finding.code,
             Code::TypeMismatch | Code::OutOfRange | Code::WrongMatcher | Code::ReservedName | Code::LockEffect
         );
-        if of_one_value && finding.severity == Severity::Error && !broken.contains(&line(finding.span.start)) {
+        // What the parser put in the place of something broken stands nowhere.
+        let stands = finding.span != Span::default();
+        if of_one_value
+            && stands
+            && finding.severity == Severity::Error
+            && !broken.contains(&lines.line(finding.span.start))
+        {
             report.add(finding);
         }
     }

@@ -9,10 +9,10 @@ use super::super::sentence::Sentence;
 use super::super::source::Located;
 use super::conditions::Conditions;
 use super::machine::rows_without_reason;
+use super::names::Names;
 use super::reader::{Field, Reader};
 use super::reference::Scope;
 use super::report::{quoted, suggestion};
-use super::sections::{Names, too_many};
 use super::sentences::{self, Place};
 
 const MAX_CHECKLIST: usize = 64;
@@ -40,7 +40,7 @@ fn item<'a>(field: &Field<'a>, conditions: &Conditions<'a>) -> Option<ChecklistI
 pub fn comments(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<String, Sentence>> {
     let table = field.table()?;
     if table.entries.len() > MAX_TEXTS {
-        too_many(field, "[comments]", table.entries.len(), MAX_TEXTS);
+        field.too_many("[comments]", table.entries.len(), MAX_TEXTS);
         return None;
     }
     let without_reason = rows_without_reason(scope.root, "comment");
@@ -70,7 +70,7 @@ pub fn comments(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<String, 
 pub fn notifications(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<String, Notification>> {
     let table = field.table()?;
     if table.entries.len() > MAX_TEXTS {
-        too_many(field, "[notify]", table.entries.len(), MAX_TEXTS);
+        field.too_many("[notify]", table.entries.len(), MAX_TEXTS);
         return None;
     }
     let without_reason = rows_without_reason(scope.root, "notify");
