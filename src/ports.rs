@@ -296,6 +296,9 @@ pub enum StageVerdict {
 /// Continuous integration.
 #[async_trait(?Send)]
 pub trait Ci {
+    /// Whether a stage of a repository can be judged at all. Asked before an agent is started: work that nobody can
+    /// judge costs money for nothing.
+    async fn can_judge(&self, repo: &str, stage: &Stage) -> PortResult<()>;
     /// The verdict of a stage on a commit; starts the work where the stage is afk's own to start. Never waits for it.
     async fn verdict(&self, repo: &str, commit: &str, stage: &Stage) -> PortResult<StageVerdict>;
 }
@@ -355,6 +358,16 @@ pub struct AgentReport {
     pub link: Option<String>,
 }
 
+/// Every agent that an executor knows, and those it cannot tell about: one that is broken does not hold back the
+/// others, and is not gone.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Roster {
+    /// Live or ended.
+    pub agents: Vec<AgentReport>,
+    /// There is something of these runs, and nobody can tell how their agents are.
+    pub unreadable: Vec<(RunId, PortError)>,
+}
+
 impl AgentReport {
     /// Whether it still works, or may: everything that has not clearly ended.
     pub fn is_live(&self) -> bool {
@@ -369,7 +382,7 @@ impl AgentReport {
 #[async_trait(?Send)]
 pub trait Executor {
     /// Every agent of this controller, live or ended, in one listing.
-    async fn list(&self) -> PortResult<Vec<AgentReport>>;
+    async fn list(&self) -> PortResult<Roster>;
     /// Brings a run up from wherever it is; may be called again at any step. Does nothing more once its first turn
     /// was accepted.
     async fn ensure(&self, assignment: &Assignment) -> PortResult<()>;

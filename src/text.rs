@@ -25,6 +25,17 @@ pub fn tail(text: &str, max: usize) -> String {
     visible[start..].to_owned()
 }
 
+/// Untrusted text for a line of a comment: one line, bounded, pinging nobody, ending no table cell and no code span, and opening no HTML. At most `max` bytes.
+pub fn harmless(text: &str, max: usize) -> String {
+    let harmless = clean_line(text, max)
+        .replace('@', "＠")
+        .replace('|', "¦")
+        .replace('`', "'")
+        .replace('<', "‹")
+        .replace('>', "›");
+    head(harmless, max)
+}
+
 fn head(mut text: String, max: usize) -> String {
     let mut end = max.min(text.len());
     while !text.is_char_boundary(end) {

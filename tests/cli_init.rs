@@ -104,7 +104,18 @@ fn the_settings_know_the_repository_and_the_person_and_no_token() {
 
     assert_eq!(settings["repos"]["acme/app"]["git"].as_str(), Some("https://github.com/acme/app.git"));
     assert_eq!(settings["tracker"]["people"]["ada"].as_str(), Some("admin"));
-    assert_eq!(settings["data"].as_str(), Some("/home/ada/.local/share/afk/acme/app"));
+    let data = settings["data"].as_str().unwrap();
+    assert!(data.starts_with("/home/ada/.local/share/afk/acme/app-"), "{data}");
+}
+
+#[test]
+fn two_clones_of_one_repository_do_not_share_a_data_directory() {
+    let data = || {
+        let (home, app) = app(Some("https://github.com/acme/app.git"));
+        stdout(&afk(&app, &["init"]));
+        (toml(&app.join("afk.settings.toml"))["data"].as_str().unwrap().to_owned(), home)
+    };
+    assert_ne!(data().0, data().0);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod command_support;
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::Duration;
 
 use afk::policy::facts::AgentStatus;
@@ -44,13 +44,32 @@ async fn an_agent_that_exits_otherwise_has_failed() {
 async fn an_agent_that_cannot_be_started_has_failed_and_says_why() {
     let world = World::new();
     let mut settings = shell("");
-    settings.start = vec!["no-such-agent".to_owned()];
+    // It is there, and what it needs to be run is not.
+    let agent = world.path("agent");
+    std::fs::write(&agent, "#!/no/such/interpreter\n").unwrap();
+    std::fs::set_permissions(&agent, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let program = agent.display().to_string();
+    settings.start = vec![program.clone()];
     let executor = world.executor(settings);
     let assignment = world.assignment("1");
     executor.ensure(&assignment).await.unwrap();
     let report = until(&executor, assignment.run, AgentStatus::Failed).await;
     let words = report.last_words.unwrap();
-    assert!(words.starts_with("could not start `no-such-agent`: "), "{words}");
+    assert!(words.starts_with(&format!("could not start `{program}`: ")), "{words}");
+}
+
+#[tokio::test]
+async fn an_agent_whose_program_is_not_there_is_refused_before_anything_is_written() {
+    let world = World::new();
+    let mut settings = shell("");
+    for program in ["no-such-agent", "/no/such/agent"] {
+        settings.start = vec![program.to_owned()];
+        let executor = world.executor(settings.clone());
+        let error = executor.ensure(&world.assignment("1")).await.unwrap_err();
+        assert_eq!(error.kind, PortErrorKind::Refused);
+        assert!(error.message.contains(program), "{error}");
+        assert_eq!(executor.list().await.unwrap().agents, []);
+    }
 }
 
 #[tokio::test]
@@ -244,7 +263,7 @@ async fn interrupting_what_is_not_there_does_nothing() {
     let world = World::new();
     let executor = world.executor(shell("true"));
     executor.interrupt(world.assignment("1").run).await.unwrap();
-    assert_eq!(executor.list().await.unwrap(), []);
+    assert_eq!(executor.list().await.unwrap().agents, []);
 }
 
 #[tokio::test]
@@ -326,7 +345,7 @@ async fn only_the_runs_of_this_executor_and_controller_are_listed_and_touched() 
     for other in
         [world.executor_of("afk@there", "shell", shell("true")), world.executor_of("afk@here", "other", shell("true"))]
     {
-        assert_eq!(other.list().await.unwrap(), []);
+        assert_eq!(other.list().await.unwrap().agents, []);
         assert_eq!(other.ensure(&assignment).await.unwrap_err().kind, PortErrorKind::Refused);
         assert_eq!(other.interrupt(assignment.run).await.unwrap_err().kind, PortErrorKind::Refused);
     }
@@ -350,7 +369,11 @@ async fn a_broken_run_costs_no_other_run_its_place_in_the_listing() {
     std::fs::create_dir(world.root().join(Uuid::nil().to_string())).unwrap();
     std::fs::write(world.root().join(Uuid::max().to_string()), "").unwrap();
 
-    let mut listed: Vec<_> = executor.list().await.unwrap().iter().map(|report| (report.run, report.status)).collect();
+    let roster = executor.list().await.unwrap();
+    let mut listed: Vec<_> = roster.agents.iter().map(|report| (report.run, report.status)).collect();
+    for run in [unreadable.run, foreign.run] {
+        assert!(roster.unreadable.iter().any(|(unreadable, _)| *unreadable == run), "{roster:?}");
+    }
     listed.sort_by_key(|(run, _)| *run != good.run);
     assert_eq!(listed, [(good.run, AgentStatus::Idle), (odd.run, AgentStatus::Unknown)]);
 }

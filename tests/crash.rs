@@ -24,6 +24,9 @@ const MOST_TICKS: usize = 12;
 /// How many installations are at work at once; they wait for processes most of the time.
 const WORKERS: usize = 4;
 
+/// What a person does.
+type Act = fn(&Installation);
+
 /// A life, and where in it the crashes happen.
 struct Life {
     agent: &'static str,
@@ -31,7 +34,7 @@ struct Life {
     /// The first tick that is crashed; those before are crashed in another life.
     from: usize,
     /// What people do, before the tick of this number, which is none that comes after a crash.
-    person: Option<(usize, fn(&Installation))>,
+    person: Option<(usize, Act)>,
     /// The agent ends only when asked to: nothing ever stands still, so lives are replayed, and not put back.
     hangs: bool,
 }
@@ -223,7 +226,7 @@ fn a_run_that_is_red_corrected_and_closed_survives_a_crash_at_every_call() {
 #[test]
 fn a_run_that_is_frozen_survives_a_crash_at_every_call() {
     // A commit closed the issue meanwhile, so that there is something to reopen.
-    let closed_by_push: fn(&Installation) = |afk| afk.person("afk").closes(1);
+    let closed_by_push: Act = |afk| afk.person("afk").closes(1);
     let life = Life {
         agent: "wrong",
         policy: &[("attempts = 5", "attempts = 0")],
@@ -236,7 +239,44 @@ fn a_run_that_is_frozen_survives_a_crash_at_every_call() {
 
 #[test]
 fn a_run_that_a_person_takes_back_under_a_live_agent_survives_a_crash_at_every_call() {
-    let paused: fn(&Installation) = |afk| afk.person("leo").labels(1, "paused");
+    let paused: Act = |afk| afk.person("leo").labels(1, "paused");
     let life = Life { agent: "hangs", policy: &[], from: 1, person: Some((1, paused)), hangs: true };
     life.survives_every_crash();
+}
+
+#[test]
+fn a_poll_that_takes_two_issues_takes_each_once_whatever_call_it_crashes_at() {
+    let two_armed = || {
+        let afk = Installation::armed().agent("idle").policy(&[("slots_per_repo = 1", "slots_per_repo = 2")]);
+        afk.write_issue(2, "Another one", "Greet ada by name.");
+        afk.arm(2, "ada");
+        afk.save("armed");
+        afk
+    };
+    let afk = two_armed();
+    assert_eq!(afk.poll().code, Some(0));
+    let calls = afk.calls_of_the_last("poll");
+    afk.wait_until_quiet();
+
+    thread::scope(|scope| {
+        for worker in 0..WORKERS {
+            scope.spawn(move || {
+                let afk = two_armed();
+                for call in (1..=calls).skip(worker).step_by(WORKERS) {
+                    let crashed = afk.afk_with(&["poll"], &[("AFK_TEST_CRASH", &format!("after:{call}"))]);
+                    assert_eq!(crashed.code, None, "did not crash after call {call}: {crashed}");
+                    let ran = afk.poll();
+                    assert_eq!(ran.code, Some(0), "{ran}");
+                    afk.wait_until_quiet();
+                    let agents = afk.agents();
+                    assert!(agents.len() == 2 && agents.iter().all(|agent| agent.turns == 1), "{call}: {agents:#?}");
+                    assert_eq!(afk.invocations().len(), 2, "crashed after call {call}: {ran}");
+                    for issue in [afk.issue(1), afk.issue(2)] {
+                        assert!(issue.has("agent-in-progress") && issue.comments.len() == 1, "{call}: {issue:#?}");
+                    }
+                    afk.restore("armed");
+                }
+            });
+        }
+    });
 }

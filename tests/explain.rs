@@ -327,10 +327,13 @@ fn an_issue_may_be_named_by_number_name_address_or_the_checkout_one_stands_in() 
     let afk = Installation::new();
     afk.armed(1);
     let address = afk.path("issues/0001.md").display().to_string();
-    for name in ["1", "#1", "greeter#1", "Greeter#1", "acme/greeter#1", "issues/0001.md", &address] {
+    for name in ["1", "#1", "greeter#1", "Greeter#1", "issues/0001.md", &address] {
         assert_eq!(afk.explained(name)["issue"], "greeter#1", "{name}");
     }
-    assert_eq!(afk.explained("https://forge.example/acme/greeter/issues/1")["issue"], "greeter#1");
+    // The same number of another repository is another issue.
+    for name in ["acme/greeter#1", "https://forge.example/acme/greeter/issues/1"] {
+        assert_eq!(afk.explained(name)["issue"], "acme/greeter#1", "{name}");
+    }
 
     afk.settings("[executors.toy]", "[repos.other]\nissues = \"other\"\ngit = \"other.git\"\n\n[executors.toy]");
     fs::create_dir(afk.path("other")).expect("a folder");
@@ -444,7 +447,7 @@ fn a_run_is_followed_from_red_to_corrected_to_landed() {
     policy policies/afk.toml, revision [revision] · facts read [time]
 
     DONE: Landed. The run ended [time]
-    run [run] · dispatched [time]
+    run [run] · dispatched [time] · commit [commit] · corrections: 1
 
     To let an agent try again, all of this must happen:
       1. a person opens the issue again
@@ -467,7 +470,7 @@ fn a_run_handed_to_a_person_says_why_and_how_to_let_an_agent_try_again() {
     policy policies/afk.toml, revision [revision] · facts read [time]
 
     NEEDS-HUMAN: Handed to a person before anything was pushed (the agent is idle and pushed nothing). The run ended [time]
-    run [run] · dispatched [time]
+    run [run] · dispatched [time] · no commit · corrections: 0
 
     To let an agent try again, all of this must happen:
       1. a person takes ready-for-human off
@@ -514,7 +517,7 @@ fn a_run_that_a_person_takes_back_is_ending_until_its_agent_has_ended() {
     let both = afk.explain("1").stdout;
     assert!(both.contains("RELEASED: ") && both.contains("NOT DISPATCHED: in-flight fired"), "{both}");
     afk.happens(1, "ada", "unlabeled", "ready-for-agent");
-    afk.watch_until("1", "RELEASED: A person took the issue back (a person took the issue back). The run ended");
+    afk.watch_until("1", "RELEASED: A person took the issue back. The run ended");
 }
 
 #[test]

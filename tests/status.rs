@@ -62,8 +62,8 @@ fn a_run_shows_what_it_waits_for_and_until_when_and_who_waits_behind_it() {
     last poll  [time] ok, [some] calls · last watch never
 
     RUNS (1 of 8)
-        issue  state  since  waiting for  deadline  agent
-        greeter#1  working  [time]  Agent at work, nothing pushed yet  overdue [time]  running, quiet [long]
+        issue  run  state  since  waiting for  next by itself  agent
+        greeter#1  [run]  working  [time]  Agent at work, nothing pushed yet  overdue [time]  running, quiet [long]
 
     QUEUE (1 armed)
       -  greeter#2  priority 100  repo-lock: 1 of 1 slots of greeter are taken
@@ -78,7 +78,7 @@ fn a_run_shows_what_it_waits_for_and_until_when_and_who_waits_behind_it() {
     let first: Vec<&str> = off.stdout.lines().take(3).collect();
     assert!(first[0].contains("off: kill_switch is true (policies/afk.toml, line 7)"), "{first:?}");
     assert!(first[2].contains("nothing is dispatched and no turn is sent"), "{first:?}");
-    assert!(off.stdout.contains("greeter#1  working"), "{}", off.stdout);
+    assert!(off.stdout.contains("  working  "), "{}", off.stdout);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn an_executor_that_cannot_be_asked_is_a_problem_and_every_run_is_still_shown() 
     let said = afk.afk(&["status"]);
     assert_eq!(said.code, 3, "{}", said.stdout);
     assert!(
-        said.stdout.contains("greeter#1  working") && said.stdout.contains("1 problem:\n  executor `toy`: "),
+        said.stdout.contains("  working  ") && said.stdout.contains("1 problem:\n  executor `toy`: "),
         "{}",
         said.stdout
     );

@@ -134,11 +134,12 @@ guarded!(Code {
 });
 
 guarded!(Ci {
+    reads can_judge(&self, repo: &str, stage: &Stage) -> ();
     reads verdict(&self, repo: &str, commit: &str, stage: &Stage) -> StageVerdict;
 });
 
 guarded!(Executor {
-    reads list(&self) -> Vec<AgentReport>;
+    reads list(&self) -> Roster;
     writes ensure(&self, assignment: &Assignment) -> ();
     writes turn(&self, run: RunId, turn: Uuid, prompt: &str) -> ();
     writes interrupt(&self, run: RunId) -> ();

@@ -2,7 +2,7 @@
 //! `afk stop` and `afk abandon`, and the heartbeat of each tick.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
@@ -10,12 +10,19 @@ use serde::{Deserialize, Serialize};
 
 use super::confined::{Directory, DirectoryLock};
 use crate::engine::identity::RunId;
-use crate::ports::{IssueRef, PortResult};
+use crate::ports::{IssueRef, PortError, PortResult};
 
 /// The data directory.
 #[derive(Debug, Clone)]
 pub struct Installation {
     data: PathBuf,
+}
+
+/// Whose data directory it is.
+#[derive(Debug, Serialize, Deserialize)]
+struct Owner {
+    /// The settings file.
+    settings: PathBuf,
 }
 
 /// What people told afk on this machine, by `afk stop` and `afk abandon`.
@@ -84,6 +91,29 @@ impl Installation {
         self.data.join(name)
     }
 
+    /// Refuses the data directory of another installation: what one does to its agents, the other would take for its
+    /// own. With `own`, an unowned one is taken.
+    ///
+    /// # Errors
+    /// When it belongs to other settings, or cannot be read or written.
+    pub fn belongs_to(&self, settings: &Path, own: bool) -> PortResult<()> {
+        let owner: Option<Owner> = self.read("owner.json")?;
+        match owner {
+            Some(owner) if owner.settings == settings => Ok(()),
+            Some(owner) => Err(PortError::refused(format!(
+                "`{}` belongs to the settings `{}`, not to `{}`; give each installation a `data` directory of its own, or \
+                 delete `owner.json` there if the settings have moved",
+                self.data.display(),
+                owner.settings.display(),
+                settings.display()
+            ))),
+            None if own => {
+                Directory::make(&self.data)?.put_json("owner.json", &Owner { settings: settings.to_path_buf() })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Takes the one lock for every command that changes anything; `None` when another command holds it.
     ///
     /// # Errors
@@ -126,6 +156,28 @@ impl Installation {
     /// When the file cannot be written.
     pub fn beat(&self, heartbeat: &Heartbeat) -> PortResult<()> {
         Directory::make(&self.data)?.put_json(&format!("heartbeat-{}.json", heartbeat.tick.word()), heartbeat)
+    }
+
+    /// Remembers where to look before a run is dispatched: a crash right after may leave nothing else that leads to
+    /// it, if its agent is quick to end.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn expect(&self, issue: &IssueRef, now: DateTime<Utc>) -> PortResult<()> {
+        let mut heartbeat = self.heartbeat(TickKind::Poll).ok().flatten().unwrap_or_else(|| Heartbeat {
+            tick: TickKind::Poll,
+            at: now,
+            revision: None,
+            result: "not over yet".to_owned(),
+            problems: Vec::new(),
+            calls: 0,
+            in_flight: Vec::new(),
+        });
+        if heartbeat.in_flight.contains(issue) {
+            return Ok(());
+        }
+        heartbeat.in_flight.push(issue.clone());
+        self.beat(&heartbeat)
     }
 
     /// The alarm that was rung last because the policy cannot be used: a digest, so that it rings once per fault.

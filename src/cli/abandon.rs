@@ -6,7 +6,7 @@ use clap::Args;
 use uuid::Uuid;
 
 use super::exit::{ExitStatus, Failure};
-use super::output::Output;
+use super::output::{Output, WARN};
 use super::wiring::{self, Access};
 use super::{Installed, tick};
 use crate::engine::identity::RunId;
@@ -35,11 +35,15 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     let world = wiring::world(&settings, &arguments.installed.policy.policy, Access::ReadOnly)?;
     let wanted = arguments.run.to_ascii_lowercase();
     let mut found = BTreeSet::new();
+    let mut agents = Vec::new();
     for executor in world.executors.values() {
-        let agents = tick::runtime()?.block_on(executor.list());
-        let agents = agents.map_err(|error| Failure::could_not_run(error.message))?;
-        found.extend(agents.iter().map(|agent| agent.run).filter(|run| run.to_string().starts_with(&wanted)));
+        let roster = tick::runtime()?.block_on(executor.list());
+        let roster = roster.map_err(|error| Failure::could_not_run(error.message))?;
+        found.extend(roster.unreadable.iter().map(|(run, _)| *run));
+        found.extend(roster.agents.iter().map(|agent| agent.run));
+        agents.extend(roster.agents);
     }
+    found.retain(|run| run.to_string().starts_with(&wanted));
     // An agent that no executor shows any more can be named in full.
     found.extend(Uuid::parse_str(&wanted).ok().map(RunId));
     let run = match (found.pop_first(), found.pop_first()) {
@@ -57,6 +61,13 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         orders.abandoned.insert(run);
     });
     tick::runtime()?.block_on(order).map_err(|error| Failure::could_not_run(error.message))?;
+    if let Some(agent) = agents.iter().find(|agent| agent.run == run && agent.is_live()) {
+        let seen = agent.last_activity.map_or("never".to_owned(), crate::ticks::progress::time);
+        out.line(format_args!(
+            "{WARN}warning{WARN:#}: its executor still shows it as {}, last sign of life {seen}; if it does live, it works on",
+            agent.status.word()
+        ));
+    }
     out.line(format_args!("run {run}: its agent counts as gone; the next `afk watch` goes on from there"));
     Ok(ExitStatus::Done)
 }

@@ -77,13 +77,14 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     demo.say("", "issue #2 lies in issues/0002.md, armed by mallory, who may only read\n", "");
     demo.first_story()?;
     demo.second_story()?;
+    let afk = std::env::current_exe().map_or("afk".to_owned(), |program| program.display().to_string());
     demo.out.line(format_args!(
         "\n{GOOD}Done.{GOOD:#} What decided all this is one file: {shown}/policies/afk.toml\n\n\
          Try:  cd {shown}\n\
-         \x20     afk explain --issue 1      # the run that has just ended\n\
-         \x20     afk explain --issue 2      # why the second issue was not taken\n\
-         \x20     $EDITOR policies/afk.toml  # then: afk check-policy\n\
-         \x20     afk init                   # in a repository of your own"
+         \x20     {afk} explain --issue 1   # the run that has just ended\n\
+         \x20     {afk} explain --issue 2   # why the second issue was not taken\n\
+         \x20     $EDITOR policies/afk.toml   # then: {afk} check-policy\n\
+         \x20     {afk} init   # in a repository of your own"
     ));
     Ok(ExitStatus::Done)
 }

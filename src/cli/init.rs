@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::{SecondsFormat, Utc};
 use clap::Args;
 use minijinja::{Environment, UndefinedBehavior, context};
+use uuid::Uuid;
 
 use super::exit::{ExitStatus, Failure};
 use super::output::{FAINT, GOOD, Output, printable};
@@ -65,7 +66,7 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         ("policies/afk-policy.schema.json", SCHEMA.to_owned(), "completion and hover text in editors".to_owned()),
         ("policies/prompts/implement.md", IMPLEMENT.to_owned(), "what an agent is told first".to_owned()),
         ("policies/prompts/fix-forward.md", FIX_FORWARD.to_owned(), "and after red CI".to_owned()),
-        ("afk.settings.toml", settings(&repository, &login)?, repository.summary()),
+        ("afk.settings.toml", settings(&repository, &login, dir)?, repository.summary()),
     ];
     // A folder with issues in it needs no example.
     if !dir.join("issues").exists() {
@@ -112,13 +113,13 @@ fn policy() -> String {
     ADAPTED.iter().fold(POLICY.to_owned(), |text, (shipped, here)| text.replacen(shipped, here, 1))
 }
 
-fn settings(repository: &Repository, login: &str) -> Result<String, Failure> {
+fn settings(repository: &Repository, login: &str, directory: &Path) -> Result<String, Failure> {
     let claude = table(CLAUDE);
     let codex: String = table(CODEX).lines().map(|line| format!("# {line}\n")).collect();
     render(
         SETTINGS,
         context! {
-            data => quoted(&data_directory(&repository.name)),
+            data => quoted(&data_directory(&repository.name, directory)),
             login => quoted(login),
             repo => quoted(&repository.name),
             git => quoted(&repository.git),
@@ -153,14 +154,18 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Where runs are kept: outside of the repository, as it is the custom of the system.
-fn data_directory(repo: &str) -> String {
+/// Where runs are kept: outside of the repository, as it is the custom of the system; a place of its own for every
+/// directory that is set up, since two clones of one repository are two installations.
+fn data_directory(repo: &str, home: &Path) -> String {
+    let home = home.canonicalize().unwrap_or_else(|_| home.to_path_buf());
+    let place = Uuid::new_v5(&Uuid::NAMESPACE_URL, home.as_os_str().as_encoded_bytes()).simple().to_string();
     let base = match (std::env::var_os("XDG_DATA_HOME"), std::env::var_os("HOME")) {
         (Some(data), _) if Path::new(&data).is_absolute() => PathBuf::from(data),
         (_, Some(home)) if Path::new(&home).is_absolute() => Path::new(&home).join(".local/share"),
         _ => PathBuf::from(".."),
     };
-    base.join("afk").join(repo).display().to_string()
+    let unique = place.get(..8).unwrap_or(&place);
+    base.join("afk").join(format!("{repo}-{unique}")).display().to_string()
 }
 
 /// The person who runs this, as the local tracker will know them.

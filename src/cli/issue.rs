@@ -125,10 +125,10 @@ fn has_address(issue: PortResult<Option<crate::ports::Issue>>, address: &str) ->
     issue.url == address || file(&issue.url).is_some_and(|path| Some(path) == file(address))
 }
 
-/// Whether a repository is meant by a name: its own, or what stands behind the slash.
+/// Whether a repository is meant by a name: its own, or a bare one that stands behind its slash.
 fn is_called(repo: &str, name: &str) -> bool {
     let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    repo.eq_ignore_ascii_case(name) || (repo.contains('/') != name.contains('/') && last(repo) == last(name))
+    repo.eq_ignore_ascii_case(name) || (repo.contains('/') && !name.contains('/') && last(repo) == last(name))
 }
 
 /// Where the checkout in the current directory was cloned from.
@@ -160,7 +160,8 @@ fn of_origin(origin: &str, settings: &Settings) -> Option<String> {
     let mut parts = path.rsplit('/');
     let (name, owner) = (parts.next()?, parts.next()?);
     let full = format!("{owner}/{name}");
-    let mut called = settings.repos.keys().filter(|repo| is_called(repo, &full));
+    // A checkout is of the repository even where the settings know it by its bare name.
+    let mut called = settings.repos.keys().filter(|repo| is_called(repo, &full) || is_called(&full, repo));
     match (called.next(), called.next()) {
         (Some(only), None) => Some(only.clone()),
         _ => None,
@@ -212,7 +213,7 @@ mod tests {
         for (repo, name, expected) in [
             ("acme/app", "Acme/App", true),
             ("acme/app", "app", true),
-            ("app", "acme/app", true),
+            ("app", "acme/app", false),
             ("acme/app", "other/app", false),
             ("acme/app", "ap", false),
         ] {

@@ -27,7 +27,9 @@ pub fn write(policy: &Policy, survey: &Survey, dry_run: bool, out: &mut Output) 
             }
         }
     }
-    if survey.armed.is_empty() {
+    if survey.fleet.repos.is_empty() {
+        out.line("no repository is enrolled: the allowlist names none that the settings know");
+    } else if survey.armed.is_empty() {
         out.line("no issue is armed");
     }
 }

@@ -299,12 +299,13 @@ fn draw(status: &Status, out: &mut Output) {
 
     out.line(format_args!("\n{STRONG}RUNS ({} of {}){STRONG:#}", status.runs.len(), status.max_in_flight));
     if !status.runs.is_empty() {
-        let mut rows = vec![head(["", "issue", "state", "since", "waiting for", "deadline", "agent"])];
+        let mut rows = vec![head(["", "issue", "run", "state", "since", "waiting for", "next by itself", "agent"])];
         for run in &status.runs {
             let trouble = run.stuck || run.standing != "active" || run.rows.is_empty();
             rows.push(vec![
                 if trouble { Cell::styled("!", BAD) } else { Cell::default() },
                 shown(&run.issue).into(),
+                run.run.as_deref().and_then(|run| run.get(..8)).unwrap_or("-").into(),
                 shown(run.state.as_deref().unwrap_or(run.standing)).into(),
                 run.since.map_or("-".to_owned(), |since| moment(since, now)).into(),
                 waits_for(run).into(),
@@ -312,7 +313,7 @@ fn draw(status: &Status, out: &mut Output) {
                 run.agent.as_str().into(),
             ]);
         }
-        out.text(table(&rows, 4, "  "));
+        out.text(table(&rows, 5, "  "));
     }
 
     out.line(format_args!("\n{STRONG}QUEUE ({} armed){STRONG:#}", status.queue.len()));

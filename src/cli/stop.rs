@@ -98,7 +98,8 @@ async fn active_runs(world: &World, issue: &IssueRef) -> Result<BTreeSet<RunId>,
         records.iter().filter(|recorded| recorded.record.outcome.is_none()).map(|recorded| recorded.record.run);
     let mut runs: BTreeSet<RunId> = active.collect();
     for executor in world.executors.values() {
-        let agents = executor.list().await.map_err(failed)?;
+        // One that cannot be asked keeps no word of a person from being noted.
+        let agents = executor.list().await.unwrap_or_default().agents;
         runs.extend(agents.iter().filter(|agent| agent.issue == *issue && agent.is_live()).map(|agent| agent.run));
     }
     Ok(runs)
@@ -109,7 +110,7 @@ async fn interrupt(world: &World, wanted: impl Fn(RunId) -> bool, out: &mut Outp
     let mut status = ExitStatus::Done;
     for (name, executor) in &world.executors {
         let agents = match executor.list().await {
-            Ok(agents) => agents,
+            Ok(roster) => roster.agents,
             Err(error) => {
                 out.line(format_args!("executor `{name}`: {}; `afk watch` tries again", printable(&error.message)));
                 status = ExitStatus::Partial;

@@ -18,6 +18,7 @@ use crate::engine::identity::RunId;
 use crate::policy::{InstalledNames, Policy, Urgency, short_revision};
 use crate::ports::{IssueRef, Notice, PortError};
 use crate::settings::Settings;
+use crate::ticks::fleet::Run;
 use crate::ticks::poll::poll;
 use crate::ticks::record::hex;
 use crate::ticks::survey::{Survey, survey};
@@ -63,8 +64,8 @@ impl<'a> Request<'a> {
 pub enum Outcome {
     /// A poll, and the queue as it decided it.
     Polled(Box<Survey>),
-    /// A watch, and the issues that are still in flight.
-    Watched(Vec<IssueRef>),
+    /// A watch, and the issues that are still in flight, each with its state.
+    Watched(Vec<(IssueRef, String)>),
 }
 
 /// What became of a request.
@@ -212,7 +213,9 @@ async fn tick(request: Request<'_>, policy: &Policy, world: &World) -> (Result<O
         Err(error) => return (Err(error), Report::default()),
     };
     let in_flight = |fleet: crate::ticks::fleet::Fleet| {
-        fleet.runs.into_iter().filter(|run| run.standing.is_in_flight()).map(|run| run.reference).collect()
+        let runs = fleet.runs.into_iter().filter(|run| run.standing.is_in_flight());
+        let state = |run: &Run| run.record().map_or("without a record".to_owned(), |record| record.state.clone());
+        runs.map(|run| (run.reference.clone(), state(&run))).collect()
     };
     let outcome = match (request.kind, request.dry_run) {
         (TickKind::Poll, true) => survey(&tick, None).await.map(Box::new).map(Outcome::Polled),
@@ -263,7 +266,8 @@ async fn alarm(settings: &Settings, policy: &Path, loaded: &Loaded) -> Result<()
     }
     let mut live = Vec::new();
     for executor in world.executors.values() {
-        live.extend(executor.list().await.into_iter().flatten().filter(crate::ports::AgentReport::is_live));
+        let agents = executor.list().await.unwrap_or_default().agents;
+        live.extend(agents.into_iter().filter(crate::ports::AgentReport::is_live));
     }
     let Some(first) = live.first() else { return Ok(()) };
     let notice = Notice {
@@ -304,7 +308,7 @@ fn beat(kind: TickKind, policy: &Policy, world: &World, outcome: &Result<Outcome
             .filter(|run| run.standing.is_in_flight())
             .map(|run| run.reference.clone())
             .collect(),
-        Ok(Outcome::Watched(in_flight)) => in_flight.clone(),
+        Ok(Outcome::Watched(in_flight)) => in_flight.iter().map(|(issue, _)| issue.clone()).collect(),
         // What was known before is still where to look.
         Err(_) => world.installation.heartbeat(kind).ok().flatten().map(|beat| beat.in_flight).unwrap_or_default(),
     };
@@ -355,10 +359,13 @@ fn write(
     if let Outcome::Polled(survey) = outcome {
         super::queue::write(policy, survey, request.dry_run, out);
     }
+    if let Outcome::Watched(in_flight) = outcome {
+        write_unchanged(in_flight, report, out);
+    }
     write_problems(report, out);
     let dry_run = if request.dry_run { " (dry run: nothing was changed)" } else { "" };
     out.line(format_args!(
-        "{FAINT}policy revision {}, {calls} calls{dry_run}{FAINT:#}",
+        "{FAINT}policy revision {}, {calls} calls to the edges{dry_run}{FAINT:#}",
         short_revision(&policy.revision)
     ));
 }
@@ -368,6 +375,18 @@ pub fn write_events(report: &Report, out: &mut Output) {
     for event in &report.events {
         let (issue, what, detail) = (printable(&event.issue), printable(&event.what), printable(&event.detail));
         out.line(format_args!("{STRONG}{issue}{STRONG:#}  {what}  {FAINT}{detail}{FAINT:#}"));
+    }
+}
+
+/// The runs in flight that have no news.
+fn write_unchanged(in_flight: &[(IssueRef, String)], report: &Report, out: &mut Output) {
+    for (issue, state) in in_flight {
+        if report.events.iter().all(|event| event.issue != issue.to_string()) {
+            out.line(format_args!("{STRONG}{issue}{STRONG:#}  {}  {FAINT}nothing new{FAINT:#}", printable(state)));
+        }
+    }
+    if in_flight.is_empty() && report.events.is_empty() {
+        out.line("no run is in flight");
     }
 }
 

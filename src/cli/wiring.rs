@@ -68,7 +68,13 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
         .map_err(|error| Failure::could_not_run(format!("cannot find afk's own program: {error}")))?;
     let calls = Rc::new(Cell::new(0));
     let guard = Guard::new(settings.call_timeout, calls.clone(), access == Access::ReadOnly);
+    // Fetching and cloning a large repository takes its time, and has to leave some of the tick to the others.
+    let patient = Guard::new(settings.tick_deadline / 2, calls.clone(), access == Access::ReadOnly);
     let installation = Installation::new(&settings.data);
+    if let Some(file) = &settings.file {
+        let belongs = installation.belongs_to(file, access == Access::Full);
+        belongs.map_err(|error| Failure::could_not_run(error.message))?;
+    }
     let remotes = settings.repos.iter().map(|(name, repo)| (name.clone(), repo.git.clone())).collect();
     let mirrors = Rc::new(GitMirrors::new(settings.data.join("mirrors"), remotes));
 
@@ -88,7 +94,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
             mirrors.clone(),
             program.clone(),
         );
-        executors.insert(name.clone(), Rc::new(Guarded::new(executor, format!("executor `{name}`"), guard.clone())));
+        executors.insert(name.clone(), Rc::new(Guarded::new(executor, format!("executor `{name}`"), patient.clone())));
     }
 
     let http = Rc::new(Http::new(settings.call_timeout));
@@ -111,7 +117,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     let ci = if access == Access::ReadOnly { ci.without_starting() } else { ci };
     Ok(World {
         tracker: Rc::new(Guarded::new(tracker, "tracker", guard.clone())),
-        code: Rc::new(Guarded::<GitMirrors>::new(mirrors, "git", guard.clone())),
+        code: Rc::new(Guarded::<GitMirrors>::new(mirrors, "git", patient.clone())),
         ci: Rc::new(Guarded::new(ci, "ci", guard)),
         executors,
         doorbells,

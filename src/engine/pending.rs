@@ -11,6 +11,9 @@ use crate::policy::facts::{FactName, Facts, RunFact};
 use crate::policy::sentence::{Part, Placeholder, Sentence, in_words};
 use crate::policy::{Effect, Rules, Transition};
 
+/// The most that is kept of a reason, in bytes: the record it stands in has to stay small.
+const MAX_REASON: usize = 600;
+
 /// A chosen row and what of it remains to be done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PendingRow {
@@ -57,7 +60,7 @@ impl PendingRow {
             decision,
             row: row.name.clone(),
             to: row.to.clone(),
-            reason: row.reason.as_ref().map(|reason| reason.of_run(facts)),
+            reason: row.reason.as_ref().map(|reason| crate::text::clean_line(&reason.of_run(facts), MAX_REASON)),
             values,
             remaining: effects
                 .into_iter()

@@ -76,16 +76,20 @@ impl Sentence {
     }
 }
 
-/// A reading as people are told it; `None` where it is unknown.
+/// The most that a sentence quotes of a fact, in bytes: what it says is kept in records.
+const MAX_VALUE: usize = 120;
+
+/// A reading as people are told it; `None` where it is unknown. Words that others chose (labels, logins) are made
+/// harmless: sentences end up in comments and notifications.
 pub fn in_words(reading: Reading<'_>) -> Option<String> {
     Some(match reading {
         Reading::Bool(value) => (if value { "yes" } else { "no" }).to_owned(),
         Reading::Int(value) => value.to_string(),
         Reading::Number(value) => format!("{value:.2}"),
         Reading::Duration(value) => super::duration::format(value),
-        Reading::Text(value) => value.to_owned(),
+        Reading::Text(value) => crate::text::harmless(value, MAX_VALUE),
         Reading::Set([]) => "none".to_owned(),
-        Reading::Set(values) => values.join(", "),
+        Reading::Set(values) => crate::text::harmless(&values.join(", "), MAX_VALUE),
         Reading::Unknown(_) | Reading::NotRead => return None,
     })
 }

@@ -61,6 +61,17 @@ pub fn brief(issue: &Issue, trusted_comments: &[Comment]) -> Brief {
     Brief { block, sha256, had_hidden_parts: hidden }
 }
 
+/// The brief for a later turn. Who armed the issue approved the text of that moment: one that is not what the record
+/// has the hash of (edited since by anybody, or the hash is lost) is not shown to an agent again.
+pub fn again(issue: &Issue, trusted_comments: &[Comment], run: &Record) -> Brief {
+    let approved: Vec<Comment> =
+        trusted_comments.iter().filter(|comment| comment.at <= run.dispatched_at).cloned().collect();
+    if run.brief_sha256.as_ref() == Some(&brief(issue, &approved).sha256) {
+        return brief(issue, trusted_comments);
+    }
+    Brief::withheld()
+}
+
 /// The prompt of the first turn.
 ///
 /// # Errors

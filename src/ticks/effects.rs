@@ -8,12 +8,12 @@ use crate::engine::pending::{PendingEffect, PendingRow};
 use crate::policy::sentence::Placeholder;
 use crate::policy::{Effect, LabelRole, Rules};
 use crate::ports::{Notice, PortError, PortErrorKind, PortResult};
-use crate::text;
+use crate::text::{self, harmless};
 
 use super::brief;
 use super::facts::RunView;
 use super::fleet::{Fleet, Run};
-use super::progress::{self, harmless};
+use super::progress;
 use super::record::{Record, Sending};
 use super::world::Tick;
 
@@ -94,7 +94,7 @@ impl Stage<'_> {
         let labels = &rules.labels;
         // On an issue that is gone there is nothing left to write to.
         let gone_is_done = |result: PortResult<()>| match result {
-            Err(error) if error.kind == PortErrorKind::NotFound && self.view.issue.is_none() => Ok(()),
+            Err(error) if error.kind == PortErrorKind::NotFound && self.view.is_gone() => Ok(()),
             result => result,
         };
         match &effect.effect {
@@ -116,10 +116,7 @@ impl Stage<'_> {
 
     /// Sends the corrective turn that [`Record::sending`] describes.
     async fn turn(&self, record: &mut Record, prompt: &str) -> PortResult<()> {
-        if let Some(why) = (self.tick.world.kill_switch)() {
-            return Err(PortError::refused(format!("the kill switch is on: {why}")));
-        }
-        let issue = self.view.issue.as_ref().ok_or_else(|| PortError::not_found("the issue is gone"))?;
+        let issue = self.view.issue.as_ref().ok_or_else(|| PortError::not_found("the issue cannot be read"))?;
         let rules = self.rules(record);
         let template = rules
             .prompts
@@ -133,11 +130,14 @@ impl Stage<'_> {
         };
         record.sending = Some(sending.clone());
         let turn = record.run.derive(Purpose::CorrectiveTurn { red_commit: &sending.commit }, sending.n);
-        let brief = super::poll::brief_of(self.tick, &self.fleet.afk, issue).await?;
-        // Whoever edits an issue in mid-run does not get a word in: the agent goes by what was approved.
-        let brief = if record.brief_sha256.as_ref() == Some(&brief.sha256) { brief } else { brief::Brief::withheld() };
+        let said = super::poll::trusted_comments(self.tick, &self.fleet.afk, issue).await?;
+        let brief = brief::again(issue, &said, record);
         let text = brief::corrective_prompt(self.tick, template, record, issue, &brief, &self.view.failures());
         let text = text.map_err(PortError::invalid)?;
+        // Last of all: what was read since may have taken minutes.
+        if let Some(why) = (self.tick.world.kill_switch)() {
+            return Err(PortError::refused(format!("the kill switch is on: {why}")));
+        }
         match executor.turn(record.run, turn, &text).await {
             Ok(()) => {
                 accept_turn(record, turn, self.now());
@@ -198,6 +198,12 @@ impl Stage<'_> {
             lines.push_str(&format!(
                 "\n- They mention the issue without the run's line, and were not counted: {}",
                 mentions.join(", ")
+            ));
+        }
+        if self.view.commits.as_ref().is_some_and(|commits| commits.commits.is_empty()) {
+            lines.push_str(&format!(
+                "\n- Only commits with the line `AFK-Run: {}` count as the run's; whatever was pushed without it was not judged",
+                record.run
             ));
         }
         if let Some(words) = self
@@ -272,7 +278,7 @@ impl Stage<'_> {
     fn name(&self, record: &Record, placeholder: Placeholder) -> Option<String> {
         let issue = self.view.issue.as_ref();
         match placeholder {
-            Placeholder::ArmedBy => record.armed_by.as_deref().map(|login| text::clean_line(login, 60)),
+            Placeholder::ArmedBy => record.armed_by.as_deref().map(|login| harmless(login, 60)),
             Placeholder::Ref => Some(record.reference().to_string()),
             Placeholder::Title => issue.map(|issue| harmless(&issue.title, 200)),
             Placeholder::Url => issue.map(|issue| text::clean_line(&issue.url, 500)),

@@ -19,7 +19,7 @@ pub struct RunView {
     pub facts: RunFacts,
     /// The record, with what this tick saw written into it.
     pub record: Record,
-    /// The issue; `None` when it is gone.
+    /// The issue; `None` when it is gone or could not be read, which the fact `issue` tells apart.
     pub issue: Option<Issue>,
     /// What the run brought to the code host.
     pub commits: Option<RunCommits>,
@@ -32,6 +32,11 @@ pub struct RunView {
 }
 
 impl RunView {
+    /// Whether the issue is known to be gone.
+    pub fn is_gone(&self) -> bool {
+        self.facts.issue == Observed::Known(IssueStatus::Gone)
+    }
+
     /// The failed jobs of the newest commit.
     pub fn failures(&self) -> Vec<FailedJob> {
         self.stages
@@ -45,22 +50,36 @@ impl RunView {
     }
 }
 
-/// Reads everything that rows may ask of a run.
-///
-/// # Errors
-/// When the issue or its events cannot be read at all: the run is skipped in this tick and keeps its lock.
-pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) -> PortResult<RunView> {
+/// Reads everything that rows may ask of a run. What cannot be read is unknown, and not the end of it: a run of which
+/// an answer is withheld for good still comes to its end by what is known.
+pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) -> RunView {
     let world = tick.world;
     let rules = tick.policy.rules(&record.repo);
     let now = world.clock.now();
     let reference = record.reference();
-    let issue = match &run.issue {
-        Some(issue) => Some(issue.clone()),
-        None => world.tracker.issue(&reference).await?,
+    let found = match &run.issue {
+        Some(issue) => Ok(Some(issue.clone())),
+        None => world.tracker.issue(&reference).await,
     };
-    let events = match &issue {
-        Some(_) => world.tracker.label_events(&reference).await?,
-        None => Vec::new(),
+    let status = found.as_ref().map(|issue| issue.as_ref().map_or(IssueStatus::Gone, |issue| issue.status));
+    let status = Observed::from_result(status);
+    let events = match &found {
+        Ok(None) => Ok(Vec::new()),
+        Ok(Some(_)) | Err(_) => world.tracker.label_events(&reference).await,
+    };
+    let held = match &events {
+        Ok(events) => Observed::Known(held(fleet, rules, record, events)),
+        // `afk stop` is known without the tracker.
+        Err(_) if fleet.orders.stopped_runs.contains(&record.run) => Observed::Known(true),
+        Err(error) => Observed::Unknown(error.message.clone()),
+    };
+    let mut remarks: Vec<String> = Vec::new();
+    remarks.extend(found.as_ref().err().map(|error| error.message.clone()));
+    remarks.extend(events.as_ref().err().map(|error| error.message.clone()));
+    let issue = found.ok().flatten();
+    let no_issue = || match &status {
+        Observed::Unknown(why) => why.clone(),
+        _ => "the issue is gone".to_owned(),
     };
     let agent = run.agent.as_ref().map(|(_, report)| report);
     let agent_status = agent_status(fleet, record, agent);
@@ -91,10 +110,10 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
         repo: record.repo.clone(),
         labels: issue
             .as_ref()
-            .map_or(Observed::Unknown("the issue is gone".to_owned()), |issue| Observed::Known(issue.labels.clone())),
-        priority: issue.as_ref().map_or(Observed::Unknown("the issue is gone".to_owned()), |issue| {
-            Observed::Known(rules.priority.of(&issue.labels))
-        }),
+            .map_or_else(|| Observed::Unknown(no_issue()), |issue| Observed::Known(issue.labels.clone())),
+        priority: issue
+            .as_ref()
+            .map_or_else(|| Observed::Unknown(no_issue()), |issue| Observed::Known(rules.priority.of(&issue.labels))),
         agent: agent_status,
         pushed: from(&commits, |commits| !commits.commits.is_empty()),
         landed: from(&commits, |commits| commits.landed),
@@ -103,7 +122,10 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
             commits.commits.iter().flat_map(|commit| &commit.paths).any(|path| rules.protect.matches(path))
         }),
         ci,
-        green_stages: green_stages(&stages, &rules.stages),
+        green_stages: match &commits {
+            Ok(_) => green_stages(&stages, &rules.stages),
+            Err(error) => Observed::Unknown(error.message.clone()),
+        },
         attempts: i64::from(record.attempts),
         told: record.told.as_deref() == Some(record.subject()),
         age: since(record.dispatched_at, now),
@@ -113,8 +135,8 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
             CiStatus::Red => record.red_since.map_or(Duration::ZERO, |start| since(start, now)),
             _ => Duration::ZERO,
         },
-        issue: Observed::Known(issue.as_ref().map_or(IssueStatus::Gone, |issue| issue.status)),
-        held: Observed::Known(held(fleet, rules, &record, &events)),
+        issue: status.clone(),
+        held,
         milestones: agent.map_or(Observed::Unknown("the executor does not show the agent".to_owned()), |agent| {
             Observed::Known(agent.milestones.clone())
         }),
@@ -122,7 +144,6 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
             .and_then(|agent| agent.cost_usd)
             .map_or(Observed::Unknown(format!("executor `{}` reports none", record.executor)), Observed::Known),
     };
-    let mut remarks = Vec::new();
     if !world.executors.contains_key(&record.executor) {
         remarks.push(super::effects::no_executor(&record.executor).message);
     }
@@ -130,14 +151,16 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
         remarks.push(error.message.clone());
     }
     remarks.extend(stages.iter().filter_map(|(_, verdict)| verdict.as_ref().err().map(|error| error.message.clone())));
-    Ok(RunView { facts, record, issue, commits: commits.ok(), stages, agent: agent.cloned(), remarks })
+    RunView { facts, record, issue, commits: commits.ok(), stages, agent: agent.cloned(), remarks }
 }
 
 /// The fact `agent`: how the newest turn is that afk asked for. A report on an older turn says nothing about it.
 fn agent_status(fleet: &Fleet, record: &Record, agent: Option<&AgentReport>) -> AgentStatus {
     match agent {
         _ if fleet.orders.abandoned.contains(&record.run) => AgentStatus::Gone,
+        // One that the settings no longer name cannot be asked either.
         _ if !fleet.asked.contains(&record.executor) => AgentStatus::Unknown,
+        None if fleet.unreadable_agents.contains_key(&record.run) => AgentStatus::Unknown,
         None => AgentStatus::Gone,
         Some(agent) if agent.turns.contains(&record.turn) => agent.status,
         Some(_) => AgentStatus::Starting,
@@ -205,20 +228,24 @@ fn green_stages(read: &[(String, PortResult<StageVerdict>)], all: &[Stage]) -> O
     Observed::Known(green.map(|(name, _)| name.clone()).collect())
 }
 
-/// Whether a person took the issue back: *human* or *paused* put on, or *ready* taken off, by anyone but afk, since the
-/// dispatch; or `afk stop` named the run. An absent label without such an event counts for nothing. What came before
-/// the arming is what the armer answered, also when trackers, which tell no fractions of seconds, give it the time of
-/// the dispatch.
+/// Whether a person took the issue back: *human* or *paused* put on since the dispatch, or *ready* taken off since the
+/// arming, by anyone but afk; or `afk stop` named the run. An absent label without such an event counts for nothing.
+///
+/// Trackers tell whole seconds, so the order of the events decides where it can: taking *ready* off and putting it
+/// back arms anew, and does not hold the run of that very arming.
 fn held(fleet: &Fleet, rules: &Rules, record: &Record, events: &[LabelEvent]) -> bool {
     let is = |event: &LabelEvent, label: &str| event.label.eq_ignore_ascii_case(label);
     let by_afk = |event: &LabelEvent| event.by.as_deref().is_some_and(|login| login.eq_ignore_ascii_case(&fleet.afk));
-    let arming = events.iter().position(|event| event.arming == record.arming);
-    let since_arming = events.iter().skip(arming.map_or(0, |index| index + 1));
-    let taken_back = since_arming.filter(|event| event.at >= record.dispatched_at && !by_afk(event)).any(|event| {
+    let armed = events.iter().position(|event| event.arming == record.arming);
+    let taken_back = events.iter().enumerate().filter(|(_, event)| !by_afk(event)).any(|(index, event)| {
+        let since_dispatch = event.at >= record.dispatched_at;
+        let since_arming = armed.map_or(since_dispatch, |armed| index > armed);
         if event.added {
-            is(event, &rules.labels.human.value) || is(event, &rules.labels.paused.value)
+            since_dispatch
+                && since_arming
+                && (is(event, &rules.labels.human.value) || is(event, &rules.labels.paused.value))
         } else {
-            is(event, &rules.labels.ready.value)
+            since_arming && is(event, &rules.labels.ready.value)
         }
     });
     taken_back || fleet.orders.stopped_runs.contains(&record.run)

@@ -19,8 +19,12 @@ pub struct Fleet {
     pub runs: Vec<Run>,
     /// Every agent that an executor knows, with the executor's name.
     pub agents: BTreeMap<RunId, (String, AgentReport)>,
+    /// Runs of which an executor has something and cannot tell how their agents are, and why.
+    pub unreadable_agents: BTreeMap<RunId, String>,
     /// Executors that answered.
     pub asked: BTreeSet<String>,
+    /// Issues that were in flight when the last ticks ended, or about to be.
+    pub hinted: BTreeSet<IssueRef>,
     /// Executors that could not be asked, and why.
     pub unasked: BTreeMap<String, String>,
     /// Repositories that were looked at.
@@ -150,13 +154,14 @@ impl Fleet {
             Some((_, report)) if report.is_live() => AgentPresence::Live,
             Some((_, report)) if report.status == AgentStatus::Gone => AgentPresence::None,
             Some(_) => AgentPresence::Ended,
+            None if self.unreadable_agents.contains_key(&run) => AgentPresence::Unasked,
             None => {
-                let unasked = match executor {
+                let asked = match executor {
                     // One that the settings no longer name cannot be asked either.
-                    Some(executor) => !self.asked.contains(executor),
-                    None => !self.unasked.is_empty(),
+                    Some(executor) => self.asked.contains(executor),
+                    None => self.unasked.is_empty(),
                 };
-                if unasked { AgentPresence::Unasked } else { AgentPresence::None }
+                if asked { AgentPresence::None } else { AgentPresence::Unasked }
             }
         }
     }
@@ -173,9 +178,10 @@ pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
         Fleet { orders: world.installation.orders()?, afk: world.tracker.login().await?, ..Fleet::default() };
     for (name, executor) in &world.executors {
         match executor.list().await {
-            Ok(agents) => {
+            Ok(roster) => {
                 fleet.asked.insert(name.clone());
-                fleet.agents.extend(agents.into_iter().map(|agent| (agent.run, (name.clone(), agent))));
+                fleet.unreadable_agents.extend(roster.unreadable.into_iter().map(|(run, error)| (run, error.message)));
+                fleet.agents.extend(roster.agents.into_iter().map(|agent| (agent.run, (name.clone(), agent))));
             }
             Err(error) => {
                 tick.problem(format!("executor `{name}`"), &error);
@@ -189,8 +195,11 @@ pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
     let mut leads: BTreeSet<IssueRef> = live.into_iter().collect();
     for kind in [TickKind::Poll, TickKind::Watch] {
         // Only a hint where to look; without it the labels and the executors still lead to every run.
-        leads.extend(world.installation.heartbeat(kind).ok().flatten().into_iter().flat_map(|beat| beat.in_flight));
+        fleet
+            .hinted
+            .extend(world.installation.heartbeat(kind).ok().flatten().into_iter().flat_map(|beat| beat.in_flight));
     }
+    leads.extend(fleet.hinted.iter().cloned());
     let listed = world.tracker.repos(&tick.policy.allowlist.value).await?;
     fleet.repos = listed.into_iter().filter(|repo| tick.policy.enrolled(repo)).collect();
     fleet.repos.extend(leads.iter().map(|lead| lead.repo.clone()));
@@ -218,8 +227,8 @@ pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
     Ok(fleet)
 }
 
-/// The runs of one issue. An agent that has ended and left no record counts where the issue carries the lock, or
-/// where it answered the arming that is asked about.
+/// The runs of one issue. An agent that has ended and left no record counts where it is newer than every record, and
+/// the issue carries the lock, was in flight before, or has the very arming that it answered.
 pub async fn runs_of(
     tick: &Tick<'_>,
     fleet: &Fleet,
@@ -239,9 +248,18 @@ pub async fn runs_of(
     };
     let agents_here: Vec<&(String, AgentReport)> =
         fleet.agents.values().filter(|(_, agent)| agent.issue == *reference).collect();
+    let mut gone = false;
     let (records, newer) = match tick.world.tracker.comments(reference).await {
         Ok(comments) => tick.world.seal.read_all(reference, &fleet.afk, &comments),
-        Err(error) if error.kind == crate::ports::PortErrorKind::NotFound => (Vec::new(), None),
+        // No comments where there is no issue. Of an issue that is there, it proves nothing.
+        Err(error)
+            if error.kind == crate::ports::PortErrorKind::NotFound
+                && issue.is_none()
+                && matches!(tick.world.tracker.issue(reference).await, Ok(None)) =>
+        {
+            gone = true;
+            (Vec::new(), None)
+        }
         Err(error) => {
             tick.problem(reference, &error);
             return vec![run(None, agents_here.first().map(|agent| (*agent).clone()), Standing::Unreadable)];
@@ -255,6 +273,7 @@ pub async fn runs_of(
     let known: BTreeSet<RunId> = records.iter().map(|recorded| recorded.record.run).collect();
     let newest_ended =
         records.iter().rfind(|recorded| recorded.record.outcome.is_some()).map(|recorded| recorded.record.run);
+    let newest_record = records.iter().map(|recorded| recorded.record.dispatched_at).max();
     let any_active = records.iter().any(|recorded| recorded.record.outcome.is_none());
     let mut runs = Vec::new();
     for recorded in records {
@@ -273,7 +292,12 @@ pub async fn runs_of(
     let dispatched_at = |agent: &AgentReport| agent.assignment.as_ref().map(|assignment| assignment.dispatched_at);
     let newest_ended_agent = ended
         .into_iter()
-        .filter(|(_, agent)| (labelled && !any_active) || arming == Some(agent.run))
+        .filter(|(_, agent)| {
+            let hinted = !gone && fleet.hinted.contains(reference);
+            let expected = (labelled && !any_active) || hinted || arming == Some(agent.run);
+            // One that was never begun did nothing.
+            expected && !agent.turns.is_empty() && dispatched_at(agent) > newest_record
+        })
         .max_by_key(|(_, agent)| dispatched_at(agent));
     for agent in live.into_iter().chain(newest_ended_agent) {
         runs.push(run(None, Some(agent.clone()), Standing::Adopt));

@@ -1,7 +1,7 @@
 //! poll: which armed issues may be taken now, and taking them.
 
 use crate::engine::identity::Purpose;
-use crate::ports::{Assignment, Issue, PortError, PortResult};
+use crate::ports::{Assignment, Comment, Issue, PortError, PortResult};
 
 use super::brief::{self, Brief};
 use super::fleet::{Fleet, Run, Standing};
@@ -25,12 +25,11 @@ pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
     fleet.runs = runs;
     let dispatched = Survey { fleet: Fleet::default(), armed: armed.clone(), decisions: decisions.clone() };
     for armed in dispatched.dispatched() {
-        if let Some(why) = (tick.world.kill_switch)() {
-            tick.event(&armed.issue.reference, "not dispatched", format!("the kill switch is on: {why}"));
+        if switched_off(tick, armed) {
             break;
         }
         match dispatch(tick, fleet, armed).await {
-            Ok(run) => fleet.runs.push(run),
+            Ok(run) => fleet.runs.extend(run),
             Err(error) => tick.problem(&armed.issue.reference, format!("not dispatched: {error}")),
         }
     }
@@ -38,8 +37,8 @@ pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
 }
 
 /// Starts the agent first, then takes the lock, then writes the record: a dispatch that fails leaves no lock behind,
-/// and one that is cut short is adopted, because the executor knows the run.
-async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<Run> {
+/// and one that is cut short is adopted, because the executor knows the run. `None`: the kill switch came in between.
+async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<Option<Run>> {
     let world = tick.world;
     let issue = &armed.issue;
     let rules = tick.policy.rules(&issue.reference.repo);
@@ -48,6 +47,9 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<R
     let executor = world.executors.get(name).ok_or_else(|| effects::no_executor(name))?;
     let template =
         rules.prompts.get("implement").ok_or_else(|| PortError::invalid("the policy has no prompt `implement`"))?;
+    for stage in &rules.stages {
+        world.ci.can_judge(&issue.reference.repo, stage).await?;
+    }
     let head = world.code.head(&issue.reference.repo).await?;
     let brief = brief_of(tick, &fleet.afk, issue).await?;
     if brief.had_hidden_parts {
@@ -57,6 +59,7 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<R
             "the issue has parts that a reader cannot see; the agent is not shown them",
         );
     }
+    world.installation.expect(&issue.reference, world.clock.now())?;
     let mut assignment = Assignment {
         run: arming.run,
         issue: issue.reference.clone(),
@@ -73,6 +76,10 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<R
     };
     let record = repair::record_of(tick, name, &assignment);
     assignment.prompt = brief::first_prompt(template, &record, issue, &brief).map_err(PortError::invalid)?;
+    // Once more: what was read since may have taken minutes.
+    if switched_off(tick, armed) {
+        return Ok(None);
+    }
     executor.ensure(&assignment).await?;
     let gates = rules.gates.len();
     let detail = format!("{gates} of {gates} gates pass; run {}, executor `{name}`", arming.run.short());
@@ -88,14 +95,30 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<R
     };
     repair::lock(tick, &mut run).await?;
     progress::save(tick, &mut run, record, None).await?;
-    Ok(run)
+    Ok(Some(run))
+}
+
+fn switched_off(tick: &Tick<'_>, armed: &Armed) -> bool {
+    let why = (tick.world.kill_switch)();
+    if let Some(why) = &why {
+        tick.event(&armed.issue.reference, "not dispatched", format!("the kill switch is on: {why}"));
+    }
+    why.is_some()
 }
 
 /// The brief of an issue: its text, and the comments of people who may arm issues.
 ///
 /// # Errors
 /// When the comments cannot be read.
-pub async fn brief_of(tick: &Tick<'_>, afk: &str, issue: &Issue) -> PortResult<Brief> {
+async fn brief_of(tick: &Tick<'_>, afk: &str, issue: &Issue) -> PortResult<Brief> {
+    Ok(brief::brief(issue, &trusted_comments(tick, afk, issue).await?))
+}
+
+/// The comments of people who may arm issues, oldest first.
+///
+/// # Errors
+/// When the comments cannot be read.
+pub async fn trusted_comments(tick: &Tick<'_>, afk: &str, issue: &Issue) -> PortResult<Vec<Comment>> {
     let rules = tick.policy.rules(&issue.reference.repo);
     let mut trusted = Vec::new();
     for comment in tick.world.tracker.comments(&issue.reference).await? {
@@ -105,5 +128,5 @@ pub async fn brief_of(tick: &Tick<'_>, afk: &str, issue: &Issue) -> PortResult<B
             trusted.push(comment);
         }
     }
-    Ok(brief::brief(issue, &trusted))
+    Ok(trusted)
 }

@@ -8,7 +8,7 @@ use crate::engine::step;
 use crate::policy::facts::RunFact;
 use crate::policy::{Comparison, Condition, Matcher, Quantity, Rules, RunOutcome, Transition};
 use crate::ports::{PortError, PortResult, StageVerdict};
-use crate::text;
+use crate::text::{self, harmless};
 
 use super::facts::RunView;
 use super::fleet::Run;
@@ -43,7 +43,8 @@ pub async fn save(tick: &Tick<'_>, run: &mut Run, record: Record, view: Option<&
 
 fn text_of(rules: &Rules, record: &Record, view: Option<&RunView>) -> String {
     let title = rules.state(&record.state).map_or(record.state.as_str(), |state| state.title.as_str());
-    let mut said = match (record.outcome, &record.reason) {
+    let reason = record.reason.as_deref().filter(|reason| !title.eq_ignore_ascii_case(reason));
+    let mut said = match (record.outcome, reason) {
         (None, _) => format!("**An agent is working on this.** {title}.\n"),
         (Some(_), None) => format!("**{title}.**\n"),
         (Some(RunOutcome::Success), Some(reason)) => format!("**{title}:** {reason}.\n"),
@@ -140,7 +141,7 @@ pub fn commits(view: &RunView) -> Option<String> {
 pub fn verdict_in_words(verdict: &StageVerdict) -> String {
     match verdict {
         StageVerdict::None => "none".to_owned(),
-        StageVerdict::Pending(how_far) => format!("pending {}", text::clean_line(how_far, 120)).trim_end().to_owned(),
+        StageVerdict::Pending(how_far) => format!("pending {}", harmless(how_far, 120)).trim_end().to_owned(),
         StageVerdict::Green => "green".to_owned(),
         StageVerdict::Red(jobs) => {
             let names: Vec<String> = jobs.iter().take(5).map(|job| format!("`{}`", harmless(&job.name, 80))).collect();
@@ -157,14 +158,4 @@ pub fn short_commit(sha: &str) -> &str {
 /// A time for people, absolute.
 pub fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-/// Untrusted text for a line of a comment: one line, bounded, pinging nobody, ending no table cell and no code span.
-pub fn harmless(text: &str, max: usize) -> String {
-    text::clean_line(text, max)
-        .replace('@', "＠")
-        .replace('|', "¦")
-        .replace('`', "'")
-        .replace('<', "‹")
-        .replace('>', "›")
 }

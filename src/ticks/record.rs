@@ -193,7 +193,8 @@ impl Seal {
     pub fn read(&self, issue: &IssueRef, body: &str) -> Option<Found> {
         let block = body.trim_end().strip_suffix(CLOSE)?;
         let (_, block) = block.rsplit_once(OPEN)?;
-        if block.len() > MAX_BYTES {
+        // A block holds neither sign: this is other text, in front of the end of another comment.
+        if block.len() > MAX_BYTES || block.contains(['<', '>', '\n']) {
             return None;
         }
         let mut parts = block.splitn(3, ' ');

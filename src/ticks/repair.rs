@@ -1,11 +1,11 @@
 //! Bringing label and record back in line with what an executor knows. `docs/how-it-works.md` shows the table.
 
 use crate::engine::identity::{Purpose, RunId};
-use crate::policy::facts::AgentStatus;
-use crate::ports::{Assignment, PortError, PortResult};
+use crate::policy::facts::{AgentStatus, IssueStatus};
+use crate::ports::{Assignment, LabelEvent, PortError, PortResult};
 
 use super::arming;
-use super::fleet::{Fleet, Run, Standing};
+use super::fleet::{Fleet, Run, Standing, has_label};
 use super::progress;
 use super::record::Record;
 use super::world::Tick;
@@ -73,14 +73,33 @@ async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
         let executor = tick.world.executors.get(&executor).ok_or_else(|| super::effects::no_executor(&executor))?;
         return executor.interrupt(agent.run).await;
     }
-    let mut record = match &agent.assignment {
-        Some(assignment) if RunId::of_arming(&assignment.arming) == agent.run => record_of(tick, &executor, assignment),
-        _ => {
-            return Err(PortError::invalid(format!(
-                "agent {} does not say which arming it answers",
-                agent.run.short()
-            )));
-        }
+    let Some(assignment) = agent.assignment.as_ref().filter(|said| RunId::of_arming(&said.arming) == agent.run) else {
+        return Err(PortError::invalid(format!("agent {} does not say which arming it answers", agent.run.short())));
+    };
+    // What an executor says may be what an agent wrote. The tracker knows who armed what.
+    let events = tick.world.tracker.label_events(&run.reference).await?;
+    let ready = &tick.policy.rules(&run.reference.repo).labels.ready.value;
+    let armed = events
+        .iter()
+        .find(|event| event.arming == assignment.arming && event.added && event.label.eq_ignore_ascii_case(ready));
+    let Some(armed) = armed.map(arming::of_event) else {
+        return Err(PortError::invalid(format!(
+            "agent {} answers an arming that the issue never had; it is left alone and locks the repository (`afk \
+             abandon {}`, once it is gone)",
+            agent.run.short(),
+            agent.run
+        )));
+    };
+    if agent.status == AgentStatus::Starting
+        && agent.turns.is_empty()
+        && !bring_up(tick, run, &executor, assignment, &events).await?
+    {
+        return Ok(());
+    }
+    let mut record = Record {
+        armed_by: armed.by,
+        dispatched_at: assignment.dispatched_at.min(tick.started).max(armed.at.min(tick.started)),
+        ..record_of(tick, &executor, assignment)
     };
     // A first turn and no more is a dispatch that was cut short: nothing is lost. With more, the record is; what the
     // agent was sent is not.
@@ -94,6 +113,36 @@ async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
     run.standing = Standing::Active;
     tick.event(&run.reference, "adopted", format!("run {}, known to executor `{executor}`", agent.run.short()));
     Ok(())
+}
+
+/// Goes on with a dispatch that was cut short before the agent began, if it is still wanted; whether the agent is up.
+async fn bring_up(
+    tick: &Tick<'_>,
+    run: &Run,
+    executor: &str,
+    assignment: &Assignment,
+    events: &[LabelEvent],
+) -> PortResult<bool> {
+    let edge = tick.world.executors.get(executor).ok_or_else(|| super::effects::no_executor(executor))?;
+    let labels = &tick.policy.rules(&run.reference.repo).labels;
+    let wanted = tick.policy.enrolled(&run.reference.repo)
+        && arming::newest(events, labels).is_some_and(|arming| arming.run == assignment.run)
+        && run.issue.as_ref().is_some_and(|issue| {
+            issue.status == IssueStatus::Open
+                && !has_label(issue, &labels.human.value)
+                && !has_label(issue, &labels.paused.value)
+        });
+    if !wanted {
+        tick.event(&run.reference, "not begun", "nobody wants this run any more");
+        return edge.interrupt(assignment.run).await.map(|()| false);
+    }
+    let switched_off = tick.policy.kill_switch.value.then(|| "in the policy".to_owned());
+    if let Some(why) = switched_off.or_else(|| (tick.world.kill_switch)()) {
+        tick.event(&run.reference, "not begun", format!("the kill switch is on: {why}"));
+        return Ok(false);
+    }
+    edge.ensure(assignment).await?;
+    Ok(true)
 }
 
 async fn rebuild(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {

@@ -210,6 +210,15 @@ async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed
         }),
         Err(error) => Err(error.message.clone()),
     };
+    // afk locks an issue only when an agent was started: that outlives record and agent.
+    let locked_before = match (&events, &arming) {
+        (Ok(events), Ok(arming)) => events.iter().skip_while(|event| event.arming != arming.token).any(|event| {
+            event.added
+                && event.label.eq_ignore_ascii_case(&rules.labels.in_progress.value)
+                && event.by.as_deref().is_some_and(|login| login.eq_ignore_ascii_case(&fleet.afk))
+        }),
+        _ => false,
+    };
     match &arming {
         Ok(arming) => {
             armed.candidate.armed_at = Some(arming.at);
@@ -255,7 +264,10 @@ async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed
             let (records, newer) = tick.world.seal.read_all(&reference, &fleet.afk, &comments);
             let recorded = |run: RunId| records.iter().any(|recorded| recorded.record.run == run);
             if let Some(run) = run {
-                let already = recorded(run) || fleet.agents.contains_key(&run);
+                let already = recorded(run)
+                    || fleet.agents.contains_key(&run)
+                    || fleet.unreadable_agents.contains_key(&run)
+                    || locked_before;
                 armed.evidence.earlier_run = already.then_some(run);
                 facts.already_run = match fleet.unasked.iter().next() {
                     // What cannot be asked may know this very arming.

@@ -42,28 +42,30 @@ pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
             tick.event(&run.reference, "would repair", format!("{:?}", run.standing).to_lowercase());
             continue;
         };
-        match facts::read(tick, &fleet, run, record).await {
-            Err(error) => tick.problem(&run.reference, error),
-            Ok(view) => {
-                let advanced = advance(rules(tick, record), &record.state, &view.facts, circumstances(tick, record));
-                let path: Vec<&str> = advanced.path.iter().map(|row| row.name.as_str()).collect();
-                let what = match (&record.pending, advanced.end) {
-                    (Some(pending), _) => format!("would finish {}", pending.row),
-                    (None, End::Act(row)) => format!("would take {} to {}", row.name, row.to),
-                    (None, End::Held(row, why)) => format!("holds {}: {}", row.name, held_in_words(why)),
-                    (None, End::Wait | End::Circle) => "waits".to_owned(),
-                };
-                let passing = if path.is_empty() { String::new() } else { format!(", passing {}", path.join(", ")) };
-                tick.event(&run.reference, format!("{}: {what}{passing}", record.state), String::new());
-            }
+        let view = facts::read(tick, &fleet, run, record).await;
+        for remark in &view.remarks {
+            tick.problem(&run.reference, remark);
         }
+        let advanced = advance(rules(tick, record), &record.state, &view.facts, circumstances(tick, record));
+        let path: Vec<&str> = advanced.path.iter().map(|row| row.name.as_str()).collect();
+        let what = match (&record.pending, advanced.end) {
+            (Some(pending), _) => format!("would finish {}", pending.row),
+            (None, End::Act(row)) => format!("would take {} to {}", row.name, row.to),
+            (None, End::Held(row, why)) => format!("holds {}: {}", row.name, held_in_words(why)),
+            (None, End::Wait | End::Circle) => "waits".to_owned(),
+        };
+        let passing = if path.is_empty() { String::new() } else { format!(", passing {}", path.join(", ")) };
+        tick.event(&run.reference, format!("{}: {what}{passing}", record.state), String::new());
     }
     Ok(fleet)
 }
 
 async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
-    if fleet.orders.stopped_at.is_some() {
-        end_agent_on_stop(tick, run).await?;
+    if fleet.orders.stopped_at.is_some()
+        && let Err(error) = end_agent_on_stop(tick, run).await
+    {
+        // The run has its own end still.
+        tick.problem(&run.reference, error);
     }
     repair::repair(tick, fleet, run).await?;
     match run.standing {
@@ -89,8 +91,10 @@ async fn end_agent_on_stop(tick: &Tick<'_>, run: &Run) -> PortResult<()> {
 /// Finishes the pending row of a run, or reads its facts, takes the rows that match, and carries out the first with
 /// effects.
 async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
-    let Some(record) = run.record().cloned() else { return Ok(()) };
-    let mut view = facts::read(tick, fleet, run, &record).await?;
+    let Some(mut record) = run.record().cloned() else { return Ok(()) };
+    // Before the facts are read: they tell of the turn, too.
+    settle_lost_turn(tick, run, &mut record);
+    let mut view = facts::read(tick, fleet, run, &record).await;
     for remark in &view.remarks {
         tick.problem(&run.reference, remark);
     }
@@ -111,7 +115,6 @@ async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> 
     tell_news(tick, run, &record, &view);
     let mut record = view.record.clone();
     record.revision.clone_from(&tick.policy.revision);
-    settle_unsent_turn(tick, run, &mut record);
     if record.pending.is_none() {
         decide(tick, run, &mut record, &mut view);
         if record.pending.is_some() {
@@ -148,25 +151,29 @@ fn tell_news(tick: &Tick<'_>, run: &Run, before: &Record, view: &RunView) {
     }
 }
 
-/// A turn whose acceptance was not seen: the executor's listing tells. If it has the turn, the row is finished; if
-/// not, the row is chosen anew from fresh facts, with the same id.
-fn settle_unsent_turn(tick: &Tick<'_>, run: &Run, record: &mut Record) {
-    let Some(pending) = record.pending.as_mut().filter(|pending| pending.unsent_turn().is_some()) else { return };
+/// A turn whose acceptance was not seen: the executor's listing tells, in whichever tick it can be asked again. If it
+/// has the turn, the turn counts, and its row is finished; if not, the row is chosen anew from fresh facts, with the
+/// same id.
+fn settle_lost_turn(tick: &Tick<'_>, run: &Run, record: &mut Record) {
     let sent = record.sending.as_ref().and_then(|sending| {
         // An earlier try may be the one that got through.
         (0..=sending.n)
             .map(|n| record.run.derive(Purpose::CorrectiveTurn { red_commit: &sending.commit }, n))
             .find(|turn| run.agent.as_ref().is_some_and(|(_, agent)| agent.turns.contains(turn)))
     });
-    match sent {
-        Some(turn) => {
-            pending.remaining.retain(|effect| !matches!(effect.effect, crate::policy::Effect::Turn(_)));
+    let unsent = record.pending.as_mut().filter(|pending| pending.unsent_turn().is_some());
+    match (sent, unsent) {
+        (Some(turn), unsent) => {
+            if let Some(pending) = unsent {
+                pending.remaining.retain(|effect| !matches!(effect.effect, crate::policy::Effect::Turn(_)));
+            }
             accept_turn(record, turn, tick.world.clock.now());
         }
-        None => {
+        (None, Some(pending)) => {
             record.decisions = pending.decision.saturating_sub(1);
             record.pending = None;
         }
+        (None, None) => {}
     }
 }
 
@@ -264,8 +271,10 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         }
     };
     if let Some(first) = record.interrupted_at.filter(|_| live) {
-        interrupt(tick, fleet, &record).await?;
-        if since(first, tick.world.clock.now()) >= rules(tick, &record).effect_timeout {
+        let asked = interrupt(tick, fleet, &record).await;
+        if since(first, tick.world.clock.now()) < rules(tick, &record).effect_timeout {
+            asked?;
+        } else {
             tick.problem(
                 &run.reference,
                 format!("its agent does not end; if you know that it is gone: afk abandon {}", record.run),

@@ -126,7 +126,7 @@ impl<'w> Tick<'w> {
         let problem = format!("{about}: {error}");
         let problems = &mut self.report.borrow_mut().problems;
         if !problems.contains(&problem) {
-            tracing::warn!("{problem}");
+            tracing::info!("{problem}");
             problems.push(problem);
         }
     }

@@ -134,7 +134,7 @@ impl World {
 
 /// What the executor's listing says of a run.
 pub async fn report(executor: &impl Executor, run: RunId) -> AgentReport {
-    let reports = executor.list().await.unwrap();
+    let reports = executor.list().await.unwrap().agents;
     reports.into_iter().find(|report| report.run == run).expect("the run is listed")
 }
 

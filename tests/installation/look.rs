@@ -269,7 +269,7 @@ fn walk(directory: PathBuf) -> Vec<PathBuf> {
         let path = entry.path();
         let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
         found.push(path.clone());
-        if is_directory && !path.extension().is_some_and(|extension| extension == "git") && !path.ends_with("clone") {
+        if is_directory && path.extension().is_none_or(|extension| extension != "git") && !path.ends_with("clone") {
             found.extend(walk(path));
         }
     }

@@ -114,7 +114,7 @@ fn a_kill_switch_that_is_turned_on_in_the_middle_of_a_watch_holds_back_its_turn(
 }
 
 #[test]
-fn a_kill_switch_that_is_turned_on_in_the_middle_of_a_poll_holds_back_the_next_dispatch() {
+fn a_kill_switch_that_is_turned_on_in_the_middle_of_a_poll_holds_back_the_dispatch_at_hand() {
     let afk = Installation::armed().agent("idle").second_repository("other");
     afk.write_issue_of("other", 7, "Another one", "Greet ada by name.");
     afk.person_in("other", "ada").labels(7, "ready-for-agent");
@@ -125,7 +125,7 @@ fn a_kill_switch_that_is_turned_on_in_the_middle_of_a_poll_holds_back_the_next_d
 
     let ran = afk.afk_with(&["poll"], &[("PATH", &path)]);
     assert_eq!(ran.code, Some(0), "{ran}");
-    assert_eq!(afk.agents().len(), 1, "{ran}");
+    assert_eq!(afk.agents().len(), 0, "{ran}");
     assert!(ran.stdout.contains("not dispatched"), "{ran}");
 }
 

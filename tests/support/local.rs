@@ -231,6 +231,8 @@ pub fn filtered(installation: &Installation, test: impl FnOnce()) {
     settings.add_filter(r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "[run]");
     settings.add_filter(r"run [0-9a-f]{8}", "run [run]");
     settings.add_filter(r"\([0-9a-f]{7}", "([commit]");
+    settings.add_filter(r"commit [0-9a-f]{7}", "commit [commit]");
+    settings.add_filter(r"#(\d+)( +)[0-9a-f]{8}  ", "#$1$2[run]  ");
     settings.add_filter(r"\(is \d+[smh][0-9smh]*\)", "(is [long])");
     settings.add_filter(r"quiet \d+[smh][0-9smh]*", "quiet [long]");
     settings.add_filter(r"\d+ calls", "[some] calls");

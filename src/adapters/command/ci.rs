@@ -14,6 +14,7 @@ use std::rc::Rc;
 use async_trait::async_trait;
 
 use super::ci_job::{Job, JobDirectory, JobState, Outcome};
+use super::program;
 use crate::adapters::git::{GitMirrors, directory_name, is_commit};
 use crate::policy::{Stage, StageSource};
 use crate::ports::{Ci, FailedJob, PortError, PortResult, StageVerdict};
@@ -55,12 +56,21 @@ impl CommandCi {
                 stage.name.value
             )));
         };
-        self.commands.get(command).filter(|found| !found.command.is_empty()).ok_or_else(|| {
+        let found = self.commands.get(command).filter(|found| !found.command.is_empty()).ok_or_else(|| {
             PortError::not_found(format!(
                 "the settings have no command for stage `{}`; add `command = [\"./ci.sh\"]` under [ci.{command}]",
                 stage.name.value
             ))
-        })
+        })?;
+        // A path lies in the commit, and the commit is to blame where it is missing; a bare name is this machine's.
+        match found.command.first() {
+            Some(name) if !name.contains('/') && !program::exists(name) => Err(PortError::refused(format!(
+                "stage `{}` needs `{}`, which is not on afk's PATH",
+                stage.name.value,
+                clean_line(name, 100)
+            ))),
+            _ => Ok(found),
+        }
     }
 
     /// Starts the supervisor and forgets it. One that finds another at work, or a result, ends by itself.
@@ -82,6 +92,10 @@ impl CommandCi {
 
 #[async_trait(?Send)]
 impl Ci for CommandCi {
+    async fn can_judge(&self, _repo: &str, stage: &Stage) -> PortResult<()> {
+        self.command(stage).map(drop)
+    }
+
     async fn verdict(&self, repo: &str, commit: &str, stage: &Stage) -> PortResult<StageVerdict> {
         let command = self.command(stage)?;
         if !is_commit(commit) {

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::Workspaces;
 use super::listing::{begun_turns, describe, progress};
 use super::processes;
+use super::program;
 use super::run::{
     ENSURE_LOCK, HALF_WORKSPACE, INTERRUPT, LOCK, MANIFEST, Manifest, ORDER, PROMPT, RunDirectory, SUPERVISOR_LOG,
     Turn, TurnDirectory, WORKSPACE,
@@ -20,7 +21,7 @@ use super::run::{
 use crate::adapters::confined::{Directory, DirectoryLock};
 use crate::engine::identity::RunId;
 use crate::policy::facts::AgentStatus;
-use crate::ports::{AgentReport, Assignment, Executor, PortError, PortResult};
+use crate::ports::{AgentReport, Assignment, Executor, PortError, PortResult, Roster};
 use crate::settings::CommandExecutorSettings;
 use crate::text;
 
@@ -70,6 +71,26 @@ impl<W: Workspaces> CommandExecutor<W> {
             )));
         }
         Ok(Some(manifest))
+    }
+
+    /// Whether a run belongs to another executor of the same installation, which lists it itself.
+    fn is_of_a_sibling(&self, run: RunId, directory: &RunDirectory) -> bool {
+        let manifest = directory.0.read_json::<Manifest>(MANIFEST);
+        manifest.ok().flatten().is_some_and(|manifest| {
+            manifest.assignment.run == run && manifest.controller == self.controller && manifest.executor != self.name
+        })
+    }
+
+    /// Whether the agent's program is there.
+    fn can_start(&self) -> PortResult<()> {
+        match self.settings.start.first() {
+            Some(name) if !name.contains('{') && !program::exists(name) => Err(PortError::refused(format!(
+                "executor `{}` starts `{}`, which cannot be found or run here",
+                self.name,
+                text::clean_line(name, 200)
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Nobody else changes the run while the answer lives. Waits for whoever does; the caller bounds the wait.
@@ -162,9 +183,16 @@ impl<W: Workspaces> CommandExecutor<W> {
         let Some(directory) = RunDirectory::find(&self.root, run)? else { return Ok(None) };
         let manifest = match self.manifest(run, &directory) {
             Ok(Some(manifest)) => manifest,
-            // Nothing was brought up yet, or it is somebody else's.
+            // The manifest is written first, so somebody took it away.
+            Ok(None) if directory.0.is_locked(LOCK)? => {
+                return Err(PortError::invalid(format!("run {run} is at work and has no manifest")));
+            }
+            // Nothing was brought up yet, or it is another executor's.
             Ok(None) => return Ok(None),
-            Err(error) if error.kind == crate::ports::PortErrorKind::Refused => return Ok(None),
+            Err(error) if self.is_of_a_sibling(run, &directory) => {
+                tracing::trace!(%run, "{error}");
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         let mut report = AgentReport {
@@ -189,21 +217,28 @@ impl<W: Workspaces> CommandExecutor<W> {
 
 #[async_trait(?Send)]
 impl<W: Workspaces> Executor for CommandExecutor<W> {
-    async fn list(&self) -> PortResult<Vec<AgentReport>> {
-        let Some(root) = Directory::find(&self.root)? else { return Ok(Vec::new()) };
-        let mut reports = Vec::new();
+    async fn list(&self) -> PortResult<Roster> {
+        let mut roster = Roster::default();
+        let Some(root) = Directory::find(&self.root)? else { return Ok(roster) };
         for run in root.names()?.iter().filter_map(|name| Uuid::try_parse(name).ok()).map(RunId) {
             match self.report(run) {
-                Ok(report) => reports.extend(report),
-                Err(error) => tracing::warn!(%run, "skipping a run that cannot be read: {error}"),
+                Ok(report) => roster.agents.extend(report),
+                Err(error) => {
+                    tracing::warn!(%run, "nobody can tell how its agent is: {error}");
+                    roster.unreadable.push((run, error));
+                }
             }
         }
-        reports.sort_by_key(|report| report.run);
-        Ok(reports)
+        roster.agents.sort_by_key(|report| report.run);
+        Ok(roster)
     }
 
     async fn ensure(&self, assignment: &Assignment) -> PortResult<()> {
         let run = assignment.run;
+        if RunDirectory::find(&self.root, run)?.is_none() {
+            // Before anything is written down: a start that cannot be is no run.
+            self.can_start()?;
+        }
         let directory = RunDirectory::make(&self.root, run)?;
         let _lock = self.exclusively(&directory).await?;
         let manifest = match self.manifest(run, &directory)? {

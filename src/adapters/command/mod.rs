@@ -29,6 +29,7 @@ mod listing;
 mod log;
 mod output;
 mod processes;
+mod program;
 mod run;
 mod supervisor;
 

@@ -13,6 +13,7 @@ use crate::policy::facts::IssueStatus;
 use crate::policy::{RunOutcome, short_revision};
 use crate::ports::{Issue, IssueRef, PortErrorKind, PortResult};
 use crate::ticks::fleet::{Fleet, has_label, runs_of};
+use crate::ticks::progress::short_commit;
 use crate::ticks::record::Record;
 use crate::ticks::survey::survey;
 use crate::ticks::world::Tick;
@@ -127,6 +128,10 @@ struct Ended {
     reason: Option<String>,
     at: DateTime<Utc>,
     dispatched_at: DateTime<Utc>,
+    /// Its newest commit.
+    commit: Option<String>,
+    /// Corrective turns that the agent was sent.
+    attempts: u32,
     given_up: Vec<String>,
 }
 
@@ -193,8 +198,17 @@ async fn explanation(tick: &Tick<'_>, asked: IssueRef, switched_off: Option<&str
         ended: ended.map(|record| told(tick, &record)),
         queue,
         what_to_do,
-        problems: tick.report.borrow().problems.iter().map(|problem| shown(problem)).collect(),
+        problems: problems_of(tick, &reference),
     })
+}
+
+/// What could not be read, but for other issues: they are not what was asked about.
+fn problems_of(tick: &Tick<'_>, reference: &IssueRef) -> Vec<String> {
+    let of_another = |problem: &str| {
+        let issue = problem.split_once(": ").map_or("", |(about, _)| about);
+        issue.contains('#') && issue != reference.to_string()
+    };
+    tick.report.borrow().problems.iter().filter(|problem| !of_another(problem)).map(|problem| shown(problem)).collect()
 }
 
 async fn newest_ended(tick: &Tick<'_>, fleet: &Fleet, reference: &IssueRef) -> Option<Record> {
@@ -214,6 +228,8 @@ fn told(tick: &Tick<'_>, record: &Record) -> Ended {
         reason: record.reason.as_deref().map(shown),
         at: record.since,
         dispatched_at: record.dispatched_at,
+        commit: record.commit.clone(),
+        attempts: record.attempts,
         given_up: record.given_up.iter().map(|given_up| shown(given_up)).collect(),
     }
 }
@@ -279,7 +295,9 @@ fn conclude(
     if let Some(record) = ended {
         let now = tick.world.clock.now();
         let title = rules.state(&record.state).map_or(String::new(), |state| format!(": {}", state.title));
-        let reason = record.reason.as_deref().map(|reason| format!(" ({})", shown(reason))).unwrap_or_default();
+        let new = |reason: &&str| !title.to_lowercase().ends_with(&reason.to_lowercase());
+        let reason =
+            record.reason.as_deref().filter(new).map(|reason| format!(" ({})", shown(reason))).unwrap_or_default();
         let verdict = format!(
             "{}{title}{reason}. The run ended {}",
             shown(&record.state).to_uppercase(),
@@ -326,9 +344,14 @@ fn draw(explanation: &Explanation, out: &mut Output) {
             out.line(format_args!("{STRONG}{}{STRONG:#}", explanation.verdict));
             if let Some(ended) = &explanation.ended {
                 out.line(format_args!(
-                    "{FAINT}run {} · dispatched {}{FAINT:#}",
+                    "{FAINT}run {} · dispatched {} · {} · corrections: {}{FAINT:#}",
                     ended.run,
-                    moment(ended.dispatched_at, now)
+                    moment(ended.dispatched_at, now),
+                    ended
+                        .commit
+                        .as_deref()
+                        .map_or("no commit".to_owned(), |commit| format!("commit {}", short_commit(commit))),
+                    ended.attempts,
                 ));
                 for given_up in &ended.given_up {
                     out.line(format_args!("{WARN}given up{WARN:#}: {given_up}"));

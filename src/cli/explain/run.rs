@@ -117,21 +117,11 @@ impl RunStory {
     pub async fn of(tick: &Tick<'_>, fleet: &Fleet, run: &Run, switched_off: bool) -> Self {
         let mut story = Self::of_record(tick, fleet, run);
         let Some(record) = run.record().filter(|_| run.standing == Standing::Active) else { return story };
-        match facts::read(tick, fleet, run, record).await {
-            Ok(view) => {
-                for remark in &view.remarks {
-                    tick.problem(&run.reference, remark);
-                }
-                story.tell(tick, record, &view, switched_off);
-            }
-            Err(error) => {
-                tick.problem(&run.reference, &error);
-                story.waits_for = format!(
-                    "nobody knows: it cannot be read, so it is left alone and keeps its lock ({})",
-                    shown(&error.message)
-                );
-            }
+        let view = facts::read(tick, fleet, run, record).await;
+        for remark in &view.remarks {
+            tick.problem(&run.reference, remark);
         }
+        story.tell(tick, record, &view, switched_off);
         story
     }
 
@@ -192,6 +182,10 @@ impl RunStory {
             self.waits_for.push_str(&format!(" ({})", short_commit(commit)));
         }
         self.agent = format!("{}, quiet {}", view.facts.agent.word(), duration(view.facts.quiet));
+        let words = view.agent.as_ref().filter(|agent| !agent.is_live()).and_then(|agent| agent.last_words.as_deref());
+        if let Some(words) = words.map(shown).filter(|words| !words.is_empty()) {
+            self.notes.push(format!("the end of what the agent said: {words}"));
+        }
         self.evidence = evidence(view, now);
         self.facts = queue::facts(&view.facts);
         self.rows = rows(tick, rules, record, view, now);

@@ -1,0 +1,6 @@
+//! The ticks over a world in memory: what they do in every order of events, with every call failing.
+
+mod dispatch;
+mod records;
+mod runs;
+mod world;
