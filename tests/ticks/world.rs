@@ -9,7 +9,7 @@ use std::rc::Rc;
 use afk::adapters::installation::Installation;
 use afk::engine::identity::RunId;
 use afk::policy::facts::{AgentStatus, IssueStatus, PullRequestStatus};
-use afk::policy::{CloseReason, Policy, RepoPattern, Stage, Surroundings, check};
+use afk::policy::{CloseReason, InstalledNames, Policy, RepoPattern, Stage, Surroundings, check};
 use afk::ports::*;
 use afk::ticks::fleet::Fleet;
 use afk::ticks::record::{Record, Seal};
@@ -87,7 +87,7 @@ pub fn policy(changes: &[(&str, &str)]) -> Policy {
         text = text.replacen(before, after, 1);
     }
     let prompt = |path: &str| std::fs::read_to_string(folder.join(path)).map_err(|error| error.to_string());
-    let checked = check(&text, "afk.toml", &Surroundings { prompt: &prompt, doorbells: None });
+    let checked = check(&text, "afk.toml", &Surroundings { prompt: &prompt, installed: &InstalledNames::default() });
     checked.policy.unwrap_or_else(|| panic!("{:?}", checked.findings))
 }
 

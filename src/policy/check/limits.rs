@@ -90,7 +90,7 @@ pub fn warn_of_unused(root: &Table, report: &Report) {
     let limits = overrides.chain([root]).filter_map(|table| table_under(table, "limits"));
     for (name, entry) in limits.flat_map(Table::in_order).filter(|(name, _)| !used.contains(name)) {
         let message = format!("nothing refers to `limits.{name}`");
-        let label = match nearest(name, used.iter().copied()) {
+        let label = match report.has_room().then(|| nearest(name, used.iter().copied())).flatten() {
             Some(meant) => format!("did you mean `{meant}`? else remove it, or use it as \"$limits.{name}\""),
             None => format!("remove it, or use it as \"$limits.{name}\""),
         };
