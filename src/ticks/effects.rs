@@ -10,12 +10,12 @@ use crate::policy::{Effect, LabelRole, Rules};
 use crate::ports::{Notice, PortError, PortErrorKind, PortResult};
 use crate::text::{self, harmless};
 
-use super::brief;
 use super::facts::RunView;
 use super::fleet::{Fleet, Run};
 use super::progress;
 use super::record::{Record, Sending};
 use super::world::Tick;
+use super::{arming, brief};
 
 /// A run while its effects are carried out.
 pub struct Stage<'a> {
@@ -122,15 +122,14 @@ impl Stage<'_> {
             .prompts
             .get(prompt)
             .ok_or_else(|| PortError::refused(format!("the policy has no prompt `{prompt}` any more")))?;
-        let executor = self.tick.world.executors.get(&record.executor);
-        let executor = executor.ok_or_else(|| no_executor(&record.executor))?;
+        let executor = self.tick.world.executor(&record.executor)?;
         let sending = match &record.sending {
             Some(sending) if sending.commit == record.subject() => sending.clone(),
             _ => Sending { commit: record.subject().to_owned(), n: 0, first_tried: self.now() },
         };
         record.sending = Some(sending.clone());
         let turn = record.run.derive(Purpose::CorrectiveTurn { red_commit: &sending.commit }, sending.n);
-        let said = super::poll::trusted_comments(self.tick, &self.fleet.afk, issue).await?;
+        let said = arming::trusted_comments(self.tick, &self.fleet.afk, issue).await?;
         let brief = brief::again(issue, &said, record);
         let text = brief::corrective_prompt(self.tick, template, record, issue, &brief, &self.view.failures());
         let text = text.map_err(PortError::invalid)?;
@@ -311,19 +310,11 @@ pub async fn interrupt(tick: &Tick<'_>, fleet: &Fleet, record: &Record) -> PortR
     if fleet.orders.abandoned.contains(&record.run) {
         return Ok(());
     }
-    let executor = tick.world.executors.get(&record.executor).ok_or_else(|| no_executor(&record.executor))?;
-    match executor.interrupt(record.run).await {
+    match tick.world.executor(&record.executor)?.interrupt(record.run).await {
         // An agent that the executor does not know has nothing to stop.
         Err(error) if error.kind == PortErrorKind::NotFound => Ok(()),
         result => result,
     }
-}
-
-/// The error for an executor that the settings do not have.
-pub fn no_executor(name: &str) -> PortError {
-    PortError::refused(format!(
-        "the settings have no executor `{name}`; add `[executors.{name}]`, or name another in `[agent]` of the policy"
-    ))
 }
 
 fn in_words(effect: &Effect) -> String {

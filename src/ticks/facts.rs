@@ -144,9 +144,7 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
             .and_then(|agent| agent.cost_usd)
             .map_or(Observed::Unknown(format!("executor `{}` reports none", record.executor)), Observed::Known),
     };
-    if !world.executors.contains_key(&record.executor) {
-        remarks.push(super::effects::no_executor(&record.executor).message);
-    }
+    remarks.extend(world.executor(&record.executor).err().map(|error| error.message));
     if let Err(error) = &commits {
         remarks.push(error.message.clone());
     }

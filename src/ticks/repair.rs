@@ -70,8 +70,7 @@ async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
     if run.issue.is_none() {
         // No issue, no record, no policy that could decide: an agent that nobody asked for must not go on.
         tick.problem(&run.reference, format!("the issue is gone; stopping its agent {}", agent.run.short()));
-        let executor = tick.world.executors.get(&executor).ok_or_else(|| super::effects::no_executor(&executor))?;
-        return executor.interrupt(agent.run).await;
+        return tick.world.executor(&executor)?.interrupt(agent.run).await;
     }
     let Some(assignment) = agent.assignment.as_ref().filter(|said| RunId::of_arming(&said.arming) == agent.run) else {
         return Err(PortError::invalid(format!("agent {} does not say which arming it answers", agent.run.short())));
@@ -123,7 +122,7 @@ async fn bring_up(
     assignment: &Assignment,
     events: &[LabelEvent],
 ) -> PortResult<bool> {
-    let edge = tick.world.executors.get(executor).ok_or_else(|| super::effects::no_executor(executor))?;
+    let executor = tick.world.executor(executor)?;
     let labels = &tick.policy.rules(&run.reference.repo).labels;
     let wanted = tick.policy.enrolled(&run.reference.repo)
         && arming::newest(events, labels).is_some_and(|arming| arming.run == assignment.run)
@@ -134,14 +133,14 @@ async fn bring_up(
         });
     if !wanted {
         tick.event(&run.reference, "not begun", "nobody wants this run any more");
-        return edge.interrupt(assignment.run).await.map(|()| false);
+        return executor.interrupt(assignment.run).await.map(|()| false);
     }
     let switched_off = tick.policy.kill_switch.value.then(|| "in the policy".to_owned());
     if let Some(why) = switched_off.or_else(|| (tick.world.kill_switch)()) {
         tick.event(&run.reference, "not begun", format!("the kill switch is on: {why}"));
         return Ok(false);
     }
-    edge.ensure(assignment).await?;
+    executor.ensure(assignment).await?;
     Ok(true)
 }
 
