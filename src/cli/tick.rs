@@ -18,7 +18,7 @@ use crate::engine::identity::RunId;
 use crate::policy::{InstalledNames, Policy, Urgency, short_revision};
 use crate::ports::{IssueRef, Notice, PortError};
 use crate::settings::Settings;
-use crate::ticks::fleet::Run;
+use crate::ticks::fleet::{Fleet, Run};
 use crate::ticks::poll::poll;
 use crate::ticks::record::hex;
 use crate::ticks::survey::{Survey, survey};
@@ -212,10 +212,9 @@ async fn tick(request: Request<'_>, policy: &Policy, world: &World) -> (Result<O
         Ok(tick) => tick,
         Err(error) => return (Err(error), Report::default()),
     };
-    let in_flight = |fleet: crate::ticks::fleet::Fleet| {
-        let runs = fleet.runs.into_iter().filter(|run| run.standing.is_in_flight());
+    let in_flight = |fleet: Fleet| {
         let state = |run: &Run| run.record().map_or("without a record".to_owned(), |record| record.state.clone());
-        runs.map(|run| (run.reference.clone(), state(&run))).collect()
+        fleet.runs_in_flight().map(|run| (run.reference.clone(), state(run))).collect()
     };
     let outcome = match (request.kind, request.dry_run) {
         (TickKind::Poll, true) => survey(&tick, None).await.map(Box::new).map(Outcome::Polled),
@@ -301,13 +300,7 @@ async fn alarm(settings: &Settings, policy: &Path, loaded: &Loaded) -> Result<()
 
 fn beat(kind: TickKind, policy: &Policy, world: &World, outcome: &Result<Outcome, PortError>, report: &Report) {
     let in_flight = match outcome {
-        Ok(Outcome::Polled(survey)) => survey
-            .fleet
-            .runs
-            .iter()
-            .filter(|run| run.standing.is_in_flight())
-            .map(|run| run.reference.clone())
-            .collect(),
+        Ok(Outcome::Polled(survey)) => survey.fleet.runs_in_flight().map(|run| run.reference.clone()).collect(),
         Ok(Outcome::Watched(in_flight)) => in_flight.iter().map(|(issue, _)| issue.clone()).collect(),
         // What was known before is still where to look.
         Err(_) => world.installation.heartbeat(kind).ok().flatten().map(|beat| beat.in_flight).unwrap_or_default(),

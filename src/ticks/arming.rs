@@ -24,7 +24,7 @@ pub struct Arming {
 
 /// The arming that stands, by the events of an issue, oldest first.
 pub fn newest(events: &[LabelEvent], labels: &Labels) -> Option<Arming> {
-    let ready = events.iter().rfind(|event| event.label.eq_ignore_ascii_case(&labels.ready.value))?;
+    let ready = events.iter().rfind(|event| event.is_of(&labels.ready.value))?;
     ready.added.then(|| of_event(ready))
 }
 

@@ -157,10 +157,11 @@ impl Stage<'_> {
         let tracker = &self.tick.world.tracker;
         let id = record.run.derive(Purpose::Comment { decision: pending.decision, name }, 0);
         let marker = format!("<!-- afk-comment:{id} -->");
-        let written = tracker.comments(&run.reference).await?.iter().any(|comment| {
-            comment.body.contains(&marker)
-                && comment.author.as_deref().is_some_and(|author| author.eq_ignore_ascii_case(&self.fleet.afk))
-        });
+        let written = tracker
+            .comments(&run.reference)
+            .await?
+            .iter()
+            .any(|comment| comment.body.contains(&marker) && self.fleet.is_afk(comment.author.as_deref()));
         if written {
             return Ok(());
         }

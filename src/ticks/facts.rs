@@ -232,18 +232,17 @@ fn green_stages(read: &[(String, PortResult<StageVerdict>)], all: &[Stage]) -> O
 /// Trackers tell whole seconds, so the order of the events decides where it can: taking *ready* off and putting it
 /// back arms anew, and does not hold the run of that very arming.
 fn held(fleet: &Fleet, rules: &Rules, record: &Record, events: &[LabelEvent]) -> bool {
-    let is = |event: &LabelEvent, label: &str| event.label.eq_ignore_ascii_case(label);
-    let by_afk = |event: &LabelEvent| event.by.as_deref().is_some_and(|login| login.eq_ignore_ascii_case(&fleet.afk));
+    let by_people = |event: &LabelEvent| !fleet.is_afk(event.by.as_deref());
     let armed = events.iter().position(|event| event.arming == record.arming);
-    let taken_back = events.iter().enumerate().filter(|(_, event)| !by_afk(event)).any(|(index, event)| {
+    let taken_back = events.iter().enumerate().filter(|(_, event)| by_people(event)).any(|(index, event)| {
         let since_dispatch = event.at >= record.dispatched_at;
         let since_arming = armed.map_or(since_dispatch, |armed| index > armed);
         if event.added {
             since_dispatch
                 && since_arming
-                && (is(event, &rules.labels.human.value) || is(event, &rules.labels.paused.value))
+                && (event.is_of(&rules.labels.human.value) || event.is_of(&rules.labels.paused.value))
         } else {
-            since_arming && is(event, &rules.labels.ready.value)
+            since_arming && event.is_of(&rules.labels.ready.value)
         }
     });
     taken_back || fleet.orders.stopped_runs.contains(&record.run)

@@ -5,7 +5,7 @@ use crate::policy::facts::{AgentStatus, IssueStatus};
 use crate::ports::{Assignment, LabelEvent, PortError, PortResult};
 
 use super::arming;
-use super::fleet::{Fleet, Run, Standing, has_label};
+use super::fleet::{Fleet, Run, Standing};
 use super::progress;
 use super::record::Record;
 use super::world::Tick;
@@ -78,9 +78,7 @@ async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
     // What an executor says may be what an agent wrote. The tracker knows who armed what.
     let events = tick.world.tracker.label_events(&run.reference).await?;
     let ready = &tick.policy.rules(&run.reference.repo).labels.ready.value;
-    let armed = events
-        .iter()
-        .find(|event| event.arming == assignment.arming && event.added && event.label.eq_ignore_ascii_case(ready));
+    let armed = events.iter().find(|event| event.arming == assignment.arming && event.added && event.is_of(ready));
     let Some(armed) = armed.map(arming::of_event) else {
         return Err(PortError::invalid(format!(
             "agent {} answers an arming that the issue never had; it is left alone and locks the repository (`afk \
@@ -128,8 +126,8 @@ async fn bring_up(
         && arming::newest(events, labels).is_some_and(|arming| arming.run == assignment.run)
         && run.issue.as_ref().is_some_and(|issue| {
             issue.status == IssueStatus::Open
-                && !has_label(issue, &labels.human.value)
-                && !has_label(issue, &labels.paused.value)
+                && !issue.has_label(&labels.human.value)
+                && !issue.has_label(&labels.paused.value)
         });
     if !wanted {
         tick.event(&run.reference, "not begun", "nobody wants this run any more");
@@ -148,37 +146,32 @@ async fn rebuild(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
     let rules = tick.policy.rules(&run.reference.repo);
     let label = &rules.labels.in_progress.value;
     let events = tick.world.tracker.label_events(&run.reference).await?;
-    let by_afk = |login: Option<&str>| login.is_some_and(|login| login.eq_ignore_ascii_case(&fleet.afk));
-    let locked = events.iter().rposition(|event| event.label.eq_ignore_ascii_case(label) && event.added);
-    let Some(locked) = locked.and_then(|index| events.get(index).map(|event| (index, event))) else {
+    let Some((index, locked)) = events.iter().enumerate().rfind(|(_, event)| event.added && event.is_of(label)) else {
         return Err(PortError::invalid(format!(
             "it carries {label}, and no event tells who put it there; take it off by hand"
         )));
     };
-    if !by_afk(locked.1.by.as_deref()) {
+    if !fleet.is_afk(locked.by.as_deref()) {
         return Err(PortError::invalid(format!("{label} was not put there by afk; take it off by hand")));
     }
-    let ready = events
-        .iter()
-        .take(locked.0)
-        .rfind(|event| event.label.eq_ignore_ascii_case(&rules.labels.ready.value) && event.added);
-    let Some(ready) = ready.map(arming::of_event) else {
+    let armed = events.iter().take(index).rfind(|event| event.added && event.is_of(&rules.labels.ready.value));
+    let Some(arming) = armed.map(arming::of_event) else {
         tick.world.tracker.remove_label(&run.reference, label).await?;
         run.standing = Standing::Finished;
         tick.event(&run.reference, "unlocked", "no record, no agent, and nobody armed it");
         return Ok(());
     };
     let assignment = Assignment {
-        run: ready.run,
+        run: arming.run,
         issue: run.reference.clone(),
-        arming: ready.token,
-        armed_by: ready.by,
-        dispatched_at: locked.1.at,
+        arming: arming.token,
+        armed_by: arming.by,
+        dispatched_at: locked.at,
         base: String::new(),
         default_branch: String::new(),
         model: String::new(),
         runtime_mode: String::new(),
-        turn: ready.run.derive(Purpose::FirstTurn, 0),
+        turn: arming.run.derive(Purpose::FirstTurn, 0),
         prompt: String::new(),
         brief_sha256: String::new(),
     };

@@ -11,7 +11,7 @@ use crate::ports::{Blocker, Edit, Issue, IssueRef, PortResult};
 
 use super::arming::{self, Arming};
 use super::facts::since;
-use super::fleet::{Fleet, has_label, observe, runs_of};
+use super::fleet::{Fleet, observe, runs_of};
 use super::world::Tick;
 
 /// The queue of armed issues and what becomes of each.
@@ -145,7 +145,7 @@ async fn armed_elsewhere(tick: &Tick<'_>, fleet: &Fleet, asked: &IssueRef) -> Op
     }
     let rules = tick.policy.rules(&asked.repo);
     let issue = tick.world.tracker.issue(asked).await.ok().flatten()?;
-    let armed = issue.status == IssueStatus::Open && has_label(&issue, &rules.labels.ready.value);
+    let armed = issue.status == IssueStatus::Open && issue.has_label(&rules.labels.ready.value);
     armed.then(|| Armed {
         candidate: free_facts(tick, rules, fleet, &issue),
         issue,
@@ -213,9 +213,7 @@ async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed
     // afk locks an issue only when an agent was started: that outlives record and agent.
     let locked_before = match (&events, &arming) {
         (Ok(events), Ok(arming)) => events.iter().skip_while(|event| event.arming != arming.token).any(|event| {
-            event.added
-                && event.label.eq_ignore_ascii_case(&rules.labels.in_progress.value)
-                && event.by.as_deref().is_some_and(|login| login.eq_ignore_ascii_case(&fleet.afk))
+            event.added && event.is_of(&rules.labels.in_progress.value) && fleet.is_afk(event.by.as_deref())
         }),
         _ => false,
     };

@@ -98,12 +98,8 @@ async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> 
     for remark in &view.remarks {
         tick.problem(&run.reference, remark);
     }
-    if view.issue.is_some()
-        && !view
-            .issue
-            .as_ref()
-            .is_some_and(|issue| super::fleet::has_label(issue, &rules(tick, &record).labels.in_progress.value))
-    {
+    let lock = &rules(tick, &record).labels.in_progress.value;
+    if view.issue.as_ref().is_some_and(|issue| !issue.has_label(lock)) {
         // Taking the lock off is no order: `held` is. Reported, and put back.
         tick.problem(
             &run.reference,
