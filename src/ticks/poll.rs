@@ -4,6 +4,7 @@ use crate::engine::identity::Purpose;
 use crate::ports::{Assignment, PortError, PortResult};
 
 use super::fleet::{Fleet, Run, Standing};
+use super::record::Record;
 use super::survey::{Armed, Survey, survey};
 use super::world::Tick;
 use super::{arming, brief, progress, repair};
@@ -73,7 +74,7 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<O
         prompt: String::new(),
         brief_sha256: brief.sha256.clone(),
     };
-    let record = repair::record_of(tick, name, &assignment);
+    let record = Record::of_dispatch(tick.policy, name, &assignment);
     assignment.prompt = brief::first_prompt(template, &record, issue, &brief).map_err(PortError::invalid)?;
     // Once more: what was read since may have taken minutes.
     if switched_off(tick, armed) {

@@ -23,45 +23,6 @@ pub async fn repair(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult
     }
 }
 
-/// The record of a run that has just been dispatched, or that only its executor remembers.
-pub fn record_of(tick: &Tick<'_>, executor: &str, assignment: &Assignment) -> Record {
-    let rules = tick.policy.rules(&assignment.issue.repo);
-    Record {
-        run: assignment.run,
-        repo: assignment.issue.repo.clone(),
-        issue: assignment.issue.number,
-        arming: assignment.arming.clone(),
-        armed_by: assignment.armed_by.clone(),
-        executor: executor.to_owned(),
-        landing: rules.agent.landing,
-        base: Some(assignment.base.clone()),
-        default_branch: Some(assignment.default_branch.clone()),
-        brief_sha256: Some(assignment.brief_sha256.clone()),
-        revision: tick.policy.revision.clone(),
-        dispatched_at: assignment.dispatched_at,
-        state: rules.initial_state().map(|state| state.name.clone()).unwrap_or_default(),
-        since: assignment.dispatched_at,
-        decisions: 0,
-        attempts: 0,
-        agent: AgentStatus::Starting,
-        agent_since: assignment.dispatched_at,
-        turn: assignment.turn,
-        turn_at: assignment.dispatched_at,
-        commit: None,
-        commit_at: None,
-        undecided_since: None,
-        red_since: None,
-        told: None,
-        sending: None,
-        pending: None,
-        given_up: Vec::new(),
-        outcome: None,
-        reason: None,
-        interrupted_at: None,
-        rebuilt: false,
-    }
-}
-
 async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
     let Some((executor, agent)) = run.agent.clone() else { return Ok(()) };
     if run.issue.is_none() {
@@ -95,8 +56,9 @@ async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
     }
     let mut record = Record {
         armed_by: armed.by,
-        dispatched_at: assignment.dispatched_at.min(tick.started).max(armed.at.min(tick.started)),
-        ..record_of(tick, &executor, assignment)
+        // Not before the arming and not ahead of now, whatever the executor says.
+        dispatched_at: assignment.dispatched_at.clamp(armed.at.min(tick.started), tick.started),
+        ..Record::of_dispatch(tick.policy, &executor, assignment)
     };
     // A first turn and no more is a dispatch that was cut short: nothing is lost. With more, the record is; what the
     // agent was sent is not.
@@ -182,7 +144,7 @@ async fn rebuild(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         agent: AgentStatus::Gone,
         agent_since: tick.world.clock.now(),
         rebuilt: true,
-        ..record_of(tick, &rules.agent.executor.value, &assignment)
+        ..Record::of_dispatch(tick.policy, &rules.agent.executor.value, &assignment)
     };
     progress::save(tick, run, lost, None).await?;
     run.standing = Standing::Active;
