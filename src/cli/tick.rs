@@ -14,7 +14,6 @@ use super::{Format, FormatArguments, Installed, findings};
 use crate::adapters::confined::DirectoryLock;
 use crate::adapters::installation::{Heartbeat, Installation, TickKind};
 use crate::adapters::policy_file::{self, Loaded};
-use crate::engine::identity::RunId;
 use crate::policy::{InstalledNames, Policy, Urgency, short_revision};
 use crate::ports::{IssueRef, Notice, PortError};
 use crate::settings::Settings;
@@ -140,9 +139,9 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
         return broken_policy(request, loaded);
     };
     // A policy that is switched off costs nothing: no settings, no lock, no call.
-    if request.kind == TickKind::Poll && policy.kill_switch.value {
-        let line = policy.line(policy.kill_switch.span);
-        let why = format!("kill_switch is true ({}, line {line})", policy.source.name);
+    if request.kind == TickKind::Poll
+        && let Some(why) = wiring::kill_switch_of_policy(&policy)
+    {
         return Ok(Performed::SwitchedOff(Box::new(policy), why));
     }
     let settings = wiring::settings(request.settings)?;
@@ -282,7 +281,7 @@ async fn alarm(settings: &Settings, policy: &Path, loaded: &Loaded) -> Result<()
         tags: Vec::new(),
         issue: first.issue.clone(),
         url: String::new(),
-        run: RunId(first.run.0),
+        run: first.run,
         revision: String::new(),
     };
     let mut rang = world.doorbells.is_empty();

@@ -1,10 +1,11 @@
-//! Carrying out a row: its effects in order, each safe to repeat, the record written before the first and after the
-//! last.
+//! Carrying out a row: its effects in order, each safe to repeat. The caller writes the record before the first and
+//! after the last.
 
 use chrono::{DateTime, Utc};
 
 use crate::engine::identity::Purpose;
 use crate::engine::pending::{PendingEffect, PendingRow};
+use crate::policy::duration::since;
 use crate::policy::sentence::Placeholder;
 use crate::policy::{Effect, LabelRole, Rules};
 use crate::ports::{Notice, PortError, PortErrorKind, PortResult};
@@ -17,8 +18,8 @@ use super::record::{Record, Sending};
 use super::world::Tick;
 use super::{arming, brief};
 
-/// A run while its effects are carried out.
-pub struct Stage<'a> {
+/// A run whose row takes effect.
+pub struct Enactment<'a> {
     /// The tick.
     pub tick: &'a Tick<'a>,
     /// Who is who.
@@ -27,13 +28,13 @@ pub struct Stage<'a> {
     pub view: &'a RunView,
 }
 
-impl std::fmt::Debug for Stage<'_> {
+impl std::fmt::Debug for Enactment<'_> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Stage").field("run", &self.view.record.run).finish_non_exhaustive()
+        out.debug_struct("Enactment").field("run", &self.view.record.run).finish_non_exhaustive()
     }
 }
 
-impl Stage<'_> {
+impl Enactment<'_> {
     /// Carries out what remains of the pending row of `record`. A failing effect does not hold back those after it,
     /// except a first `close` or `turn`; one that has failed for `limits.effect_timeout` is given up, loudly.
     pub async fn carry_out(&self, run: &Run, record: &mut Record) {
@@ -50,8 +51,7 @@ impl Stage<'_> {
                     let what = in_words(&effect.effect);
                     self.tick.problem(&run.reference, format!("{what}: {error}"));
                     let turn_overdue = record.sending.as_ref().is_some_and(|sending| {
-                        matches!(effect.effect, Effect::Turn(_))
-                            && super::facts::since(sending.first_tried, now) >= effect_timeout
+                        matches!(effect.effect, Effect::Turn(_)) && since(sending.first_tried, now) >= effect_timeout
                     });
                     if effect.is_overdue(now, effect_timeout) || turn_overdue {
                         self.give_up(record, &effect, &what);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::policy::duration::since;
 use crate::policy::facts::{AgentStatus, CiStatus, IssueStatus, Observed, RunFacts};
 use crate::policy::{Rules, Stage};
 use crate::ports::{AgentReport, FailedJob, Issue, LabelEvent, PortResult, RunCommits, RunRange, StageVerdict};
@@ -253,9 +254,4 @@ fn from<T>(commits: &PortResult<RunCommits>, value: impl FnOnce(&RunCommits) -> 
         Ok(commits) => Observed::Known(value(commits)),
         Err(error) => Observed::Unknown(error.message.clone()),
     }
-}
-
-/// Time since a moment; 0 when a clock says that it lies ahead.
-pub fn since(start: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
-    now.signed_duration_since(start).to_std().unwrap_or_default()
 }

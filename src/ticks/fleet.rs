@@ -114,6 +114,20 @@ impl Standing {
         }
     }
 
+    /// The word of output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Standing::Active => "active",
+            Standing::Adopt => "adopt",
+            Standing::Rebuild => "rebuild",
+            Standing::Release => "release",
+            Standing::Ending => "ending",
+            Standing::Unclear => "unclear",
+            Standing::Unreadable => "unreadable",
+            Standing::Finished => "finished",
+        }
+    }
+
     /// Whether it takes a slot of its repository. Releasing does until it is done.
     pub fn is_in_flight(self) -> bool {
         self != Standing::Finished

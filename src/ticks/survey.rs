@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use crate::engine::identity::RunId;
 use crate::engine::select::{Candidate, Decision, Outcome, select};
+use crate::policy::duration::since;
 use crate::policy::facts::{IssueFacts, IssueStatus, Observed};
 use crate::policy::{OrderBy, Rules};
 use crate::ports::{Blocker, Edit, Issue, IssueRef, PortResult};
 
 use super::arming::{self, Arming};
-use super::facts::since;
 use super::fleet::{Fleet, observe, runs_of};
 use super::world::Tick;
 
