@@ -12,7 +12,7 @@ use crate::adapters::installation::Orders;
 use crate::adapters::policy_file;
 use crate::engine::identity::RunId;
 use crate::policy::InstalledNames;
-use crate::ports::{IssueRef, PortError};
+use crate::ports::IssueRef;
 use crate::ticks::world::World;
 
 /// Turn the kill switch of this installation on and end the live agents, or end one run
@@ -90,9 +90,8 @@ fn stop_one(world: &World, issue: &IssueRef, undo: bool, out: &mut Output) -> Re
 
 /// The runs of an issue that have not ended, by record or by agent.
 async fn active_runs(world: &World, issue: &IssueRef) -> Result<BTreeSet<RunId>, Failure> {
-    let failed = |error: PortError| Failure::could_not_run(error.message);
-    let afk = world.tracker.login().await.map_err(failed)?;
-    let comments = world.tracker.comments(issue).await.map_err(failed)?;
+    let afk = world.tracker.login().await?;
+    let comments = world.tracker.comments(issue).await?;
     let (records, _) = world.seal.read_all(issue, &afk, &comments);
     let active =
         records.iter().filter(|recorded| recorded.record.outcome.is_none()).map(|recorded| recorded.record.run);
@@ -139,9 +138,7 @@ async fn interrupt(world: &World, wanted: impl Fn(RunId) -> bool, out: &mut Outp
 }
 
 fn order(world: &World, change: impl FnOnce(&mut Orders)) -> Result<(), Failure> {
-    tick::runtime()?
-        .block_on(world.installation.give_orders(change))
-        .map_err(|error| Failure::could_not_run(error.message))
+    Ok(tick::runtime()?.block_on(world.installation.give_orders(change))?)
 }
 
 const AFTER_HELP: &str = "\

@@ -170,8 +170,7 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
         beat(request.kind, &policy, &world, &outcome, &report);
         alarm::forget(&installation);
     }
-    let outcome = outcome.map_err(|error| Failure::could_not_run(error.message))?;
-    Ok(Performed::Ran { policy: Box::new(policy), outcome, report, calls: world.calls.get() })
+    Ok(Performed::Ran { policy: Box::new(policy), outcome: outcome?, report, calls: world.calls.get() })
 }
 
 /// The one runtime of a command: a tick does one thing at a time.
@@ -190,11 +189,8 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 /// # Errors
 /// When another command holds it, or the data directory cannot be written to.
 pub fn lock(installation: &Installation) -> Result<DirectoryLock, Failure> {
-    match installation.lock() {
-        Ok(Some(lock)) => Ok(lock),
-        Ok(None) => Err(Failure::locked("another afk command is at work on this installation; nothing was done")),
-        Err(error) => Err(Failure::could_not_run(error.message)),
-    }
+    let lock = installation.lock()?;
+    lock.ok_or_else(|| Failure::locked("another afk command is at work on this installation; nothing was done"))
 }
 
 async fn tick(request: Request<'_>, policy: &Policy, world: &World) -> (Result<Outcome, PortError>, Report) {

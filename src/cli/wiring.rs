@@ -73,8 +73,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     let patient = Guard::new(settings.tick_deadline / 2, calls.clone(), read_only);
     let installation = Installation::new(&settings.data);
     if let Some(file) = &settings.file {
-        let belongs = installation.belongs_to(file, !read_only);
-        belongs.map_err(|error| Failure::could_not_run(error.message))?;
+        installation.belongs_to(file, !read_only)?;
     }
     let remotes = settings.repos.iter().map(|(name, repo)| (name.clone(), repo.git.clone())).collect();
     let mirrors = Rc::new(GitMirrors::new(settings.data.join("mirrors"), remotes));
@@ -171,7 +170,7 @@ pub fn kill_switch(policy: &Policy, installation: &Installation) -> Result<Optio
         return Ok(Some("AFK_KILL_SWITCH is set".to_owned()));
     }
     // An order that cannot be read may be one to stop, and nobody can give another: that is a fault to be told.
-    let orders = installation.orders().map_err(|error| Failure::could_not_run(error.message))?;
+    let orders = installation.orders()?;
     Ok(orders
         .stopped_at
         .map(|at| format!("`afk stop` since {} (`afk stop --undo` takes it back)", crate::ticks::progress::time(at))))
