@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::exit::Failure;
@@ -12,7 +11,7 @@ use crate::adapters::policy_file::Loaded;
 use crate::policy::Urgency;
 use crate::ports::{AgentReport, Notice};
 use crate::settings::Settings;
-use crate::ticks::record::hex;
+use crate::ticks::record::sha256;
 
 /// Rings every doorbell, once per fault, where agents run on under a policy that cannot be used. An executor that
 /// cannot be asked, and a doorbell that does not ring, hold back no other.
@@ -24,7 +23,7 @@ pub async fn ring(settings: &Settings, policy: &Path, loaded: &Loaded) -> Result
     let findings =
         loaded.checked.findings.iter().map(|finding| format!("{}: {}", finding.code.name(), finding.message));
     let findings: Vec<String> = findings.collect();
-    let digest = hex(&Sha256::digest(findings.join("\n").as_bytes()));
+    let digest = sha256(&findings.join("\n"));
     if world.installation.alarm().ok().flatten().as_ref() == Some(&digest) {
         return Ok(());
     }

@@ -1,7 +1,6 @@
 //! `afk ci-job`: the process that judges one commit.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 
@@ -23,14 +22,14 @@ pub struct Arguments {
 /// # Errors
 /// None: what goes wrong is written into the directory of the job, for the next tick to read.
 pub fn run(arguments: &Arguments, _out: &mut Output) -> Result<ExitStatus, Failure> {
-    let ended = run_ci_job(&arguments.dir) == ExitCode::SUCCESS;
-    Ok(if ended { ExitStatus::Done } else { ExitStatus::CouldNotRun })
+    Ok(if run_ci_job(&arguments.dir) { ExitStatus::Done } else { ExitStatus::CouldNotRun })
 }
 
 const AFTER_HELP: &str = "\
 Exit codes:
   0  the command ended and its verdict is written down
+  2  the command line is wrong
   4  could not run
 
 Examples:
-  afk ci-job .afk/ci/9ab3c1d";
+  afk ci-job .afk/ci/<repository>/<commit>/<stage>";

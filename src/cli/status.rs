@@ -21,6 +21,7 @@ use crate::engine::order;
 use crate::engine::select::{Outcome, fired, sentence};
 use crate::policy::{Policy, RepoPattern, short_revision};
 use crate::ports::PortResult;
+use crate::ticks::record::newest_ended;
 use crate::ticks::survey::{Survey, survey};
 use crate::ticks::world::Tick;
 
@@ -249,8 +250,7 @@ async fn waiting(tick: &Tick<'_>, survey: &Survey) -> Vec<Waiting> {
             let record = match tracker.comments(&issue.reference).await {
                 Ok(comments) => {
                     let (records, _) = tick.world.seal.read_all(&issue.reference, &fleet.afk, &comments);
-                    let records = records.into_iter().map(|recorded| recorded.record);
-                    records.filter(|record| record.outcome.is_some()).max_by_key(|record| record.dispatched_at)
+                    newest_ended(records)
                 }
                 Err(error) => {
                     tick.problem(&issue.reference, error);

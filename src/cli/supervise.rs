@@ -1,7 +1,6 @@
 //! `afk supervise`: the process that watches over one agent.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Args;
 
@@ -23,14 +22,14 @@ pub struct Arguments {
 /// # Errors
 /// None: what goes wrong is written into the directory of the turn, for the next tick to read.
 pub fn run(arguments: &Arguments, _out: &mut Output) -> Result<ExitStatus, Failure> {
-    let ended = supervise(&arguments.dir) == ExitCode::SUCCESS;
-    Ok(if ended { ExitStatus::Done } else { ExitStatus::CouldNotRun })
+    Ok(if supervise(&arguments.dir) { ExitStatus::Done } else { ExitStatus::CouldNotRun })
 }
 
 const AFTER_HELP: &str = "\
 Exit codes:
   0  the agent ended and its end is written down
+  2  the command line is wrong
   4  could not run
 
 Examples:
-  afk supervise .afk/runs/6c1f03d2";
+  afk supervise .afk/runs/<run id>/turns/<turn id>";

@@ -1,13 +1,12 @@
 //! What an agent is told: the policy's prompt, and the issue as data, fenced, with hidden parts taken out.
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::policy::{Landing, Prompt};
 use crate::ports::{Comment, FailedJob, Issue};
 use crate::text;
 
-use super::record::{Record, hex};
+use super::record::{Record, sha256};
 use super::world::Tick;
 
 /// The largest brief, in bytes. The shipped executors take prompts of 120,000 characters.
@@ -32,7 +31,7 @@ impl Brief {
             "issue",
             "Changed since it was approved, and so not shown. Go by the text you were given at the start.",
         );
-        Self { sha256: hex(&Sha256::digest(block.as_bytes())), block, had_hidden_parts: false }
+        Self { sha256: sha256(&block), block, had_hidden_parts: false }
     }
 }
 
@@ -57,8 +56,7 @@ pub fn brief(issue: &Issue, trusted_comments: &[Comment]) -> Brief {
         ));
     }
     let block = fence("issue", &text::clean_block(&content, MAX_BRIEF));
-    let sha256 = hex(&Sha256::digest(block.as_bytes()));
-    Brief { block, sha256, had_hidden_parts: hidden }
+    Brief { sha256: sha256(&block), block, had_hidden_parts: hidden }
 }
 
 /// The brief for a later turn. Who armed the issue approved the text of that moment: one that is not what the record

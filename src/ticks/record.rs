@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::engine::identity::RunId;
@@ -274,8 +274,19 @@ impl Seal {
     }
 }
 
+/// The newest record of a run that has ended.
+pub fn newest_ended(records: Vec<Recorded>) -> Option<Record> {
+    let ended = records.into_iter().map(|recorded| recorded.record).filter(|record| record.outcome.is_some());
+    ended.max_by_key(|record| record.dispatched_at)
+}
+
+/// SHA-256 of a text, lower-case hex.
+pub fn sha256(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
 /// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
+fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

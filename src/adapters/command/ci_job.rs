@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group, setsid};
@@ -152,17 +152,13 @@ fn report(sentence: &str, log: &str) -> String {
     format!("{}\n{sentence}", tail(log, room).trim_end())
 }
 
-/// Sees a job to its end: what `afk ci-job DIRECTORY` does. Says nothing on any output; the directory tells.
-pub fn run_ci_job(directory: &Path) -> ExitCode {
+/// Sees a job to its end: what `afk ci-job DIRECTORY` does. Says nothing on any output; the directory tells. Whether
+/// nothing went wrong on the way.
+pub fn run_ci_job(directory: &Path) -> bool {
     // A session of its own: what ends the tick's does not end the job. It fails only where that is so already.
     let _ = setsid();
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-        return ExitCode::FAILURE;
-    };
-    match runtime.block_on(supervise(directory)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.is_ok_and(|runtime| runtime.block_on(supervise(directory)).is_ok())
 }
 
 async fn supervise(path: &Path) -> PortResult<()> {

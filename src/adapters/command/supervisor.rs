@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -38,17 +38,16 @@ const KILL_PATIENCE: Duration = Duration::from_secs(10);
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs one turn to its end: what `afk supervise TURN_DIRECTORY` does. Does nothing when the turn was begun before.
+/// Whether nothing went wrong on the way.
 ///
 /// Synchronous, and to be called from a process that does nothing else: it makes itself the leader of a session.
-pub fn supervise(turn_directory: &Path) -> ExitCode {
-    match run(turn_directory) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Standard error is `supervisor.log`, which the waiting executor reads.
-            let _ = writeln!(io::stderr(), "{error}");
-            ExitCode::from(4)
-        }
+pub fn supervise(turn_directory: &Path) -> bool {
+    let result = run(turn_directory);
+    if let Err(error) = &result {
+        // Standard error is `supervisor.log`, which the waiting executor reads.
+        let _ = writeln!(io::stderr(), "{error}");
     }
+    result.is_ok()
 }
 
 fn run(turn_directory: &Path) -> Result<(), Box<dyn Error>> {

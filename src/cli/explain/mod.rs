@@ -14,7 +14,7 @@ use crate::policy::{RunOutcome, short_revision};
 use crate::ports::{Issue, IssueRef, PortErrorKind, PortResult};
 use crate::ticks::fleet::{Fleet, runs_of};
 use crate::ticks::progress::short_commit;
-use crate::ticks::record::Record;
+use crate::ticks::record::{self, Record};
 use crate::ticks::survey::survey;
 use crate::ticks::world::Tick;
 use gates::QueueStory;
@@ -213,8 +213,7 @@ fn problems_of(tick: &Tick<'_>, reference: &IssueRef) -> Vec<String> {
 async fn newest_ended(tick: &Tick<'_>, fleet: &Fleet, reference: &IssueRef) -> Option<Record> {
     let comments = tick.world.tracker.comments(reference).await.ok()?;
     let (records, _) = tick.world.seal.read_all(reference, &fleet.afk, &comments);
-    let ended = records.into_iter().map(|recorded| recorded.record).filter(|record| record.outcome.is_some());
-    ended.max_by_key(|record| record.dispatched_at)
+    record::newest_ended(records)
 }
 
 fn told(tick: &Tick<'_>, record: &Record) -> Ended {
