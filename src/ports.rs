@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::engine::identity::RunId;
 use crate::policy::facts::{AgentStatus, IssueStatus, PullRequestStatus};
-use crate::policy::{CloseReason, Landing, RepoPattern, Stage, Urgency};
+use crate::policy::{CloseReason, Landing, RepoPattern, Stage, Urgency, pattern};
 
 /// A call to the world that did not work out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +105,13 @@ pub struct Issue {
     pub created_at: DateTime<Utc>,
 }
 
+impl Issue {
+    /// Whether it carries a label; labels compare without ASCII case.
+    pub fn has_label(&self, label: &str) -> bool {
+        self.labels.iter().any(|carried| pattern::same(carried, label))
+    }
+}
+
 /// A label put on or taken off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelEvent {
@@ -118,6 +125,13 @@ pub struct LabelEvent {
     pub label: String,
     /// On (`true`) or off.
     pub added: bool,
+}
+
+impl LabelEvent {
+    /// Whether it is about a label; labels compare without ASCII case.
+    pub fn is_of(&self, label: &str) -> bool {
+        pattern::same(&self.label, label)
+    }
 }
 
 /// A change of title or body.
@@ -358,16 +372,6 @@ pub struct AgentReport {
     pub link: Option<String>,
 }
 
-/// Every agent that an executor knows, and those it cannot tell about: one that is broken does not hold back the
-/// others, and is not gone.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Roster {
-    /// Live or ended.
-    pub agents: Vec<AgentReport>,
-    /// There is something of these runs, and nobody can tell how their agents are.
-    pub unreadable: Vec<(RunId, PortError)>,
-}
-
 impl AgentReport {
     /// Whether it still works, or may: everything that has not clearly ended.
     pub fn is_live(&self) -> bool {
@@ -376,6 +380,16 @@ impl AgentReport {
             AgentStatus::Idle | AgentStatus::Failed | AgentStatus::Gone => false,
         }
     }
+}
+
+/// Every agent that an executor knows, and those it cannot tell about: one that is broken does not hold back the
+/// others, and is not gone.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Roster {
+    /// Live or ended.
+    pub agents: Vec<AgentReport>,
+    /// There is something of these runs, and nobody can tell how their agents are.
+    pub unreadable: Vec<(RunId, PortError)>,
 }
 
 /// Whatever runs agents.

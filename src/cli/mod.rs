@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub mod abandon;
+pub mod alarm;
 pub mod check_policy;
 pub mod ci_job;
 pub mod completions;

@@ -12,7 +12,7 @@ use super::tick::{self, Performed, Request};
 use super::{Installed, findings, wiring};
 use crate::adapters::installation::TickKind;
 use crate::policy::Finding;
-use crate::ticks::facts::since;
+use crate::policy::duration::since;
 
 /// Poll and watch on the intervals of the settings, until it is told to stop
 ///

@@ -151,7 +151,7 @@ fn show(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> 
 async fn status(tick: &Tick<'_>, switched_off: Option<&str>) -> PortResult<Status> {
     let survey = survey(tick, None).await?;
     let mut runs = Vec::new();
-    for run in survey.fleet.runs.iter().filter(|run| run.standing.is_in_flight()) {
+    for run in survey.fleet.runs_in_flight() {
         runs.push(RunStory::of(tick, &survey.fleet, run, switched_off.is_some()).await);
     }
     for run in runs.iter().filter(|run| run.stuck) {

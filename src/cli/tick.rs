@@ -4,23 +4,20 @@ use std::path::Path;
 
 use clap::Args;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
 use super::exit::{ExitStatus, Failure};
 use super::output::{BAD, FAINT, Output, STRONG, WARN, printable};
 use super::wiring::{self, Access};
-use super::{Format, FormatArguments, Installed, findings};
+use super::{Format, FormatArguments, Installed, alarm, findings};
 use crate::adapters::confined::DirectoryLock;
 use crate::adapters::installation::{Heartbeat, Installation, TickKind};
 use crate::adapters::policy_file::{self, Loaded};
-use crate::engine::identity::RunId;
-use crate::policy::{InstalledNames, Policy, Urgency, short_revision};
-use crate::ports::{IssueRef, Notice, PortError};
+use crate::policy::{InstalledNames, Policy, short_revision};
+use crate::ports::{IssueRef, PortError};
 use crate::settings::Settings;
-use crate::ticks::fleet::Run;
+use crate::ticks::fleet::{Fleet, Run};
 use crate::ticks::poll::poll;
-use crate::ticks::record::hex;
 use crate::ticks::survey::{Survey, survey};
 use crate::ticks::watch::{look, watch};
 use crate::ticks::world::{Report, Tick, World};
@@ -140,9 +137,9 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
         return broken_policy(request, loaded);
     };
     // A policy that is switched off costs nothing: no settings, no lock, no call.
-    if request.kind == TickKind::Poll && policy.kill_switch.value {
-        let line = policy.line(policy.kill_switch.span);
-        let why = format!("kill_switch is true ({}, line {line})", policy.source.name);
+    if request.kind == TickKind::Poll
+        && let Some(why) = wiring::kill_switch_of_policy(&policy)
+    {
         return Ok(Performed::SwitchedOff(Box::new(policy), why));
     }
     let settings = wiring::settings(request.settings)?;
@@ -171,17 +168,10 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
     let (outcome, report) = runtime()?.block_on(ticking.instrument(span));
     if !request.dry_run {
         beat(request.kind, &policy, &world, &outcome, &report);
-        forget_alarm(&installation);
+        alarm::forget(&installation);
     }
     let outcome = outcome.map_err(|error| Failure::could_not_run(error.message))?;
     Ok(Performed::Ran { policy: Box::new(policy), outcome, report, calls: world.calls.get() })
-}
-
-/// A policy that can be used again may ring again when it breaks.
-fn forget_alarm(installation: &Installation) {
-    if let Err(error) = installation.set_alarm(None) {
-        tracing::warn!("{error}");
-    }
 }
 
 /// The one runtime of a command: a tick does one thing at a time.
@@ -212,10 +202,9 @@ async fn tick(request: Request<'_>, policy: &Policy, world: &World) -> (Result<O
         Ok(tick) => tick,
         Err(error) => return (Err(error), Report::default()),
     };
-    let in_flight = |fleet: crate::ticks::fleet::Fleet| {
-        let runs = fleet.runs.into_iter().filter(|run| run.standing.is_in_flight());
+    let in_flight = |fleet: Fleet| {
         let state = |run: &Run| run.record().map_or("without a record".to_owned(), |record| record.state.clone());
-        runs.map(|run| (run.reference.clone(), state(&run))).collect()
+        fleet.runs_in_flight().map(|run| (run.reference.clone(), state(run))).collect()
     };
     let outcome = match (request.kind, request.dry_run) {
         (TickKind::Poll, true) => survey(&tick, None).await.map(Box::new).map(Outcome::Polled),
@@ -249,65 +238,14 @@ fn refuse_within_reach(request: Request<'_>, loaded: &Loaded, settings: &Setting
 fn broken_policy(request: Request<'_>, loaded: Loaded) -> Result<Performed, Failure> {
     if request.kind == TickKind::Watch && !request.dry_run {
         let settings = wiring::settings(request.settings)?;
-        runtime()?.block_on(alarm(&settings, request.policy, &loaded))?;
+        runtime()?.block_on(alarm::ring(&settings, request.policy, &loaded))?;
     }
     Ok(Performed::BrokenPolicy(Box::new(loaded)))
 }
 
-/// Rings every doorbell, once per fault, where agents run on under a policy that cannot be used.
-async fn alarm(settings: &Settings, policy: &Path, loaded: &Loaded) -> Result<(), Failure> {
-    let world = wiring::world(settings, policy, Access::Full)?;
-    let findings =
-        loaded.checked.findings.iter().map(|finding| format!("{}: {}", finding.code.name(), finding.message));
-    let findings: Vec<String> = findings.collect();
-    let digest = hex(&Sha256::digest(findings.join("\n").as_bytes()));
-    if world.installation.alarm().ok().flatten().as_ref() == Some(&digest) {
-        return Ok(());
-    }
-    let mut live = Vec::new();
-    for executor in world.executors.values() {
-        let agents = executor.list().await.unwrap_or_default().agents;
-        live.extend(agents.into_iter().filter(crate::ports::AgentReport::is_live));
-    }
-    let Some(first) = live.first() else { return Ok(()) };
-    let notice = Notice {
-        id: uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, digest.as_bytes()),
-        kind: "policy-broken".to_owned(),
-        title: format!(
-            "[POLICY] {} cannot be used, and {} agents run on without anybody following them",
-            policy.display(),
-            live.len()
-        ),
-        body: findings.join("\n").chars().take(2_000).collect(),
-        urgency: Urgency::High,
-        tags: Vec::new(),
-        issue: first.issue.clone(),
-        url: String::new(),
-        run: RunId(first.run.0),
-        revision: String::new(),
-    };
-    let mut rang = world.doorbells.is_empty();
-    for (name, bell) in &world.doorbells {
-        match bell.ring(&notice).await {
-            Ok(()) => rang = true,
-            Err(error) => tracing::error!("doorbell `{name}`: {error}"),
-        }
-    }
-    if rang {
-        world.installation.set_alarm(Some(&digest)).map_err(|error| Failure::could_not_run(error.message))?;
-    }
-    Ok(())
-}
-
 fn beat(kind: TickKind, policy: &Policy, world: &World, outcome: &Result<Outcome, PortError>, report: &Report) {
     let in_flight = match outcome {
-        Ok(Outcome::Polled(survey)) => survey
-            .fleet
-            .runs
-            .iter()
-            .filter(|run| run.standing.is_in_flight())
-            .map(|run| run.reference.clone())
-            .collect(),
+        Ok(Outcome::Polled(survey)) => survey.fleet.runs_in_flight().map(|run| run.reference.clone()).collect(),
         Ok(Outcome::Watched(in_flight)) => in_flight.iter().map(|(issue, _)| issue.clone()).collect(),
         // What was known before is still where to look.
         Err(_) => world.installation.heartbeat(kind).ok().flatten().map(|beat| beat.in_flight).unwrap_or_default(),

@@ -143,14 +143,19 @@ fn seal(settings: &Settings) -> Result<Seal, Failure> {
     Ok(Seal::new("local", keys))
 }
 
+/// The kill switch of the policy itself: why it is on, or `None`.
+pub fn kill_switch_of_policy(policy: &Policy) -> Option<String> {
+    let line = policy.line(policy.kill_switch.span);
+    policy.kill_switch.value.then(|| format!("kill_switch is true ({}, line {line})", policy.source.name))
+}
+
 /// Every form of the kill switch: why it is on, or `None`.
 ///
 /// # Errors
 /// When `AFK_KILL_SWITCH` is not a boolean, or the orders cannot be read: nobody may guess what was meant.
 pub fn kill_switch(policy: &Policy, installation: &Installation) -> Result<Option<String>, Failure> {
-    if policy.kill_switch.value {
-        let line = policy.line(policy.kill_switch.span);
-        return Ok(Some(format!("kill_switch is true ({}, line {line})", policy.source.name)));
+    if let Some(why) = kill_switch_of_policy(policy) {
+        return Ok(Some(why));
     }
     if from_environment()? {
         return Ok(Some("AFK_KILL_SWITCH is set".to_owned()));

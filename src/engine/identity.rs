@@ -25,7 +25,6 @@ impl RunId {
             Purpose::FirstTurn => format!("turn:implement:{n}"),
             Purpose::CorrectiveTurn { red_commit } => format!("turn:{red_commit}:{n}"),
             Purpose::Comment { decision, name } => format!("comment:{decision}:{name}:{n}"),
-            Purpose::ProgressComment => format!("progress:{n}"),
             Purpose::Notification { decision, kind } => format!("notify:{decision}:{kind}:{n}"),
         };
         Uuid::new_v5(&self.0, name.as_bytes())
@@ -50,7 +49,7 @@ pub enum Purpose<'a> {
     FirstTurn,
     /// A corrective turn: one per red commit.
     CorrectiveTurn {
-        /// The commit that is red.
+        /// The commit that is red; `none` for a turn before any commit.
         red_commit: &'a str,
     },
     /// A comment that a row writes.
@@ -60,8 +59,6 @@ pub enum Purpose<'a> {
         /// The name under `[comments]`.
         name: &'a str,
     },
-    /// The one progress comment.
-    ProgressComment,
     /// A notification that a row sends.
     Notification {
         /// The how-manieth row with effects of this run it belongs to; written down before the first effect.

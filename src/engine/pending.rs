@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::policy::duration::since;
 use crate::policy::facts::{FactName, Facts, RunFact};
 use crate::policy::sentence::{Part, Placeholder, Sentence, in_words};
 use crate::policy::{Effect, Rules, Transition};
@@ -95,8 +96,7 @@ impl PendingEffect {
 
     /// Whether it has failed for so long that it is given up.
     pub fn is_overdue(&self, now: DateTime<Utc>, effect_timeout: Duration) -> bool {
-        self.first_tried
-            .is_some_and(|first| now.signed_duration_since(first).to_std().unwrap_or_default() >= effect_timeout)
+        self.first_tried.is_some_and(|first| since(first, now) >= effect_timeout)
     }
 }
 

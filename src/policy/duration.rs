@@ -1,6 +1,8 @@
-//! Lengths of time as people write them: `"90s"`, `"45m"`, `"2h"`, `"1d"`, `"1h30m"`.
+//! Lengths of time as people write them: `"90s"`, `"45m"`, `"2h"`, `"1d"`, `"1h30m"`; and as clocks tell them.
 
 use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
@@ -49,4 +51,9 @@ pub fn format(duration: Duration) -> String {
         }
     }
     if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+/// Time since a moment; 0 when a clock says that it lies ahead.
+pub fn since(start: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    now.signed_duration_since(start).to_std().unwrap_or_default()
 }

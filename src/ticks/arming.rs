@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::engine::identity::RunId;
 use crate::policy::facts::Observed;
 use crate::policy::{Labels, Rules};
-use crate::ports::{Edit, LabelEvent};
+use crate::ports::{Comment, Edit, Issue, LabelEvent, PortResult};
 
 use super::world::Tick;
 
@@ -24,7 +24,7 @@ pub struct Arming {
 
 /// The arming that stands, by the events of an issue, oldest first.
 pub fn newest(events: &[LabelEvent], labels: &Labels) -> Option<Arming> {
-    let ready = events.iter().rfind(|event| event.label.eq_ignore_ascii_case(&labels.ready.value))?;
+    let ready = events.iter().rfind(|event| event.is_of(&labels.ready.value))?;
     ready.added.then(|| of_event(ready))
 }
 
@@ -65,6 +65,23 @@ pub async fn trust(tick: &Tick<'_>, afk: &str, rules: &Rules, repo: &str, login:
         }
         Err(error) => Trusted { evidence: error.message.clone(), fact: Observed::Unknown(error.message) },
     }
+}
+
+/// The comments of people who may arm issues, oldest first.
+///
+/// # Errors
+/// When the comments cannot be read.
+pub async fn trusted_comments(tick: &Tick<'_>, afk: &str, issue: &Issue) -> PortResult<Vec<Comment>> {
+    let rules = tick.policy.rules(&issue.reference.repo);
+    let mut trusted = Vec::new();
+    for comment in tick.world.tracker.comments(&issue.reference).await? {
+        let author = comment.author.as_deref();
+        // A permission that cannot be read keeps the comment out, not the issue.
+        if trust(tick, afk, rules, &issue.reference.repo, author).await.fact.known() == Some(&true) {
+            trusted.push(comment);
+        }
+    }
+    Ok(trusted)
 }
 
 /// Whether anybody but the armer edited the text since the armer read it.

@@ -1,24 +1,25 @@
-//! Carrying out a row: its effects in order, each safe to repeat, the record written before the first and after the
-//! last.
+//! Carrying out a row: its effects in order, each safe to repeat. The caller writes the record before the first and
+//! after the last.
 
 use chrono::{DateTime, Utc};
 
 use crate::engine::identity::Purpose;
 use crate::engine::pending::{PendingEffect, PendingRow};
+use crate::policy::duration::since;
 use crate::policy::sentence::Placeholder;
 use crate::policy::{Effect, LabelRole, Rules};
 use crate::ports::{Notice, PortError, PortErrorKind, PortResult};
 use crate::text::{self, harmless};
 
-use super::brief;
 use super::facts::RunView;
 use super::fleet::{Fleet, Run};
 use super::progress;
 use super::record::{Record, Sending};
 use super::world::Tick;
+use super::{arming, brief};
 
-/// A run while its effects are carried out.
-pub struct Stage<'a> {
+/// A run whose row takes effect.
+pub struct Enactment<'a> {
     /// The tick.
     pub tick: &'a Tick<'a>,
     /// Who is who.
@@ -27,13 +28,13 @@ pub struct Stage<'a> {
     pub view: &'a RunView,
 }
 
-impl std::fmt::Debug for Stage<'_> {
+impl std::fmt::Debug for Enactment<'_> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Stage").field("run", &self.view.record.run).finish_non_exhaustive()
+        out.debug_struct("Enactment").field("run", &self.view.record.run).finish_non_exhaustive()
     }
 }
 
-impl Stage<'_> {
+impl Enactment<'_> {
     /// Carries out what remains of the pending row of `record`. A failing effect does not hold back those after it,
     /// except a first `close` or `turn`; one that has failed for `limits.effect_timeout` is given up, loudly.
     pub async fn carry_out(&self, run: &Run, record: &mut Record) {
@@ -50,8 +51,7 @@ impl Stage<'_> {
                     let what = in_words(&effect.effect);
                     self.tick.problem(&run.reference, format!("{what}: {error}"));
                     let turn_overdue = record.sending.as_ref().is_some_and(|sending| {
-                        matches!(effect.effect, Effect::Turn(_))
-                            && super::facts::since(sending.first_tried, now) >= effect_timeout
+                        matches!(effect.effect, Effect::Turn(_)) && since(sending.first_tried, now) >= effect_timeout
                     });
                     if effect.is_overdue(now, effect_timeout) || turn_overdue {
                         self.give_up(record, &effect, &what);
@@ -122,15 +122,14 @@ impl Stage<'_> {
             .prompts
             .get(prompt)
             .ok_or_else(|| PortError::refused(format!("the policy has no prompt `{prompt}` any more")))?;
-        let executor = self.tick.world.executors.get(&record.executor);
-        let executor = executor.ok_or_else(|| no_executor(&record.executor))?;
+        let executor = self.tick.world.executor(&record.executor)?;
         let sending = match &record.sending {
             Some(sending) if sending.commit == record.subject() => sending.clone(),
             _ => Sending { commit: record.subject().to_owned(), n: 0, first_tried: self.now() },
         };
         record.sending = Some(sending.clone());
         let turn = record.run.derive(Purpose::CorrectiveTurn { red_commit: &sending.commit }, sending.n);
-        let said = super::poll::trusted_comments(self.tick, &self.fleet.afk, issue).await?;
+        let said = arming::trusted_comments(self.tick, &self.fleet.afk, issue).await?;
         let brief = brief::again(issue, &said, record);
         let text = brief::corrective_prompt(self.tick, template, record, issue, &brief, &self.view.failures());
         let text = text.map_err(PortError::invalid)?;
@@ -158,10 +157,11 @@ impl Stage<'_> {
         let tracker = &self.tick.world.tracker;
         let id = record.run.derive(Purpose::Comment { decision: pending.decision, name }, 0);
         let marker = format!("<!-- afk-comment:{id} -->");
-        let written = tracker.comments(&run.reference).await?.iter().any(|comment| {
-            comment.body.contains(&marker)
-                && comment.author.as_deref().is_some_and(|author| author.eq_ignore_ascii_case(&self.fleet.afk))
-        });
+        let written = tracker
+            .comments(&run.reference)
+            .await?
+            .iter()
+            .any(|comment| comment.body.contains(&marker) && self.fleet.is_afk(comment.author.as_deref()));
         if written {
             return Ok(());
         }
@@ -311,19 +311,11 @@ pub async fn interrupt(tick: &Tick<'_>, fleet: &Fleet, record: &Record) -> PortR
     if fleet.orders.abandoned.contains(&record.run) {
         return Ok(());
     }
-    let executor = tick.world.executors.get(&record.executor).ok_or_else(|| no_executor(&record.executor))?;
-    match executor.interrupt(record.run).await {
+    match tick.world.executor(&record.executor)?.interrupt(record.run).await {
         // An agent that the executor does not know has nothing to stop.
         Err(error) if error.kind == PortErrorKind::NotFound => Ok(()),
         result => result,
     }
-}
-
-/// The error for an executor that the settings do not have.
-pub fn no_executor(name: &str) -> PortError {
-    PortError::refused(format!(
-        "the settings have no executor `{name}`; add `[executors.{name}]`, or name another in `[agent]` of the policy"
-    ))
 }
 
 fn in_words(effect: &Effect) -> String {

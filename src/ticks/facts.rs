@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::policy::duration::since;
 use crate::policy::facts::{AgentStatus, CiStatus, IssueStatus, Observed, RunFacts};
 use crate::policy::{Rules, Stage};
 use crate::ports::{AgentReport, FailedJob, Issue, LabelEvent, PortResult, RunCommits, RunRange, StageVerdict};
@@ -144,9 +145,7 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
             .and_then(|agent| agent.cost_usd)
             .map_or(Observed::Unknown(format!("executor `{}` reports none", record.executor)), Observed::Known),
     };
-    if !world.executors.contains_key(&record.executor) {
-        remarks.push(super::effects::no_executor(&record.executor).message);
-    }
+    remarks.extend(world.executor(&record.executor).err().map(|error| error.message));
     if let Err(error) = &commits {
         remarks.push(error.message.clone());
     }
@@ -234,18 +233,17 @@ fn green_stages(read: &[(String, PortResult<StageVerdict>)], all: &[Stage]) -> O
 /// Trackers tell whole seconds, so the order of the events decides where it can: taking *ready* off and putting it
 /// back arms anew, and does not hold the run of that very arming.
 fn held(fleet: &Fleet, rules: &Rules, record: &Record, events: &[LabelEvent]) -> bool {
-    let is = |event: &LabelEvent, label: &str| event.label.eq_ignore_ascii_case(label);
-    let by_afk = |event: &LabelEvent| event.by.as_deref().is_some_and(|login| login.eq_ignore_ascii_case(&fleet.afk));
+    let by_people = |event: &LabelEvent| !fleet.is_afk(event.by.as_deref());
     let armed = events.iter().position(|event| event.arming == record.arming);
-    let taken_back = events.iter().enumerate().filter(|(_, event)| !by_afk(event)).any(|(index, event)| {
+    let taken_back = events.iter().enumerate().filter(|(_, event)| by_people(event)).any(|(index, event)| {
         let since_dispatch = event.at >= record.dispatched_at;
         let since_arming = armed.map_or(since_dispatch, |armed| index > armed);
         if event.added {
             since_dispatch
                 && since_arming
-                && (is(event, &rules.labels.human.value) || is(event, &rules.labels.paused.value))
+                && (event.is_of(&rules.labels.human.value) || event.is_of(&rules.labels.paused.value))
         } else {
-            since_arming && is(event, &rules.labels.ready.value)
+            since_arming && event.is_of(&rules.labels.ready.value)
         }
     });
     taken_back || fleet.orders.stopped_runs.contains(&record.run)
@@ -256,9 +254,4 @@ fn from<T>(commits: &PortResult<RunCommits>, value: impl FnOnce(&RunCommits) -> 
         Ok(commits) => Observed::Known(value(commits)),
         Err(error) => Observed::Unknown(error.message.clone()),
     }
-}
-
-/// Time since a moment; 0 when a clock says that it lies ahead.
-pub fn since(start: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
-    now.signed_duration_since(start).to_std().unwrap_or_default()
 }

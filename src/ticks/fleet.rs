@@ -98,7 +98,7 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// The table of architecture.md, rule 4.
+    /// Every combination has exactly one meaning.
     pub fn of(labelled: bool, record: RecordState, agent: AgentPresence) -> Self {
         use AgentPresence as Agent;
         match (labelled, record, agent) {
@@ -111,6 +111,20 @@ impl Standing {
             (true, RecordState::None, Agent::None) => Standing::Rebuild,
             (true, RecordState::None, Agent::Unasked) => Standing::Unclear,
             (false, RecordState::None, Agent::None | Agent::Unasked) => Standing::Finished,
+        }
+    }
+
+    /// The word of output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Standing::Active => "active",
+            Standing::Adopt => "adopt",
+            Standing::Rebuild => "rebuild",
+            Standing::Release => "release",
+            Standing::Ending => "ending",
+            Standing::Unclear => "unclear",
+            Standing::Unreadable => "unreadable",
+            Standing::Finished => "finished",
         }
     }
 
@@ -133,16 +147,25 @@ impl Run {
 }
 
 impl Fleet {
-    /// The repository of every issue in flight, one entry an issue.
+    /// Whether a login is that of afk itself.
+    pub fn is_afk(&self, login: Option<&str>) -> bool {
+        login.is_some_and(|login| login.eq_ignore_ascii_case(&self.afk))
+    }
+
+    /// The runs in flight; an issue may have several.
+    pub fn runs_in_flight(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(|run| run.standing.is_in_flight())
+    }
+
+    /// The repository of every issue in flight, one entry an issue: each takes a slot.
     pub fn in_flight(&self) -> Vec<String> {
-        let issues: BTreeSet<&IssueRef> =
-            self.runs.iter().filter(|run| run.standing.is_in_flight()).map(|run| &run.reference).collect();
+        let issues: BTreeSet<&IssueRef> = self.runs_in_flight().map(|run| &run.reference).collect();
         issues.into_iter().map(|issue| issue.repo.clone()).collect()
     }
 
     /// The run in flight of an issue.
     pub fn run_of(&self, issue: &IssueRef) -> Option<&Run> {
-        self.runs.iter().find(|run| run.reference == *issue && run.standing.is_in_flight())
+        self.runs_in_flight().find(|run| run.reference == *issue)
     }
 
     /// What the executors say of a run. `executor` is the one the record names; without it any of them may know.
@@ -237,7 +260,7 @@ pub async fn runs_of(
     arming: Option<RunId>,
 ) -> Vec<Run> {
     let label = &tick.policy.rules(&reference.repo).labels.in_progress.value;
-    let labelled = issue.as_ref().is_some_and(|issue| has_label(issue, label));
+    let labelled = issue.as_ref().is_some_and(|issue| issue.has_label(label));
     let run = |recorded, agent, standing| Run {
         reference: reference.clone(),
         issue: issue.clone(),
@@ -309,11 +332,6 @@ pub async fn runs_of(
         runs.push(run(None, None, Standing::of(true, RecordState::None, presence)));
     }
     runs
-}
-
-/// Whether an issue carries a label; labels compare without ASCII case.
-pub fn has_label(issue: &Issue, label: &str) -> bool {
-    issue.labels.iter().any(|carried| carried.eq_ignore_ascii_case(label))
 }
 
 #[cfg(test)]

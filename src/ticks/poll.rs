@@ -1,13 +1,13 @@
 //! poll: which armed issues may be taken now, and taking them.
 
 use crate::engine::identity::Purpose;
-use crate::ports::{Assignment, Comment, Issue, PortError, PortResult};
+use crate::ports::{Assignment, PortError, PortResult};
 
-use super::brief::{self, Brief};
 use super::fleet::{Fleet, Run, Standing};
+use super::record::Record;
 use super::survey::{Armed, Survey, survey};
 use super::world::Tick;
-use super::{arming, effects, progress, repair};
+use super::{arming, brief, progress, repair};
 
 /// One poll: observe, adopt, select, dispatch. The kill switch is read again before each dispatch.
 ///
@@ -15,7 +15,8 @@ use super::{arming, effects, progress, repair};
 /// When the tracker or the installation as a whole cannot be asked. What fails for one issue is in the tick's report.
 pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
     let mut survey = survey(tick, None).await?;
-    let Survey { fleet, armed, decisions } = &mut survey;
+    let chosen: Vec<Armed> = survey.dispatched().into_iter().cloned().collect();
+    let fleet = &mut survey.fleet;
     let mut runs = std::mem::take(&mut fleet.runs);
     for run in &mut runs {
         if let Err(error) = repair::repair(tick, fleet, run).await {
@@ -23,8 +24,7 @@ pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
         }
     }
     fleet.runs = runs;
-    let dispatched = Survey { fleet: Fleet::default(), armed: armed.clone(), decisions: decisions.clone() };
-    for armed in dispatched.dispatched() {
+    for armed in &chosen {
         if switched_off(tick, armed) {
             break;
         }
@@ -44,14 +44,14 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<O
     let rules = tick.policy.rules(&issue.reference.repo);
     let arming = armed.arming.as_ref().ok_or_else(|| PortError::invalid("no event tells who armed it"))?;
     let name = &rules.agent.executor.value;
-    let executor = world.executors.get(name).ok_or_else(|| effects::no_executor(name))?;
+    let executor = world.executor(name)?;
     let template =
         rules.prompts.get("implement").ok_or_else(|| PortError::invalid("the policy has no prompt `implement`"))?;
     for stage in &rules.stages {
         world.ci.can_judge(&issue.reference.repo, stage).await?;
     }
     let head = world.code.head(&issue.reference.repo).await?;
-    let brief = brief_of(tick, &fleet.afk, issue).await?;
+    let brief = brief::brief(issue, &arming::trusted_comments(tick, &fleet.afk, issue).await?);
     if brief.had_hidden_parts {
         tick.event(
             &issue.reference,
@@ -74,7 +74,7 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<O
         prompt: String::new(),
         brief_sha256: brief.sha256.clone(),
     };
-    let record = repair::record_of(tick, name, &assignment);
+    let record = Record::of_dispatch(tick.policy, name, &assignment);
     assignment.prompt = brief::first_prompt(template, &record, issue, &brief).map_err(PortError::invalid)?;
     // Once more: what was read since may have taken minutes.
     if switched_off(tick, armed) {
@@ -104,29 +104,4 @@ fn switched_off(tick: &Tick<'_>, armed: &Armed) -> bool {
         tick.event(&armed.issue.reference, "not dispatched", format!("the kill switch is on: {why}"));
     }
     why.is_some()
-}
-
-/// The brief of an issue: its text, and the comments of people who may arm issues.
-///
-/// # Errors
-/// When the comments cannot be read.
-async fn brief_of(tick: &Tick<'_>, afk: &str, issue: &Issue) -> PortResult<Brief> {
-    Ok(brief::brief(issue, &trusted_comments(tick, afk, issue).await?))
-}
-
-/// The comments of people who may arm issues, oldest first.
-///
-/// # Errors
-/// When the comments cannot be read.
-pub async fn trusted_comments(tick: &Tick<'_>, afk: &str, issue: &Issue) -> PortResult<Vec<Comment>> {
-    let rules = tick.policy.rules(&issue.reference.repo);
-    let mut trusted = Vec::new();
-    for comment in tick.world.tracker.comments(&issue.reference).await? {
-        let author = comment.author.as_deref();
-        // A permission that cannot be read keeps the comment out, not the issue.
-        if arming::trust(tick, afk, rules, &issue.reference.repo, author).await.fact.known() == Some(&true) {
-            trusted.push(comment);
-        }
-    }
-    Ok(trusted)
 }

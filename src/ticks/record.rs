@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::engine::identity::RunId;
 use crate::engine::pending::PendingRow;
 use crate::policy::facts::AgentStatus;
-use crate::policy::{Landing, RunOutcome};
-use crate::ports::{Comment, IssueRef};
+use crate::policy::{Landing, Policy, RunOutcome};
+use crate::ports::{Assignment, Comment, IssueRef};
 
 /// The version of the block that this build writes and reads.
 pub const VERSION: u32 = 1;
@@ -123,6 +123,45 @@ pub struct Sending {
 }
 
 impl Record {
+    /// The record of a run that nothing has happened to yet but its dispatch.
+    pub fn of_dispatch(policy: &Policy, executor: &str, assignment: &Assignment) -> Self {
+        let rules = policy.rules(&assignment.issue.repo);
+        Self {
+            run: assignment.run,
+            repo: assignment.issue.repo.clone(),
+            issue: assignment.issue.number,
+            arming: assignment.arming.clone(),
+            armed_by: assignment.armed_by.clone(),
+            executor: executor.to_owned(),
+            landing: rules.agent.landing,
+            base: Some(assignment.base.clone()),
+            default_branch: Some(assignment.default_branch.clone()),
+            brief_sha256: Some(assignment.brief_sha256.clone()),
+            revision: policy.revision.clone(),
+            dispatched_at: assignment.dispatched_at,
+            state: rules.initial_state().map(|state| state.name.clone()).unwrap_or_default(),
+            since: assignment.dispatched_at,
+            decisions: 0,
+            attempts: 0,
+            agent: AgentStatus::Starting,
+            agent_since: assignment.dispatched_at,
+            turn: assignment.turn,
+            turn_at: assignment.dispatched_at,
+            commit: None,
+            commit_at: None,
+            undecided_since: None,
+            red_since: None,
+            told: None,
+            sending: None,
+            pending: None,
+            given_up: Vec::new(),
+            outcome: None,
+            reason: None,
+            interrupted_at: None,
+            rebuilt: false,
+        }
+    }
+
     /// The issue.
     pub fn reference(&self) -> IssueRef {
         IssueRef { repo: self.repo.clone(), number: self.issue }
@@ -154,10 +193,11 @@ pub enum Found {
     Newer(u32),
 }
 
-/// Signs and checks records. Holds the keys of this tick, newest first.
+/// Signs and checks records.
 #[derive(Debug, Default)]
 pub struct Seal {
     host: String,
+    /// Newest first: the first signs, any of them is believed.
     keys: Vec<SecretString>,
 }
 
@@ -167,9 +207,9 @@ impl Seal {
         Self { host: host.into(), keys }
     }
 
-    fn mac(&self, key: &SecretString, record: &IssueRef, json: &str) -> Option<Hmac<Sha256>> {
+    fn mac(&self, key: &SecretString, issue: &IssueRef, json: &str) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes()).ok()?;
-        for part in [self.host.as_str(), &record.repo, &record.number.to_string(), json] {
+        for part in [self.host.as_str(), &issue.repo, &issue.number.to_string(), json] {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
         }

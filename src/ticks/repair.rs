@@ -5,7 +5,7 @@ use crate::policy::facts::{AgentStatus, IssueStatus};
 use crate::ports::{Assignment, LabelEvent, PortError, PortResult};
 
 use super::arming;
-use super::fleet::{Fleet, Run, Standing, has_label};
+use super::fleet::{Fleet, Run, Standing};
 use super::progress;
 use super::record::Record;
 use super::world::Tick;
@@ -23,45 +23,6 @@ pub async fn repair(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult
     }
 }
 
-/// The record of a run that has just been dispatched, or that only its executor remembers.
-pub fn record_of(tick: &Tick<'_>, executor: &str, assignment: &Assignment) -> Record {
-    let rules = tick.policy.rules(&assignment.issue.repo);
-    Record {
-        run: assignment.run,
-        repo: assignment.issue.repo.clone(),
-        issue: assignment.issue.number,
-        arming: assignment.arming.clone(),
-        armed_by: assignment.armed_by.clone(),
-        executor: executor.to_owned(),
-        landing: rules.agent.landing,
-        base: Some(assignment.base.clone()),
-        default_branch: Some(assignment.default_branch.clone()),
-        brief_sha256: Some(assignment.brief_sha256.clone()),
-        revision: tick.policy.revision.clone(),
-        dispatched_at: assignment.dispatched_at,
-        state: rules.initial_state().map(|state| state.name.clone()).unwrap_or_default(),
-        since: assignment.dispatched_at,
-        decisions: 0,
-        attempts: 0,
-        agent: AgentStatus::Starting,
-        agent_since: assignment.dispatched_at,
-        turn: assignment.turn,
-        turn_at: assignment.dispatched_at,
-        commit: None,
-        commit_at: None,
-        undecided_since: None,
-        red_since: None,
-        told: None,
-        sending: None,
-        pending: None,
-        given_up: Vec::new(),
-        outcome: None,
-        reason: None,
-        interrupted_at: None,
-        rebuilt: false,
-    }
-}
-
 async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
     let Some((executor, agent)) = run.agent.clone() else { return Ok(()) };
     if run.issue.is_none() {
@@ -70,8 +31,7 @@ async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
     if run.issue.is_none() {
         // No issue, no record, no policy that could decide: an agent that nobody asked for must not go on.
         tick.problem(&run.reference, format!("the issue is gone; stopping its agent {}", agent.run.short()));
-        let executor = tick.world.executors.get(&executor).ok_or_else(|| super::effects::no_executor(&executor))?;
-        return executor.interrupt(agent.run).await;
+        return tick.world.executor(&executor)?.interrupt(agent.run).await;
     }
     let Some(assignment) = agent.assignment.as_ref().filter(|said| RunId::of_arming(&said.arming) == agent.run) else {
         return Err(PortError::invalid(format!("agent {} does not say which arming it answers", agent.run.short())));
@@ -79,9 +39,7 @@ async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
     // What an executor says may be what an agent wrote. The tracker knows who armed what.
     let events = tick.world.tracker.label_events(&run.reference).await?;
     let ready = &tick.policy.rules(&run.reference.repo).labels.ready.value;
-    let armed = events
-        .iter()
-        .find(|event| event.arming == assignment.arming && event.added && event.label.eq_ignore_ascii_case(ready));
+    let armed = events.iter().find(|event| event.arming == assignment.arming && event.added && event.is_of(ready));
     let Some(armed) = armed.map(arming::of_event) else {
         return Err(PortError::invalid(format!(
             "agent {} answers an arming that the issue never had; it is left alone and locks the repository (`afk \
@@ -98,8 +56,9 @@ async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
     }
     let mut record = Record {
         armed_by: armed.by,
-        dispatched_at: assignment.dispatched_at.min(tick.started).max(armed.at.min(tick.started)),
-        ..record_of(tick, &executor, assignment)
+        // Not before the arming and not ahead of now, whatever the executor says.
+        dispatched_at: assignment.dispatched_at.clamp(armed.at.min(tick.started), tick.started),
+        ..Record::of_dispatch(tick.policy, &executor, assignment)
     };
     // A first turn and no more is a dispatch that was cut short: nothing is lost. With more, the record is; what the
     // agent was sent is not.
@@ -123,25 +82,25 @@ async fn bring_up(
     assignment: &Assignment,
     events: &[LabelEvent],
 ) -> PortResult<bool> {
-    let edge = tick.world.executors.get(executor).ok_or_else(|| super::effects::no_executor(executor))?;
+    let executor = tick.world.executor(executor)?;
     let labels = &tick.policy.rules(&run.reference.repo).labels;
     let wanted = tick.policy.enrolled(&run.reference.repo)
         && arming::newest(events, labels).is_some_and(|arming| arming.run == assignment.run)
         && run.issue.as_ref().is_some_and(|issue| {
             issue.status == IssueStatus::Open
-                && !has_label(issue, &labels.human.value)
-                && !has_label(issue, &labels.paused.value)
+                && !issue.has_label(&labels.human.value)
+                && !issue.has_label(&labels.paused.value)
         });
     if !wanted {
         tick.event(&run.reference, "not begun", "nobody wants this run any more");
-        return edge.interrupt(assignment.run).await.map(|()| false);
+        return executor.interrupt(assignment.run).await.map(|()| false);
     }
     let switched_off = tick.policy.kill_switch.value.then(|| "in the policy".to_owned());
     if let Some(why) = switched_off.or_else(|| (tick.world.kill_switch)()) {
         tick.event(&run.reference, "not begun", format!("the kill switch is on: {why}"));
         return Ok(false);
     }
-    edge.ensure(assignment).await?;
+    executor.ensure(assignment).await?;
     Ok(true)
 }
 
@@ -149,37 +108,32 @@ async fn rebuild(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
     let rules = tick.policy.rules(&run.reference.repo);
     let label = &rules.labels.in_progress.value;
     let events = tick.world.tracker.label_events(&run.reference).await?;
-    let by_afk = |login: Option<&str>| login.is_some_and(|login| login.eq_ignore_ascii_case(&fleet.afk));
-    let locked = events.iter().rposition(|event| event.label.eq_ignore_ascii_case(label) && event.added);
-    let Some(locked) = locked.and_then(|index| events.get(index).map(|event| (index, event))) else {
+    let Some((index, locked)) = events.iter().enumerate().rfind(|(_, event)| event.added && event.is_of(label)) else {
         return Err(PortError::invalid(format!(
             "it carries {label}, and no event tells who put it there; take it off by hand"
         )));
     };
-    if !by_afk(locked.1.by.as_deref()) {
+    if !fleet.is_afk(locked.by.as_deref()) {
         return Err(PortError::invalid(format!("{label} was not put there by afk; take it off by hand")));
     }
-    let ready = events
-        .iter()
-        .take(locked.0)
-        .rfind(|event| event.label.eq_ignore_ascii_case(&rules.labels.ready.value) && event.added);
-    let Some(ready) = ready.map(arming::of_event) else {
+    let armed = events.iter().take(index).rfind(|event| event.added && event.is_of(&rules.labels.ready.value));
+    let Some(arming) = armed.map(arming::of_event) else {
         tick.world.tracker.remove_label(&run.reference, label).await?;
         run.standing = Standing::Finished;
         tick.event(&run.reference, "unlocked", "no record, no agent, and nobody armed it");
         return Ok(());
     };
     let assignment = Assignment {
-        run: ready.run,
+        run: arming.run,
         issue: run.reference.clone(),
-        arming: ready.token,
-        armed_by: ready.by,
-        dispatched_at: locked.1.at,
+        arming: arming.token,
+        armed_by: arming.by,
+        dispatched_at: locked.at,
         base: String::new(),
         default_branch: String::new(),
         model: String::new(),
         runtime_mode: String::new(),
-        turn: ready.run.derive(Purpose::FirstTurn, 0),
+        turn: arming.run.derive(Purpose::FirstTurn, 0),
         prompt: String::new(),
         brief_sha256: String::new(),
     };
@@ -190,7 +144,7 @@ async fn rebuild(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         agent: AgentStatus::Gone,
         agent_since: tick.world.clock.now(),
         rebuilt: true,
-        ..record_of(tick, &rules.agent.executor.value, &assignment)
+        ..Record::of_dispatch(tick.policy, &rules.agent.executor.value, &assignment)
     };
     progress::save(tick, run, lost, None).await?;
     run.standing = Standing::Active;

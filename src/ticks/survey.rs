@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::engine::identity::RunId;
 use crate::engine::select::{Candidate, Decision, Outcome, select};
+use crate::policy::duration::since;
 use crate::policy::facts::{IssueFacts, IssueStatus, Observed};
 use crate::policy::{OrderBy, Rules};
 use crate::ports::{Blocker, Edit, Issue, IssueRef, PortResult};
 
 use super::arming::{self, Arming};
-use super::facts::since;
-use super::fleet::{Fleet, has_label, observe, runs_of};
+use super::fleet::{Fleet, observe, runs_of};
 use super::world::Tick;
 
 /// The queue of armed issues and what becomes of each.
@@ -145,7 +145,7 @@ async fn armed_elsewhere(tick: &Tick<'_>, fleet: &Fleet, asked: &IssueRef) -> Op
     }
     let rules = tick.policy.rules(&asked.repo);
     let issue = tick.world.tracker.issue(asked).await.ok().flatten()?;
-    let armed = issue.status == IssueStatus::Open && has_label(&issue, &rules.labels.ready.value);
+    let armed = issue.status == IssueStatus::Open && issue.has_label(&rules.labels.ready.value);
     armed.then(|| Armed {
         candidate: free_facts(tick, rules, fleet, &issue),
         issue,
@@ -197,13 +197,11 @@ fn count_in_flight(fleet: &Fleet, armed: &mut [Armed]) {
     }
 }
 
+/// Reads what each costs a call: the arming and what depends on it, the author's trust, the blockers, and earlier runs.
 async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed) {
-    let tracker = &tick.world.tracker;
     let reference = armed.issue.reference.clone();
     let rules = tick.policy.rules(&reference.repo);
-    let facts = &mut armed.candidate.facts;
-
-    let events = tracker.label_events(&reference).await;
+    let events = tick.world.tracker.label_events(&reference).await;
     let arming = match &events {
         Ok(events) => arming::newest(events, &rules.labels).ok_or_else(|| {
             format!("no event tells who applied {}; take it off and put it back", rules.labels.ready.value)
@@ -213,32 +211,14 @@ async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed
     // afk locks an issue only when an agent was started: that outlives record and agent.
     let locked_before = match (&events, &arming) {
         (Ok(events), Ok(arming)) => events.iter().skip_while(|event| event.arming != arming.token).any(|event| {
-            event.added
-                && event.label.eq_ignore_ascii_case(&rules.labels.in_progress.value)
-                && event.by.as_deref().is_some_and(|login| login.eq_ignore_ascii_case(&fleet.afk))
+            event.added && event.is_of(&rules.labels.in_progress.value) && fleet.is_afk(event.by.as_deref())
         }),
         _ => false,
     };
     match &arming {
-        Ok(arming) => {
-            armed.candidate.armed_at = Some(arming.at);
-            facts.armed_for = Observed::Known(since(arming.at, tick.world.clock.now()));
-            facts.armed_by = match &arming.by {
-                Some(login) => Observed::Known(login.clone()),
-                None => Observed::Unknown("the account is deleted".to_owned()),
-            };
-            let trusted = arming::trust(tick, &fleet.afk, rules, &reference.repo, arming.by.as_deref()).await;
-            facts.trusted = trusted.fact;
-            armed.evidence.trust = Some(trusted.evidence);
-            facts.edited_since_armed = match tracker.edits(&reference).await {
-                Ok(edits) => {
-                    armed.evidence.last_edit = edits.last().cloned();
-                    Observed::Known(arming::edited_since(arming, &edits, rules))
-                }
-                Err(error) => Observed::Unknown(error.message),
-            };
-        }
+        Ok(arming) => read_arming_facts(tick, &fleet.afk, armed, arming).await,
         Err(why) => {
+            let facts = &mut armed.candidate.facts;
             for fact in [&mut facts.trusted, &mut facts.edited_since_armed, &mut facts.already_run] {
                 *fact = Observed::Unknown(why.clone());
             }
@@ -246,49 +226,77 @@ async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed
             facts.armed_for = Observed::Unknown(why.clone());
         }
     }
-    facts.author_trusted =
-        arming::trust(tick, &fleet.afk, rules, &reference.repo, armed.issue.author.as_deref()).await.fact;
-    facts.open_blockers = match tracker.blockers(&reference).await {
+    let author = armed.issue.author.as_deref();
+    armed.candidate.facts.author_trusted = arming::trust(tick, &fleet.afk, rules, &reference.repo, author).await.fact;
+    armed.candidate.facts.open_blockers = match tick.world.tracker.blockers(&reference).await {
         Ok(blockers) => {
-            let open =
-                blockers.iter().filter(|blocker| blocker.open).map(|blocker| blocker.reference.clone()).collect();
+            let open = blockers.iter().filter(|blocker| blocker.open).map(|blocker| blocker.reference.clone());
+            let open = open.collect();
             armed.evidence.blockers = blockers;
             Observed::Known(open)
         }
         Err(error) => Observed::Unknown(error.message),
     };
+    armed.arming = arming.ok();
+    read_run_facts(tick, fleet, armed, locked_before).await;
+}
 
-    let run = arming.as_ref().ok().map(|arming| arming.run);
-    match tracker.comments(&reference).await {
-        Ok(comments) => {
-            let (records, newer) = tick.world.seal.read_all(&reference, &fleet.afk, &comments);
-            let recorded = |run: RunId| records.iter().any(|recorded| recorded.record.run == run);
-            if let Some(run) = run {
-                let already = recorded(run)
-                    || fleet.agents.contains_key(&run)
-                    || fleet.unreadable_agents.contains_key(&run)
-                    || locked_before;
-                armed.evidence.earlier_run = already.then_some(run);
-                facts.already_run = match fleet.unasked.iter().next() {
-                    // What cannot be asked may know this very arming.
-                    Some((name, why)) if !already => Observed::Unknown(format!("executor `{name}`: {why}")),
-                    _ => Observed::Known(already),
-                };
-            }
-            if newer.is_some() {
-                facts.has_run = Observed::Unknown("its record is written by a newer afk".to_owned());
-            } else if fleet.run_of(&reference).is_none() {
-                let late = runs_of(tick, fleet, &reference, Some(armed.issue.clone()), run).await;
-                facts.has_run = Observed::Known(!late.is_empty());
-                fleet.runs.extend(late);
-            }
+/// What follows from who armed the issue, and when.
+async fn read_arming_facts(tick: &Tick<'_>, afk: &str, armed: &mut Armed, arming: &Arming) {
+    let reference = &armed.issue.reference;
+    let rules = tick.policy.rules(&reference.repo);
+    let facts = &mut armed.candidate.facts;
+    armed.candidate.armed_at = Some(arming.at);
+    facts.armed_for = Observed::Known(since(arming.at, tick.world.clock.now()));
+    facts.armed_by = match &arming.by {
+        Some(login) => Observed::Known(login.clone()),
+        None => Observed::Unknown("the account is deleted".to_owned()),
+    };
+    let trusted = arming::trust(tick, afk, rules, &reference.repo, arming.by.as_deref()).await;
+    facts.trusted = trusted.fact;
+    armed.evidence.trust = Some(trusted.evidence);
+    facts.edited_since_armed = match tick.world.tracker.edits(reference).await {
+        Ok(edits) => {
+            armed.evidence.last_edit = edits.last().cloned();
+            Observed::Known(arming::edited_since(arming, &edits, rules))
         }
+        Err(error) => Observed::Unknown(error.message),
+    };
+}
+
+/// Whether the issue has a run, and whether its arming had one. A run that only the comments lead to joins the fleet.
+async fn read_run_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed, locked_before: bool) {
+    let reference = &armed.issue.reference;
+    let run = armed.arming.as_ref().map(|arming| arming.run);
+    let facts = &mut armed.candidate.facts;
+    let comments = match tick.world.tracker.comments(reference).await {
+        Ok(comments) => comments,
         Err(error) => {
             facts.already_run = Observed::Unknown(error.message.clone());
             if facts.has_run == Observed::NotRead {
                 facts.has_run = Observed::Unknown(error.message);
             }
+            return;
         }
+    };
+    let (records, newer) = tick.world.seal.read_all(reference, &fleet.afk, &comments);
+    if let Some(run) = run {
+        let already = records.iter().any(|recorded| recorded.record.run == run)
+            || fleet.agents.contains_key(&run)
+            || fleet.unreadable_agents.contains_key(&run)
+            || locked_before;
+        armed.evidence.earlier_run = already.then_some(run);
+        facts.already_run = match fleet.unasked.iter().next() {
+            // What cannot be asked may know this very arming.
+            Some((name, why)) if !already => Observed::Unknown(format!("executor `{name}`: {why}")),
+            _ => Observed::Known(already),
+        };
     }
-    armed.arming = arming.ok();
+    if newer.is_some() {
+        facts.has_run = Observed::Unknown("its record is written by a newer afk".to_owned());
+    } else if fleet.run_of(reference).is_none() {
+        let late = runs_of(tick, fleet, reference, Some(armed.issue.clone()), run).await;
+        facts.has_run = Observed::Known(!late.is_empty());
+        fleet.runs.extend(late);
+    }
 }

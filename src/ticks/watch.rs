@@ -3,15 +3,17 @@
 use crate::engine::identity::Purpose;
 use crate::engine::pending::PendingRow;
 use crate::engine::step::{Circumstances, End, HeldBy, advance};
+use crate::policy::duration::since;
 use crate::policy::facts::AgentStatus;
-use crate::policy::{Rules, RunOutcome, Transition};
+use crate::policy::{Effect, Rules, RunOutcome};
 use crate::ports::{PortError, PortErrorKind, PortResult};
+use crate::text::clean_line;
 
-use super::effects::{Stage, accept_turn, interrupt};
-use super::facts::{self, RunView, since};
+use super::effects::{Enactment, accept_turn, interrupt};
+use super::facts::{self, RunView};
 use super::fleet::{AgentPresence, Fleet, Run, Standing, observe};
 use super::progress::{save, short_commit, verdict_in_words};
-use super::record::Record;
+use super::record::{Record, Sending};
 use super::repair;
 use super::world::Tick;
 
@@ -39,7 +41,7 @@ pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
     let fleet = observe(tick).await?;
     for run in &fleet.runs {
         let Some(record) = run.record().filter(|_| run.standing == Standing::Active) else {
-            tick.event(&run.reference, "would repair", format!("{:?}", run.standing).to_lowercase());
+            tick.event(&run.reference, "would repair", run.standing.word());
             continue;
         };
         let view = facts::read(tick, &fleet, run, record).await;
@@ -98,12 +100,8 @@ async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> 
     for remark in &view.remarks {
         tick.problem(&run.reference, remark);
     }
-    if view.issue.is_some()
-        && !view
-            .issue
-            .as_ref()
-            .is_some_and(|issue| super::fleet::has_label(issue, &rules(tick, &record).labels.in_progress.value))
-    {
+    let lock = &rules(tick, &record).labels.in_progress.value;
+    if view.issue.as_ref().is_some_and(|issue| !issue.has_label(lock)) {
         // Taking the lock off is no order: `held` is. Reported, and put back.
         tick.problem(
             &run.reference,
@@ -124,7 +122,7 @@ async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> 
     }
     if record.pending.is_some() {
         view.record = record.clone();
-        Stage { tick, fleet, view: &view }.carry_out(run, &mut record).await;
+        Enactment { tick, fleet, view: &view }.carry_out(run, &mut record).await;
         finish(tick, run, &mut record);
     }
     view.facts.attempts = i64::from(record.attempts);
@@ -139,7 +137,7 @@ fn tell_news(tick: &Tick<'_>, run: &Run, before: &Record, view: &RunView) {
     if now.commit != before.commit
         && let Some(commit) = view.commits.iter().flat_map(|commits| &commits.commits).next_back()
     {
-        let subject = crate::text::clean_line(&commit.subject, 100);
+        let subject = clean_line(&commit.subject, 100);
         tick.event(&run.reference, "pushed", format!("{} {subject}", short_commit(&commit.sha)));
     }
     let decided = |record: &Record| record.commit.is_some() && record.undecided_since.is_none();
@@ -165,7 +163,7 @@ fn settle_lost_turn(tick: &Tick<'_>, run: &Run, record: &mut Record) {
     match (sent, unsent) {
         (Some(turn), unsent) => {
             if let Some(pending) = unsent {
-                pending.remaining.retain(|effect| !matches!(effect.effect, crate::policy::Effect::Turn(_)));
+                pending.remaining.retain(|effect| !matches!(effect.effect, Effect::Turn(_)));
             }
             accept_turn(record, turn, tick.world.clock.now());
         }
@@ -204,11 +202,11 @@ fn decide(tick: &Tick<'_>, run: &Run, record: &mut Record, view: &mut RunView) {
         End::Act(row) => {
             record.decisions += 1;
             record.pending = Some(PendingRow::new(rules, row, facts, record.decisions));
-            if rules.effects(row).iter().any(|effect| matches!(effect.value, crate::policy::Effect::Turn(_))) {
+            if rules.effects(row).iter().any(|effect| matches!(effect.value, Effect::Turn(_))) {
                 let subject = record.subject().to_owned();
                 let now = tick.world.clock.now();
                 if record.sending.as_ref().is_none_or(|sending| sending.commit != subject) {
-                    record.sending = Some(super::record::Sending { commit: subject, n: 0, first_tried: now });
+                    record.sending = Some(Sending { commit: subject, n: 0, first_tried: now });
                 }
             }
         }
@@ -234,7 +232,7 @@ fn finish(tick: &Tick<'_>, run: &Run, record: &mut Record) {
     let Some(pending) = record.pending.take_if(|pending| pending.remaining.is_empty()) else { return };
     let rules = rules(tick, record);
     let from = record.state.clone();
-    let line = rules.transition(&pending.row).map(|row: &Transition| format!(", line {}", tick.policy.line(row.span)));
+    let line = rules.transition(&pending.row).map(|row| format!(", line {}", tick.policy.line(row.span)));
     enter(tick, record, &pending.to);
     let reason = pending.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     tick.event(
@@ -254,7 +252,7 @@ fn enter(tick: &Tick<'_>, record: &mut Record, state: &str) {
 
 fn end_if_terminal(rules: &Rules, record: &mut Record, reason: Option<String>) {
     record.outcome = rules.state(&record.state).and_then(|state| state.outcome);
-    record.reason = record.outcome.and(reason).map(|reason| crate::text::clean_line(&reason, 300));
+    record.reason = record.outcome.and(reason).map(|reason| clean_line(&reason, 300));
 }
 
 /// Releases the lock of an ended run, last of all, and only once its agent is seen to have ended or was given up.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Timelike, Utc};
 
 use crate::adapters::installation::Installation;
 use crate::policy::Policy;
-use crate::ports::{Ci, Clock, Code, Executor, Notifier, PortResult, Tracker};
+use crate::ports::{Ci, Clock, Code, Executor, Notifier, PortError, PortResult, Tracker};
 
 use super::record::Seal;
 
@@ -36,6 +36,21 @@ pub struct World {
     pub kill_switch: Box<dyn Fn() -> Option<String>>,
     /// Counts the calls to the edges.
     pub calls: Rc<std::cell::Cell<u64>>,
+}
+
+impl World {
+    /// The executor of that name.
+    ///
+    /// # Errors
+    /// Refused when the settings do not have it.
+    pub fn executor(&self, name: &str) -> PortResult<&dyn Executor> {
+        self.executors.get(name).map(|executor| &**executor).ok_or_else(|| {
+            PortError::refused(format!(
+                "the settings have no executor `{name}`; add `[executors.{name}]`, or name another in `[agent]` of the \
+                 policy"
+            ))
+        })
+    }
 }
 
 impl std::fmt::Debug for World {

@@ -14,7 +14,6 @@ fn the_ids_of_an_arming_never_change() {
     assert_eq!(derived(Purpose::FirstTurn), "51649120-b360-5268-8f34-c2ea2c8ce146");
     assert_eq!(derived(Purpose::CorrectiveTurn { red_commit: "9ab3c1d" }), "5df833b2-055f-52fe-b0b6-9b159cf8861a");
     assert_eq!(derived(Purpose::Comment { decision: 1, name: "frozen" }), "45de31f7-5008-5c47-adda-4d4fa73026da");
-    assert_eq!(derived(Purpose::ProgressComment), "2ed4024a-085a-5ea9-96f5-540e3ddb39dc");
     assert_eq!(derived(Purpose::Notification { decision: 1, kind: "frozen" }), "1ff29391-5ab5-5b76-a9d2-91336e48e4f6");
 }
 
@@ -31,7 +30,6 @@ fn another_arming_commit_decision_name_or_number_gives_another_id() {
         run.derive(Purpose::Comment { decision: 1, name: "frozen" }, 0),
         run.derive(Purpose::Comment { decision: 2, name: "frozen" }, 0),
         run.derive(Purpose::Comment { decision: 1, name: "in-review" }, 0),
-        run.derive(Purpose::ProgressComment, 0),
         run.derive(Purpose::Notification { decision: 1, kind: "frozen" }, 0),
         run.derive(Purpose::Notification { decision: 2, kind: "frozen" }, 0),
         RunId::of_arming("github.com:R_kgDOA1b2C3:42:LE_another").derive(Purpose::FirstTurn, 0),

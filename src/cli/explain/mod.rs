@@ -12,7 +12,7 @@ use super::{Format, FormatArguments, PolicyArguments, SettingsArguments};
 use crate::policy::facts::IssueStatus;
 use crate::policy::{RunOutcome, short_revision};
 use crate::ports::{Issue, IssueRef, PortErrorKind, PortResult};
-use crate::ticks::fleet::{Fleet, has_label, runs_of};
+use crate::ticks::fleet::{Fleet, runs_of};
 use crate::ticks::progress::short_commit;
 use crate::ticks::record::Record;
 use crate::ticks::survey::survey;
@@ -165,8 +165,7 @@ async fn explanation(tick: &Tick<'_>, asked: IssueRef, switched_off: Option<&str
     };
     let survey = survey(tick, Some(&reference)).await?;
     let fleet = &survey.fleet;
-    let mut in_flight: Vec<_> =
-        fleet.runs.iter().filter(|run| run.reference == reference && run.standing.is_in_flight()).cloned().collect();
+    let mut in_flight: Vec<_> = fleet.runs_in_flight().filter(|run| run.reference == reference).cloned().collect();
     if in_flight.is_empty() && found.is_ok() {
         // A record without a label: only its own issue leads to it.
         let issue = found.as_ref().ok().and_then(Clone::clone);
@@ -273,7 +272,7 @@ fn conclude(
     };
     let ready = &rules.labels.ready.value;
     let who = remedy::who_may_arm(rules, &reference.repo);
-    let armed = has_label(issue, ready);
+    let armed = issue.has_label(ready);
     let closed = match issue.status {
         IssueStatus::Open => None,
         IssueStatus::ClosedByPush => Some("closed by a commit, a merge or afk"),
@@ -283,7 +282,7 @@ fn conclude(
         to_do.push("a person opens the issue again".to_owned());
     }
     for held in [&rules.labels.human.value, &rules.labels.paused.value] {
-        if has_label(issue, held) {
+        if issue.has_label(held) {
             to_do.push(format!("a person takes {held} off"));
         }
     }

@@ -308,11 +308,10 @@ impl Queued<'_> {
     fn holders(&self, here: bool) -> impl Iterator<Item = &Run> {
         let repo = &self.armed.issue.reference.repo;
         let mut seen = std::collections::BTreeSet::new();
-        self.survey.fleet.runs.iter().filter(move |run| {
-            run.standing.is_in_flight()
-                && (!here || run.reference.repo.eq_ignore_ascii_case(repo))
-                && seen.insert(&run.reference)
-        })
+        self.survey
+            .fleet
+            .runs_in_flight()
+            .filter(move |run| (!here || run.reference.repo.eq_ignore_ascii_case(repo)) && seen.insert(&run.reference))
     }
 
     /// `#37`, or with its repository where that is another.

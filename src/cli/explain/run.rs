@@ -9,9 +9,10 @@ use crate::cli::output::{BAD, FAINT, GOOD, Output, STRONG, WARN};
 use crate::cli::queue;
 use crate::engine::evaluate::Verdict;
 use crate::engine::step::{Advance, Circumstances, End, Step, advance, due_in, next_due, trace};
+use crate::policy::duration::since;
 use crate::policy::facts::{Facts, Observed, Reading, RunFact};
 use crate::policy::{Rules, Transition};
-use crate::ticks::facts::{self, RunView, since};
+use crate::ticks::facts::{self, RunView};
 use crate::ticks::fleet::{Fleet, Run, Standing};
 use crate::ticks::progress::{short_commit, verdict_in_words};
 use crate::ticks::record::Record;
@@ -146,7 +147,7 @@ impl RunStory {
         Self {
             issue: run.reference.to_string(),
             run: run.id().map(|run| run.to_string()),
-            standing: standing(run.standing),
+            standing: run.standing.word(),
             state: record.map(|record| record.state.clone()),
             since: record.map(|record| record.since),
             dispatched_at: record.map(|record| record.dispatched_at),
@@ -205,20 +206,6 @@ impl RunStory {
             None => next(tick, rules, &advanced, view, circumstances, now),
         };
         self.take_back = Some(take_back(rules, record));
-    }
-}
-
-/// The words of [`Standing`].
-fn standing(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Active => "active",
-        Standing::Adopt => "adopt",
-        Standing::Rebuild => "rebuild",
-        Standing::Release => "release",
-        Standing::Ending => "ending",
-        Standing::Unclear => "unclear",
-        Standing::Unreadable => "unreadable",
-        Standing::Finished => "finished",
     }
 }
 
