@@ -17,7 +17,7 @@ use crate::policy::{InstalledNames, Policy, short_revision};
 use crate::ports::{IssueRef, PortError};
 use crate::settings::Settings;
 use crate::ticks::fleet::{Fleet, Run};
-use crate::ticks::poll::poll;
+use crate::ticks::poll::{foretell, poll};
 use crate::ticks::survey::{Survey, survey};
 use crate::ticks::watch::{look, watch};
 use crate::ticks::world::{Report, Tick, World};
@@ -207,7 +207,13 @@ async fn tick(request: Request<'_>, policy: &Policy, world: &World) -> (Result<O
         fleet.runs_in_flight().map(|run| (run.reference.clone(), state(run))).collect()
     };
     let outcome = match (request.kind, request.dry_run) {
-        (TickKind::Poll, true) => survey(&tick, None).await.map(Box::new).map(Outcome::Polled),
+        (TickKind::Poll, true) => match survey(&tick, None).await {
+            Ok(survey) => {
+                foretell(&tick, &survey).await;
+                Ok(Outcome::Polled(Box::new(survey)))
+            }
+            Err(error) => Err(error),
+        },
         (TickKind::Poll, false) => poll(&tick).await.map(Box::new).map(Outcome::Polled),
         (TickKind::Watch, true) => look(&tick).await.map(in_flight).map(Outcome::Watched),
         (TickKind::Watch, false) => watch(&tick).await.map(in_flight).map(Outcome::Watched),
