@@ -1,10 +1,11 @@
 //! The edges of afk: what the ticks need of the world, in their own words. Adapters obey these traits; the ticks
 //! never see more of an adapter than this.
 //!
-//! Every call may fail, hang (the ticks bound each one in time), or succeed without an answer; every writing call is
-//! therefore safe to repeat.
-
-use std::path::PathBuf;
+//! Every call may fail, hang, or succeed without an answer. [`crate::adapters::guarded`] bounds each one in time. A
+//! writing call is therefore safe to repeat, except [`Tracker::create_comment`] and [`Notifier::ring`], which tell what
+//! their callers do instead.
+//!
+//! All of them fail with a [`PortError`], whose kind the ticks choose by.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -185,7 +186,8 @@ pub struct Unreadable {
     pub error: PortError,
 }
 
-/// The issue tracker. Also the database: a run's record is a comment.
+/// The issue tracker. Also the database: a run's record is a comment. Labels, logins and repositories compare without
+/// ASCII case.
 #[async_trait(?Send)]
 pub trait Tracker {
     /// The login that afk's own writes carry.
@@ -194,23 +196,24 @@ pub trait Tracker {
     async fn now(&self) -> PortResult<DateTime<Utc>>;
     /// The repositories that match any of the patterns.
     async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Vec<String>>;
-    /// The issues of a repository that carry a label, all pages: open ones only, or closed ones too.
+    /// The issues of a repository that carry a label, all of them: open ones only, or closed ones too.
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing>;
-    /// One issue; `None` when it was deleted or moved away.
+    /// One issue; `None` when it was deleted or moved away. Every other call about it then gives
+    /// [`PortErrorKind::NotFound`].
     async fn issue(&self, issue: &IssueRef) -> PortResult<Option<Issue>>;
     /// Every label event of an issue, oldest first.
     async fn label_events(&self, issue: &IssueRef) -> PortResult<Vec<LabelEvent>>;
     /// Every edit of title or body, oldest first.
     async fn edits(&self, issue: &IssueRef) -> PortResult<Vec<Edit>>;
-    /// Everything the issue says it is blocked by, closed ones too.
+    /// Everything the issue says it is blocked by, closed ones too; each once.
     async fn blockers(&self, issue: &IssueRef) -> PortResult<Vec<Blocker>>;
-    /// The granted permission of a login: `admin`, `maintain`, `write`, `triage`, `read`, `none`.
+    /// The granted permission of a login: `admin`, `maintain`, `write`, `triage`, `read`; `none` for a stranger.
     async fn permission(&self, repo: &str, login: &str) -> PortResult<String>;
     /// Every comment of an issue, oldest first.
     async fn comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>>;
-    /// Writes a comment and gives its id.
+    /// Writes a comment and gives its id. Called twice it writes two: callers look for theirs first, by what is in it.
     async fn create_comment(&self, issue: &IssueRef, body: &str) -> PortResult<String>;
-    /// Replaces a comment's text.
+    /// Replaces the text of one of afk's own comments.
     async fn edit_comment(&self, issue: &IssueRef, comment: &str, body: &str) -> PortResult<()>;
     /// Puts a label on; nothing happens when it is on.
     async fn add_label(&self, issue: &IssueRef, label: &str) -> PortResult<()>;
@@ -236,7 +239,7 @@ pub struct Head {
 pub struct RunCommit {
     /// The full hash.
     pub sha: String,
-    /// When it was committed, by the committer's clock.
+    /// When it was committed, by the committer's clock, which nothing is decided by.
     pub at: DateTime<Utc>,
     /// First line of the message, untrusted.
     pub subject: String,
@@ -279,7 +282,8 @@ pub struct RunRange {
 pub trait Code {
     /// The default branch and its newest commit, read afresh.
     async fn head(&self, repo: &str) -> PortResult<Head>;
-    /// The commits of a run, found by the line `AFK-Run: <run id>` in their messages, never by date.
+    /// The commits of a run, found by the line `AFK-Run: <run id>` in their messages, never by date. Refused for a
+    /// landing that the code host does not know, as plain git knows no pull requests.
     async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits>;
 }
 
@@ -313,7 +317,8 @@ pub trait Ci {
     /// Whether a stage of a repository can be judged at all. Asked before an agent is started: work that nobody can
     /// judge costs money for nothing.
     async fn can_judge(&self, repo: &str, stage: &Stage) -> PortResult<()>;
-    /// The verdict of a stage on a commit; starts the work where the stage is afk's own to start. Never waits for it.
+    /// The verdict of a stage on a commit; never waits for one. Where the stage is afk's own to start, asking starts
+    /// it, unless it is under way or done.
     async fn verdict(&self, repo: &str, commit: &str, stage: &Stage) -> PortResult<StageVerdict>;
 }
 
@@ -436,7 +441,7 @@ pub struct Notice {
 /// A doorbell.
 #[async_trait(?Send)]
 pub trait Notifier {
-    /// Rings; may ring twice for one notice, never not at all.
+    /// Rings. May ring twice for one notice, where an answer is lost; receivers tell by its id.
     async fn ring(&self, notice: &Notice) -> PortResult<()>;
 }
 
@@ -444,13 +449,4 @@ pub trait Notifier {
 pub trait Clock {
     /// Now.
     fn now(&self) -> DateTime<Utc>;
-}
-
-/// The directory of a mirror that an executor or CI clones from, and the address that a clone pushes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CloneSource {
-    /// afk's own bare mirror.
-    pub mirror: PathBuf,
-    /// The real remote.
-    pub remote: String,
 }

@@ -31,11 +31,12 @@ struct Crash {
 }
 
 impl Guard {
-    /// Bounds each call in time, and counts into `calls`. `read_only` refuses every call that would change anything.
+    /// Gives each call `timeout`, and counts it into `calls`. `read_only` refuses every call that writes.
     pub fn new(timeout: Duration, calls: Rc<Cell<u64>>, read_only: bool) -> Self {
         Self { timeout, calls, read_only, crash: if cfg!(debug_assertions) { Crash::from_environment() } else { None } }
     }
 
+    /// One call. One that ran out of time may have taken effect all the same: the error is "unreachable", never a no.
     async fn call<T>(&self, what: &str, writes: bool, call: impl Future<Output = PortResult<T>>) -> PortResult<T> {
         if writes && self.read_only {
             return Err(PortError::refused(format!("{what}: refused, this command only looks")));
@@ -87,6 +88,7 @@ impl<T> Guarded<T> {
     }
 }
 
+/// Whether a kind of call writes.
 macro_rules! writes {
     (reads) => {
         false
@@ -133,6 +135,8 @@ guarded!(Code {
     reads run_commits(&self, range: &RunRange) -> RunCommits;
 });
 
+// A verdict may start a job, which a command that only looks must not: the adapter itself is told, because the verdicts
+// that are there it still wants.
 guarded!(Ci {
     reads can_judge(&self, repo: &str, stage: &Stage) -> ();
     reads verdict(&self, repo: &str, commit: &str, stage: &Stage) -> StageVerdict;

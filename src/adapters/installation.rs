@@ -66,14 +66,14 @@ pub struct Heartbeat {
     pub tick: TickKind,
     /// When it ended.
     pub at: DateTime<Utc>,
-    /// The policy revision; `None` when the policy could not be used.
+    /// The policy revision; `None` in the mark that a first poll leaves before it is over.
     pub revision: Option<String>,
     /// One line: what came of it.
     pub result: String,
     /// What could not be done.
     #[serde(default)]
     pub problems: Vec<String>,
-    /// Calls to the world.
+    /// How many calls it made to the edges.
     pub calls: u64,
     /// The issues in flight when it ended: a hint where to look, never the truth.
     #[serde(default)]

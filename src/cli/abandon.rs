@@ -37,8 +37,7 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     let mut found = BTreeSet::new();
     let mut agents = Vec::new();
     for executor in world.executors.values() {
-        let roster = tick::runtime()?.block_on(executor.list());
-        let roster = roster.map_err(|error| Failure::could_not_run(error.message))?;
+        let roster = tick::runtime()?.block_on(executor.list())?;
         found.extend(roster.unreadable.iter().map(|(run, _)| *run));
         found.extend(roster.agents.iter().map(|agent| agent.run));
         agents.extend(roster.agents);
@@ -60,7 +59,7 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     let order = world.installation.give_orders(|orders| {
         orders.abandoned.insert(run);
     });
-    tick::runtime()?.block_on(order).map_err(|error| Failure::could_not_run(error.message))?;
+    tick::runtime()?.block_on(order)?;
     if let Some(agent) = agents.iter().find(|agent| agent.run == run && agent.is_live()) {
         let seen = agent.last_activity.map_or("never".to_owned(), crate::ticks::progress::time);
         out.line(format_args!(

@@ -58,7 +58,7 @@ pub async fn ring(settings: &Settings, policy: &Path, loaded: &Loaded) -> Result
         }
     }
     if rang {
-        world.installation.set_alarm(Some(&digest)).map_err(|error| Failure::could_not_run(error.message))?;
+        world.installation.set_alarm(Some(&digest))?;
     }
     Ok(())
 }

@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
+use crate::ports::PortError;
+
 /// The exit codes, the same for every subcommand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// Did or answered it; "denied" and "disabled" are answers.
+    /// Did or answered it; "denied" and "switched off" are answers.
     Done,
     /// The policy has errors.
     Findings,
@@ -71,5 +73,12 @@ impl Failure {
     pub fn help(mut self, line: impl Into<String>) -> Self {
         self.help.push(line.into());
         self
+    }
+}
+
+/// An edge without which the command can do nothing.
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        Self::could_not_run(error.message)
     }
 }

@@ -1,14 +1,12 @@
 //! What the commands that only look share: the policy, why it is switched off if it is, and a world that refuses to be
 //! changed. No lock is taken, so a look never waits for a tick.
 
-use std::future::Future;
-
 use serde_json::json;
 
 use super::exit::{ExitStatus, Failure};
 use super::output::Output;
 use super::wiring::{self, Access};
-use super::{Format, PolicyArguments, SettingsArguments, findings};
+use super::{Format, PolicyArguments, SettingsArguments, findings, tick};
 use crate::adapters::policy_file;
 use crate::policy::{InstalledNames, Policy};
 use crate::ports::PortResult;
@@ -29,8 +27,8 @@ pub struct Looking {
 }
 
 impl Looking {
-    /// Reads policy and settings. A policy that cannot be used has been told to the reader when this gives `Err` with
-    /// a status.
+    /// Reads policy and settings. The inner `Err` is the status to end with: the policy cannot be used, and the reader
+    /// has been told so.
     ///
     /// # Errors
     /// When the settings are wrong.
@@ -77,13 +75,10 @@ impl Looking {
             let tick = Tick::begin(&self.policy, &self.world).await?;
             look(&tick).await
         };
-        within(self.settings.tick_deadline, all)
+        let deadline = self.settings.tick_deadline;
+        let answer = tick::runtime()?
+            .block_on(async { tokio::time::timeout(deadline, all).await })
+            .map_err(|_| Failure::could_not_run(format!("no answer within {} s", deadline.as_secs())))?;
+        Ok(answer?)
     }
-}
-
-fn within<T>(deadline: std::time::Duration, look: impl Future<Output = PortResult<T>>) -> Result<T, Failure> {
-    super::tick::runtime()?
-        .block_on(async { tokio::time::timeout(deadline, look).await })
-        .map_err(|_| Failure::could_not_run(format!("no answer within {} s", deadline.as_secs())))?
-        .map_err(|error| Failure::could_not_run(error.message))
 }

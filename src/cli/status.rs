@@ -272,6 +272,21 @@ async fn waiting(tick: &Tick<'_>, survey: &Survey) -> Vec<Waiting> {
 }
 
 fn draw(status: &Status, out: &mut Output) {
+    draw_policy(status, out);
+    draw_runs(status, out);
+    out.line(format_args!("\n{STRONG}QUEUE ({} armed){STRONG:#}", status.queue.len()));
+    let rows: Vec<Vec<Cell>> = status.queue.iter().map(queue_row).collect();
+    out.text(table(&rows, 3, "  "));
+    draw_waiting(status, out);
+    if !status.problems.is_empty() {
+        out.line(format_args!("\n{WARN}{}{WARN:#}:", counted(status.problems.len(), "problem")));
+        for problem in &status.problems {
+            out.line(format_args!("  {problem}"));
+        }
+    }
+}
+
+fn draw_policy(status: &Status, out: &mut Output) {
     let now = status.read_at;
     let policy = &status.policy;
     let switch = match &policy.kill_switch {
@@ -298,7 +313,10 @@ fn draw(status: &Status, out: &mut Output) {
             "           nothing is dispatched and no turn is sent; the queue shows what would be decided otherwise",
         );
     }
+}
 
+fn draw_runs(status: &Status, out: &mut Output) {
+    let now = status.read_at;
     out.line(format_args!("\n{STRONG}RUNS ({} of {}){STRONG:#}", status.runs.len(), status.max_in_flight));
     if !status.runs.is_empty() {
         let mut rows = vec![head(["", "issue", "run", "state", "since", "waiting for", "next by itself", "agent"])];
@@ -317,11 +335,10 @@ fn draw(status: &Status, out: &mut Output) {
         }
         out.text(table(&rows, 5, "  "));
     }
+}
 
-    out.line(format_args!("\n{STRONG}QUEUE ({} armed){STRONG:#}", status.queue.len()));
-    let rows: Vec<Vec<Cell>> = status.queue.iter().map(queue_row).collect();
-    out.text(table(&rows, 3, "  "));
-
+fn draw_waiting(status: &Status, out: &mut Output) {
+    let now = status.read_at;
     out.line(format_args!("\n{STRONG}WAITING FOR YOU ({}){STRONG:#}", status.waiting_for_you.len()));
     let rows: Vec<Vec<Cell>> = status
         .waiting_for_you
@@ -336,13 +353,6 @@ fn draw(status: &Status, out: &mut Output) {
         })
         .collect();
     out.text(table(&rows, 3, "  "));
-
-    if !status.problems.is_empty() {
-        out.line(format_args!("\n{WARN}{}{WARN:#}:", counted(status.problems.len(), "problem")));
-        for problem in &status.problems {
-            out.line(format_args!("  {problem}"));
-        }
-    }
 }
 
 fn repositories(count: usize) -> String {

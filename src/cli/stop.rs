@@ -147,9 +147,7 @@ async fn interrupt(world: &World, wanted: impl Fn(RunId) -> bool, out: &mut Outp
 }
 
 fn order(world: &World, change: impl FnOnce(&mut Orders)) -> Result<(), Failure> {
-    tick::runtime()?
-        .block_on(world.installation.give_orders(change))
-        .map_err(|error| Failure::could_not_run(error.message))
+    Ok(tick::runtime()?.block_on(world.installation.give_orders(change))?)
 }
 
 const AFTER_HELP: &str = "\

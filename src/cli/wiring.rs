@@ -62,18 +62,18 @@ pub fn doorbells(settings: &Settings) -> InstalledNames {
 /// Puts a world together. `policy` is the file that the kill switch is read from again and again.
 ///
 /// # Errors
-/// When afk's own program cannot be found, or a secret cannot be read.
+/// When afk's own program cannot be found, a secret cannot be read, or the data directory is another installation's.
 pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::could_not_run(format!("cannot find afk's own program: {error}")))?;
     let calls = Rc::new(Cell::new(0));
-    let guard = Guard::new(settings.call_timeout, calls.clone(), access == Access::ReadOnly);
+    let read_only = access == Access::ReadOnly;
+    let guard = Guard::new(settings.call_timeout, calls.clone(), read_only);
     // Fetching and cloning a large repository takes its time, and has to leave some of the tick to the others.
-    let patient = Guard::new(settings.tick_deadline / 2, calls.clone(), access == Access::ReadOnly);
+    let patient = Guard::new(settings.tick_deadline / 2, calls.clone(), read_only);
     let installation = Installation::new(&settings.data);
     if let Some(file) = &settings.file {
-        let belongs = installation.belongs_to(file, access == Access::Full);
-        belongs.map_err(|error| Failure::could_not_run(error.message))?;
+        installation.belongs_to(file, !read_only)?;
     }
     let remotes = settings.repos.iter().map(|(name, repo)| (name.clone(), repo.git.clone())).collect();
     let mirrors = Rc::new(GitMirrors::new(settings.data.join("mirrors"), remotes));
@@ -82,24 +82,48 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     let folders = settings.repos.iter().filter_map(|(name, repo)| Some((name.clone(), repo.issues.clone()?))).collect();
     let tracker = LocalTracker::new(login.clone(), people.clone(), folders);
 
-    let mut executors: BTreeMap<String, Rc<dyn Executor>> = BTreeMap::new();
-    for (name, executor) in &settings.executors {
+    let ci = CommandCi::new(settings.data.join("ci"), mirrors.clone(), settings.ci.clone(), program.clone());
+    let ci = if read_only { ci.without_starting() } else { ci };
+    Ok(World {
+        tracker: Rc::new(Guarded::new(tracker, "tracker", guard.clone())),
+        code: Rc::new(Guarded::<GitMirrors>::new(mirrors.clone(), "git", patient.clone())),
+        ci: Rc::new(Guarded::new(ci, "ci", guard.clone())),
+        executors: executors(settings, &mirrors, &program, &patient),
+        doorbells: bells(settings, &guard),
+        clock: Rc::new(SystemClock),
+        seal: seal(settings)?,
+        agent_logins: settings.identity.agents.clone(),
+        kill_switch: kill_switch_reader(policy.to_path_buf(), installation.clone()),
+        installation,
+        calls,
+    })
+}
+
+fn executors(
+    settings: &Settings,
+    mirrors: &Rc<GitMirrors>,
+    program: &Path,
+    guard: &Guard,
+) -> BTreeMap<String, Rc<dyn Executor>> {
+    let executor = |(name, executor): (&String, &ExecutorSettings)| {
         let ExecutorSettings::Command(command) = executor;
-        let runs = settings.data.join("runs");
         let executor = CommandExecutor::new(
-            runs,
+            settings.data.join("runs"),
             name.clone(),
             controller(settings),
             command.clone(),
             mirrors.clone(),
-            program.clone(),
+            program.to_path_buf(),
         );
-        executors.insert(name.clone(), Rc::new(Guarded::new(executor, format!("executor `{name}`"), patient.clone())));
-    }
+        let executor: Rc<dyn Executor> = Rc::new(Guarded::new(executor, format!("executor `{name}`"), guard.clone()));
+        (name.clone(), executor)
+    };
+    settings.executors.iter().map(executor).collect()
+}
 
+fn bells(settings: &Settings, guard: &Guard) -> BTreeMap<String, Rc<dyn Notifier>> {
     let http = Rc::new(Http::new(settings.call_timeout));
-    let mut doorbells: BTreeMap<String, Rc<dyn Notifier>> = BTreeMap::new();
-    for (name, doorbell) in &settings.doorbells {
+    let bell = |(name, doorbell): (&String, &DoorbellSettings)| {
         let what = format!("doorbell `{name}`");
         let bell: Rc<dyn Notifier> = match doorbell {
             DoorbellSettings::Terminal {} => {
@@ -110,24 +134,9 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
                 Rc::new(Guarded::new(bell, what, guard.clone()))
             }
         };
-        doorbells.insert(name.clone(), bell);
-    }
-
-    let ci = CommandCi::new(settings.data.join("ci"), mirrors.clone(), settings.ci.clone(), program);
-    let ci = if access == Access::ReadOnly { ci.without_starting() } else { ci };
-    Ok(World {
-        tracker: Rc::new(Guarded::new(tracker, "tracker", guard.clone())),
-        code: Rc::new(Guarded::<GitMirrors>::new(mirrors, "git", patient.clone())),
-        ci: Rc::new(Guarded::new(ci, "ci", guard)),
-        executors,
-        doorbells,
-        clock: Rc::new(SystemClock),
-        seal: seal(settings)?,
-        agent_logins: settings.identity.agents.clone(),
-        kill_switch: kill_switch_reader(policy.to_path_buf(), installation.clone()),
-        installation,
-        calls,
-    })
+        (name.clone(), bell)
+    };
+    settings.doorbells.iter().map(bell).collect()
 }
 
 /// Who an agent's manifest says it works for: one installation never takes another's agents for its own.
@@ -161,7 +170,7 @@ pub fn kill_switch(policy: &Policy, installation: &Installation) -> Result<Optio
         return Ok(Some("AFK_KILL_SWITCH is set".to_owned()));
     }
     // An order that cannot be read may be one to stop, and nobody can give another: that is a fault to be told.
-    let orders = installation.orders().map_err(|error| Failure::could_not_run(error.message))?;
+    let orders = installation.orders()?;
     Ok(orders
         .stopped_at
         .map(|at| format!("`afk stop` since {} (`afk stop --undo` takes it back)", crate::ticks::progress::time(at))))

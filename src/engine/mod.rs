@@ -22,4 +22,4 @@ pub mod pending;
 mod plan;
 pub mod select;
 pub mod step;
-pub mod trace;
+mod trace;

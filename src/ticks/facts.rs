@@ -57,34 +57,9 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
     let world = tick.world;
     let rules = tick.policy.rules(&record.repo);
     let now = world.clock.now();
-    let reference = record.reference();
-    let found = match &run.issue {
-        Some(issue) => Ok(Some(issue.clone())),
-        None => world.tracker.issue(&reference).await,
-    };
-    let status = found.as_ref().map(|issue| issue.as_ref().map_or(IssueStatus::Gone, |issue| issue.status));
-    let status = Observed::from_result(status);
-    let events = match &found {
-        Ok(None) => Ok(Vec::new()),
-        Ok(Some(_)) | Err(_) => world.tracker.label_events(&reference).await,
-    };
-    let held = match &events {
-        Ok(events) => Observed::Known(held(fleet, rules, record, events)),
-        // `afk stop` is known without the tracker.
-        Err(_) if fleet.orders.stopped_runs.contains(&record.run) => Observed::Known(true),
-        Err(error) => Observed::Unknown(error.message.clone()),
-    };
-    let mut remarks: Vec<String> = Vec::new();
-    remarks.extend(found.as_ref().err().map(|error| error.message.clone()));
-    remarks.extend(events.as_ref().err().map(|error| error.message.clone()));
-    let issue = found.ok().flatten();
-    let no_issue = || match &status {
-        Observed::Unknown(why) => why.clone(),
-        _ => "the issue is gone".to_owned(),
-    };
+    let IssueReading { issue, status, held, mut remarks } = read_issue(tick, fleet, run, record).await;
     let agent = run.agent.as_ref().map(|(_, report)| report);
     let agent_status = agent_status(fleet, record, agent);
-
     let range = RunRange {
         repo: record.repo.clone(),
         number: record.issue,
@@ -105,21 +80,23 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
         Err(_) => CiStatus::Unknown,
     };
 
+    let labels = match (&issue, &status) {
+        (Some(issue), _) => Observed::Known(issue.labels.clone()),
+        (None, Observed::Unknown(why)) => Observed::Unknown(why.clone()),
+        (None, _) => Observed::Unknown("the issue is gone".to_owned()),
+    };
+    let pushed = || Observed::from_result(commits.as_ref());
     let mut record = record.clone();
     remember(&mut record, agent_status, newest, ci, now);
     let facts = RunFacts {
         repo: record.repo.clone(),
-        labels: issue
-            .as_ref()
-            .map_or_else(|| Observed::Unknown(no_issue()), |issue| Observed::Known(issue.labels.clone())),
-        priority: issue
-            .as_ref()
-            .map_or_else(|| Observed::Unknown(no_issue()), |issue| Observed::Known(rules.priority.of(&issue.labels))),
+        priority: labels.clone().map(|labels| rules.priority.of(&labels)),
+        labels,
         agent: agent_status,
-        pushed: from(&commits, |commits| !commits.commits.is_empty()),
-        landed: from(&commits, |commits| commits.landed),
-        pull_request: from(&commits, |commits| commits.pull_request),
-        touched_protected: from(&commits, |commits| {
+        pushed: pushed().map(|commits| !commits.commits.is_empty()),
+        landed: pushed().map(|commits| commits.landed),
+        pull_request: pushed().map(|commits| commits.pull_request),
+        touched_protected: pushed().map(|commits| {
             commits.commits.iter().flat_map(|commit| &commit.paths).any(|path| rules.protect.matches(path))
         }),
         ci,
@@ -136,7 +113,7 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
             CiStatus::Red => record.red_since.map_or(Duration::ZERO, |start| since(start, now)),
             _ => Duration::ZERO,
         },
-        issue: status.clone(),
+        issue: status,
         held,
         milestones: agent.map_or(Observed::Unknown("the executor does not show the agent".to_owned()), |agent| {
             Observed::Known(agent.milestones.clone())
@@ -151,6 +128,39 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
     }
     remarks.extend(stages.iter().filter_map(|(_, verdict)| verdict.as_ref().err().map(|error| error.message.clone())));
     RunView { facts, record, issue, commits: commits.ok(), stages, agent: agent.cloned(), remarks }
+}
+
+/// What the tracker says of a run's issue.
+struct IssueReading {
+    /// `None` when it is gone or could not be read.
+    issue: Option<Issue>,
+    status: Observed<IssueStatus>,
+    held: Observed<bool>,
+    /// What could not be read.
+    remarks: Vec<String>,
+}
+
+async fn read_issue(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) -> IssueReading {
+    let tracker = &tick.world.tracker;
+    let reference = record.reference();
+    let found = match &run.issue {
+        Some(issue) => Ok(Some(issue.clone())),
+        None => tracker.issue(&reference).await,
+    };
+    let status = found.as_ref().map(|issue| issue.as_ref().map_or(IssueStatus::Gone, |issue| issue.status));
+    let events = match &found {
+        Ok(None) => Ok(Vec::new()),
+        Ok(Some(_)) | Err(_) => tracker.label_events(&reference).await,
+    };
+    let held = match &events {
+        Ok(events) => Observed::Known(held(fleet, tick.policy.rules(&record.repo), record, events)),
+        // `afk stop` is known without the tracker.
+        Err(_) if fleet.orders.stopped_runs.contains(&record.run) => Observed::Known(true),
+        Err(error) => Observed::Unknown(error.message.clone()),
+    };
+    let errors = [found.as_ref().err(), events.as_ref().err()];
+    let remarks = errors.into_iter().flatten().map(|error| error.message.clone()).collect();
+    IssueReading { status: Observed::from_result(status), held, remarks, issue: found.ok().flatten() }
 }
 
 /// The fact `agent`: how the newest turn is that afk asked for. A report on an older turn says nothing about it.
@@ -247,11 +257,4 @@ fn held(fleet: &Fleet, rules: &Rules, record: &Record, events: &[LabelEvent]) ->
         }
     });
     taken_back || fleet.orders.stopped_runs.contains(&record.run)
-}
-
-fn from<T>(commits: &PortResult<RunCommits>, value: impl FnOnce(&RunCommits) -> T) -> Observed<T> {
-    match commits {
-        Ok(commits) => Observed::Known(value(commits)),
-        Err(error) => Observed::Unknown(error.message.clone()),
-    }
 }

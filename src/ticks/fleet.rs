@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::adapters::installation::{Orders, TickKind};
 use crate::engine::identity::RunId;
 use crate::policy::facts::AgentStatus;
-use crate::ports::{AgentReport, Issue, IssueRef, PortResult};
+use crate::ports::{AgentReport, Issue, IssueRef, PortError, PortErrorKind, PortResult};
 
 use super::record::{Record, Recorded};
 use super::world::Tick;
@@ -271,28 +271,15 @@ pub async fn runs_of(
     };
     let agents_here: Vec<&(String, AgentReport)> =
         fleet.agents.values().filter(|(_, agent)| agent.issue == *reference).collect();
-    let mut gone = false;
-    let (records, newer) = match tick.world.tracker.comments(reference).await {
-        Ok(comments) => tick.world.seal.read_all(reference, &fleet.afk, &comments),
-        // No comments where there is no issue. Of an issue that is there, it proves nothing.
-        Err(error)
-            if error.kind == crate::ports::PortErrorKind::NotFound
-                && issue.is_none()
-                && matches!(tick.world.tracker.issue(reference).await, Ok(None)) =>
-        {
-            gone = true;
-            (Vec::new(), None)
-        }
+    let found = match records_of(tick, fleet, reference, issue.is_some()).await {
+        Ok(found) => found,
         Err(error) => {
             tick.problem(reference, &error);
             return vec![run(None, agents_here.first().map(|agent| (*agent).clone()), Standing::Unreadable)];
         }
     };
-    if let Some(version) = newer {
-        tick.problem(reference, format!("its record has version {version}, written by a newer afk; it is left alone"));
-        return vec![run(None, agents_here.first().map(|agent| (*agent).clone()), Standing::Unreadable)];
-    }
-
+    let gone = found.is_none();
+    let records = found.unwrap_or_default();
     let known: BTreeSet<RunId> = records.iter().map(|recorded| recorded.record.run).collect();
     let newest_ended =
         records.iter().rfind(|recorded| recorded.record.outcome.is_some()).map(|recorded| recorded.record.run);
@@ -332,6 +319,36 @@ pub async fn runs_of(
         runs.push(run(None, None, Standing::of(true, RecordState::None, presence)));
     }
     runs
+}
+
+/// The records of an issue; `None` where the issue is known to be gone. `listed`: this tick has seen it.
+///
+/// # Errors
+/// When they cannot be read, or a newer afk has written some: then nothing may be touched.
+async fn records_of(
+    tick: &Tick<'_>,
+    fleet: &Fleet,
+    reference: &IssueRef,
+    listed: bool,
+) -> PortResult<Option<Vec<Recorded>>> {
+    let comments = match tick.world.tracker.comments(reference).await {
+        Ok(comments) => comments,
+        // No comments where there is no issue. Of an issue that is there, it proves nothing.
+        Err(error)
+            if error.kind == PortErrorKind::NotFound
+                && !listed
+                && matches!(tick.world.tracker.issue(reference).await, Ok(None)) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    match tick.world.seal.read_all(reference, &fleet.afk, &comments) {
+        (records, None) => Ok(Some(records)),
+        (_, Some(version)) => Err(PortError::invalid(format!(
+            "its record has version {version}, written by a newer afk; it is left alone"
+        ))),
+    }
 }
 
 #[cfg(test)]

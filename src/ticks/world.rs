@@ -22,9 +22,9 @@ pub struct World {
     pub ci: Rc<dyn Ci>,
     /// Who runs agents, by the name of the settings.
     pub executors: BTreeMap<String, Rc<dyn Executor>>,
-    /// Who is told, by the name of the settings.
+    /// Who rings people, by the name of the settings.
     pub doorbells: BTreeMap<String, Rc<dyn Notifier>>,
-    /// Time.
+    /// This machine's time.
     pub clock: Rc<dyn Clock>,
     /// Signs and checks records.
     pub seal: Seal,
@@ -34,7 +34,7 @@ pub struct World {
     pub installation: Installation,
     /// Reads every form of the kill switch anew: why it is on, or `None`. Asked again before each dispatch and turn.
     pub kill_switch: Box<dyn Fn() -> Option<String>>,
-    /// Counts the calls to the edges.
+    /// How many calls were made to the edges so far.
     pub calls: Rc<std::cell::Cell<u64>>,
 }
 

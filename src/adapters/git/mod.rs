@@ -13,7 +13,7 @@ use crate::adapters::command::Workspaces;
 use crate::engine::identity::RunId;
 use crate::policy::facts::PullRequestStatus;
 use crate::policy::{Landing, RepoPattern};
-use crate::ports::{CloneSource, Code, Head, PortError, PortResult, RunCommit, RunCommits, RunRange};
+use crate::ports::{Code, Head, PortError, PortResult, RunCommit, RunCommits, RunRange};
 use crate::text::clean_line;
 use process::{git, without_credentials};
 
@@ -33,6 +33,15 @@ const COMPLETE: &str = "afk-mirror";
 pub struct GitMirrors {
     root: PathBuf,
     remotes: BTreeMap<String, String>,
+}
+
+/// Where clones of a repository come from, and where they push to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloneSource {
+    /// The directory of afk's own bare mirror.
+    pub mirror: PathBuf,
+    /// The real remote.
+    pub remote: String,
 }
 
 /// The name of the directory that belongs to a repository: one for each, whatever its spelling.
