@@ -400,6 +400,8 @@ pub struct Roster {
 /// Whatever runs agents.
 #[async_trait(?Send)]
 pub trait Executor {
+    /// Whether an agent could be started at all, as far as that can be told without starting one.
+    async fn can_start(&self) -> PortResult<()>;
     /// Every agent of this controller, live or ended, in one listing.
     async fn list(&self) -> PortResult<Roster>;
     /// Brings a run up from wherever it is; may be called again at any step. Does nothing more once its first turn

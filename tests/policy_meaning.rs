@@ -170,7 +170,8 @@ fn a_type_error_names_the_type_and_what_to_write() {
     let text = minimal().replace("max_per_tick   = 4", "max_per_tick   = 4\nstall_timeout = \"45m\"");
     assert_eq!(messages(&text), ["`[dispatch]` has no key `stall_timeout` / `stall_timeout` belongs under `[limits]`"]);
     let text = minimal().replace("$limits.attempts", "$limits.atempts");
-    assert_eq!(messages(&text), ["`$limits.atempts` leads nowhere / did you mean \"$limits.attempts\"?"]);
+    let meant = "`$limits.atempts` leads nowhere / did you mean \"$limits.attempts\"? one of the two is misspelt";
+    assert_eq!(messages(&text), [meant]);
 }
 
 #[test]

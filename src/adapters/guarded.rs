@@ -143,6 +143,7 @@ guarded!(Ci {
 });
 
 guarded!(Executor {
+    reads can_start(&self) -> ();
     reads list(&self) -> Roster;
     writes ensure(&self, assignment: &Assignment) -> ();
     writes turn(&self, run: RunId, turn: Uuid, prompt: &str) -> ();

@@ -21,6 +21,7 @@ use crate::engine::order;
 use crate::engine::select::{Outcome, fired, sentence};
 use crate::policy::{Policy, RepoPattern, short_revision};
 use crate::ports::PortResult;
+use crate::ticks::poll::foretell;
 use crate::ticks::record::newest_ended;
 use crate::ticks::survey::{Survey, survey};
 use crate::ticks::world::Tick;
@@ -151,6 +152,7 @@ fn show(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> 
 
 async fn status(tick: &Tick<'_>, switched_off: Option<&str>) -> PortResult<Status> {
     let survey = survey(tick, None).await?;
+    foretell(tick, &survey).await;
     let mut runs = Vec::new();
     for run in survey.fleet.runs_in_flight() {
         runs.push(RunStory::of(tick, &survey.fleet, run, switched_off.is_some()).await);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 
 use super::exit::{ExitStatus, Failure};
-use super::output::{Output, printable};
+use super::output::{Output, WARN, printable};
 use super::wiring::{self, Access};
 use super::{Installed, issue, tick};
 use crate::adapters::installation::Orders;
@@ -55,7 +55,9 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
 fn stop_all(world: &World, undo: bool, out: &mut Output) -> Result<ExitStatus, Failure> {
     if undo {
         order(world, |orders| orders.stopped_at = None)?;
-        out.line("the stop is taken back; the kill switch of the policy is what it is");
+        out.line(
+            "the stop is taken back; agents that it ended stay ended, and the kill switch of the policy is what it is",
+        );
         return Ok(ExitStatus::Done);
     }
     let now = world.clock.now();
@@ -66,7 +68,7 @@ fn stop_all(world: &World, undo: bool, out: &mut Output) -> Result<ExitStatus, F
 }
 
 fn stop_one(world: &World, issue: &IssueRef, undo: bool, out: &mut Output) -> Result<ExitStatus, Failure> {
-    let runs = tick::runtime()?.block_on(active_runs(world, issue))?;
+    let runs = tick::runtime()?.block_on(active_runs(world, issue, out));
     if runs.is_empty() {
         return Err(Failure::could_not_run(format!("`{issue}` has no run in flight"))
             .help("`afk status` shows the runs there are"));
@@ -89,19 +91,26 @@ fn stop_one(world: &World, issue: &IssueRef, undo: bool, out: &mut Output) -> Re
 }
 
 /// The runs of an issue that have not ended, by record or by agent.
-async fn active_runs(world: &World, issue: &IssueRef) -> Result<BTreeSet<RunId>, Failure> {
-    let afk = world.tracker.login().await?;
-    let comments = world.tracker.comments(issue).await?;
-    let (records, _) = world.seal.read_all(issue, &afk, &comments);
-    let active =
-        records.iter().filter(|recorded| recorded.record.outcome.is_none()).map(|recorded| recorded.record.run);
-    let mut runs: BTreeSet<RunId> = active.collect();
+async fn active_runs(world: &World, issue: &IssueRef, out: &mut Output) -> BTreeSet<RunId> {
+    let mut runs = BTreeSet::new();
+    let recorded = match world.tracker.login().await {
+        Ok(afk) => world.tracker.comments(issue).await.map(|comments| world.seal.read_all(issue, &afk, &comments).0),
+        Err(error) => Err(error),
+    };
+    match recorded {
+        Ok(records) => {
+            let active = records.iter().filter(|recorded| recorded.record.outcome.is_none());
+            runs.extend(active.map(|recorded| recorded.record.run));
+        }
+        // An issue that cannot be read must not keep its agent from being stopped.
+        Err(error) => out.line(format_args!("{WARN}warning{WARN:#}: {}", printable(&error.message))),
+    }
     for executor in world.executors.values() {
         // One that cannot be asked keeps no word of a person from being noted.
         let agents = executor.list().await.unwrap_or_default().agents;
         runs.extend(agents.iter().filter(|agent| agent.issue == *issue && agent.is_live()).map(|agent| agent.run));
     }
-    Ok(runs)
+    runs
 }
 
 /// Asks the live agents to end; the next watch follows up.

@@ -1,6 +1,7 @@
 //! What `poll`, `watch` and `serve` share: the policy, the kill switch, the lock, the deadline, the heartbeat.
 
 use std::path::Path;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
@@ -17,7 +18,7 @@ use crate::policy::{InstalledNames, Policy, short_revision};
 use crate::ports::{IssueRef, PortError};
 use crate::settings::Settings;
 use crate::ticks::fleet::{Fleet, Run};
-use crate::ticks::poll::poll;
+use crate::ticks::poll::{foretell, poll};
 use crate::ticks::survey::{Survey, survey};
 use crate::ticks::watch::{look, watch};
 use crate::ticks::world::{Report, Tick, World};
@@ -159,12 +160,7 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
     let world = wiring::world(&settings, request.policy, access)?;
     let _lock = if request.dry_run { None } else { Some(lock(&installation)?) };
     let span = tracing::info_span!("tick", kind = request.kind.word(), revision = %policy.revision);
-    let ticking = async {
-        tokio::time::timeout(settings.tick_deadline, tick(request, &policy, &world)).await.unwrap_or_else(|_| {
-            let seconds = settings.tick_deadline.as_secs();
-            (Err(PortError::unreachable(format!("the tick ran into its deadline of {seconds} s"))), Report::default())
-        })
-    };
+    let ticking = tick(request, &policy, &world, settings.tick_deadline);
     let (outcome, report) = runtime()?.block_on(ticking.instrument(span));
     if !request.dry_run {
         beat(request.kind, &policy, &world, &outcome, &report);
@@ -193,22 +189,39 @@ pub fn lock(installation: &Installation) -> Result<DirectoryLock, Failure> {
     lock.ok_or_else(|| Failure::locked("another afk command is at work on this installation; nothing was done"))
 }
 
-async fn tick(request: Request<'_>, policy: &Policy, world: &World) -> (Result<Outcome, PortError>, Report) {
-    let tick = match Tick::begin(policy, world).await {
+/// One tick within its deadline. What it did before it ran into it is reported all the same.
+async fn tick(
+    request: Request<'_>,
+    policy: &Policy,
+    world: &World,
+    deadline: Duration,
+) -> (Result<Outcome, PortError>, Report) {
+    let end = tokio::time::Instant::now() + deadline;
+    let late = |_| PortError::unreachable(format!("the tick ran into its deadline of {} s", deadline.as_secs()));
+    let begun = tokio::time::timeout_at(end, Tick::begin(policy, world)).await.map_err(late);
+    let tick = match begun.flatten() {
         Ok(tick) => tick,
         Err(error) => return (Err(error), Report::default()),
     };
+    let outcome = tokio::time::timeout_at(end, work(request, &tick)).await.map_err(late).flatten();
+    (outcome, tick.into_report())
+}
+
+async fn work(request: Request<'_>, tick: &Tick<'_>) -> Result<Outcome, PortError> {
     let in_flight = |fleet: Fleet| {
         let state = |run: &Run| run.record().map_or("without a record".to_owned(), |record| record.state.clone());
         fleet.runs_in_flight().map(|run| (run.reference.clone(), state(run))).collect()
     };
-    let outcome = match (request.kind, request.dry_run) {
-        (TickKind::Poll, true) => survey(&tick, None).await.map(Box::new).map(Outcome::Polled),
-        (TickKind::Poll, false) => poll(&tick).await.map(Box::new).map(Outcome::Polled),
-        (TickKind::Watch, true) => look(&tick).await.map(in_flight).map(Outcome::Watched),
-        (TickKind::Watch, false) => watch(&tick).await.map(in_flight).map(Outcome::Watched),
-    };
-    (outcome, tick.into_report())
+    match (request.kind, request.dry_run) {
+        (TickKind::Poll, true) => {
+            let survey = survey(tick, None).await?;
+            foretell(tick, &survey).await;
+            Ok(Outcome::Polled(Box::new(survey)))
+        }
+        (TickKind::Poll, false) => poll(tick).await.map(Box::new).map(Outcome::Polled),
+        (TickKind::Watch, true) => look(tick).await.map(in_flight).map(Outcome::Watched),
+        (TickKind::Watch, false) => watch(tick).await.map(in_flight).map(Outcome::Watched),
+    }
 }
 
 /// Agents have full access to their workspace: what decides about them must not lie there, nor be reached through it.

@@ -178,6 +178,9 @@ impl Enactment<'_> {
     /// What a person needs to go on: jobs, commits, the agent's last words, how to try again.
     fn evidence(&self, rules: &Rules, record: &Record) -> String {
         let mut lines = String::new();
+        if let Some(at) = self.fleet.orders.stopped_at.filter(|at| *at >= record.dispatched_at) {
+            lines.push_str(&format!("\n- `afk stop` ended its agent, {}", progress::time(at)));
+        }
         for job in self.view.failures().iter().take(5) {
             let at = record.commit.as_deref().map_or("", progress::short_commit);
             let link = job.url.as_deref().map(|url| format!(", {}", harmless(url, 300))).unwrap_or_default();

@@ -67,6 +67,13 @@ fn where_the_agent_or_its_judge_is_not_there_nothing_is_started() {
         ("[ci.test]", "[ci.tests]", "stage `test`"),
     ] {
         let afk = Installation::armed().settings(&[(from, to)]);
+        for foretelling in [["poll", "--dry-run"].as_slice(), &["explain", "--issue", "1"], &["status"]] {
+            let foretold = afk.afk(foretelling);
+            assert!(
+                foretold.stdout.contains("it would not be dispatched") && foretold.stdout.contains(said),
+                "{foretold}"
+            );
+        }
         let poll = afk.poll();
         assert_eq!(poll.code, Some(3), "{poll}");
         assert!(poll.stdout.contains("not dispatched") && poll.stdout.contains(said), "{poll}");

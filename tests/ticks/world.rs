@@ -402,6 +402,10 @@ impl Ci for Edge {
 
 #[async_trait(?Send)]
 impl Executor for Edge {
+    async fn can_start(&self) -> PortResult<()> {
+        self.may_fail("executor can_start")
+    }
+
     async fn list(&self) -> PortResult<Roster> {
         self.may_fail("executor list")?;
         let state = self.0.borrow();

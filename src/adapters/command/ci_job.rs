@@ -209,7 +209,9 @@ async fn run(directory: &JobDirectory, job: &Job) -> Outcome {
         Err(error) => (false, format!("cannot run `{}`: {error}", clean_line(&job.command.join(" "), 200))),
     };
     let text = log.text();
-    let _ = directory.0.put(LOG, text.as_bytes());
+    // People are sent to the log: an empty one would leave them without the reason.
+    let kept = if text.is_empty() { &sentence } else { &text };
+    let _ = directory.0.put(LOG, kept.as_bytes());
     Outcome { green, log_tail: report(&sentence, &text) }
 }
 

@@ -81,18 +81,6 @@ impl<W: Workspaces> CommandExecutor<W> {
         })
     }
 
-    /// Whether the agent's program is there.
-    fn can_start(&self) -> PortResult<()> {
-        match self.settings.start.first() {
-            Some(name) if !name.contains('{') && !program::exists(name) => Err(PortError::refused(format!(
-                "executor `{}` starts `{}`, which cannot be found or run here",
-                self.name,
-                text::clean_line(name, 200)
-            ))),
-            _ => Ok(()),
-        }
-    }
-
     /// Nobody else changes the run while the answer lives. Waits for whoever does; the caller bounds the wait.
     async fn exclusively(&self, directory: &RunDirectory) -> PortResult<DirectoryLock> {
         loop {
@@ -217,6 +205,17 @@ impl<W: Workspaces> CommandExecutor<W> {
 
 #[async_trait(?Send)]
 impl<W: Workspaces> Executor for CommandExecutor<W> {
+    async fn can_start(&self) -> PortResult<()> {
+        match self.settings.start.first() {
+            Some(name) if !name.contains('{') && !program::exists(name) => Err(PortError::refused(format!(
+                "executor `{}` starts `{}`, which cannot be found or run here",
+                self.name,
+                text::clean_line(name, 200)
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     async fn list(&self) -> PortResult<Roster> {
         let mut roster = Roster::default();
         let Some(root) = Directory::find(&self.root)? else { return Ok(roster) };
@@ -235,10 +234,6 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
 
     async fn ensure(&self, assignment: &Assignment) -> PortResult<()> {
         let run = assignment.run;
-        if RunDirectory::find(&self.root, run)?.is_none() {
-            // Before anything is written down: a start that cannot be is no run.
-            self.can_start()?;
-        }
         let directory = RunDirectory::make(&self.root, run)?;
         let _lock = self.exclusively(&directory).await?;
         let manifest = match self.manifest(run, &directory)? {

@@ -13,6 +13,7 @@ use crate::policy::facts::IssueStatus;
 use crate::policy::{RunOutcome, short_revision};
 use crate::ports::{Issue, IssueRef, PortErrorKind, PortResult};
 use crate::ticks::fleet::{Fleet, runs_of};
+use crate::ticks::poll::foretell;
 use crate::ticks::progress::short_commit;
 use crate::ticks::record::{self, Record};
 use crate::ticks::survey::survey;
@@ -164,6 +165,7 @@ async fn explanation(tick: &Tick<'_>, asked: IssueRef, switched_off: Option<&str
         _ => asked,
     };
     let survey = survey(tick, Some(&reference)).await?;
+    foretell(tick, &survey).await;
     let fleet = &survey.fleet;
     let mut in_flight: Vec<_> = fleet.runs_in_flight().filter(|run| run.reference == reference).cloned().collect();
     if in_flight.is_empty() && found.is_ok() {

@@ -110,7 +110,8 @@ impl<'a> Scope<'a> {
             Some(candidate) => {
                 let before = path.strip_suffix(rest).unwrap_or_default();
                 let after = further.map(|further| format!(".{further}")).unwrap_or_default();
-                format!("did you mean \"${}{candidate}{}\"?", clipped(before), clipped(&after))
+                let meant = format!("\"${}{candidate}{}\"", clipped(before), clipped(&after));
+                format!("did you mean {meant}? one of the two is misspelt")
             }
             None => {
                 "name a value of the policy, such as \"$limits.run_timeout\"; \"$$\" writes a dollar sign".to_owned()
