@@ -1,7 +1,7 @@
 //! poll: which armed issues may be taken now, and taking them.
 
 use crate::engine::identity::Purpose;
-use crate::ports::{Assignment, Head, PortError, PortResult};
+use crate::ports::{Assignment, PortError, PortResult};
 
 use super::fleet::{Fleet, Run, Standing};
 use super::record::Record;
@@ -36,18 +36,18 @@ pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
     Ok(survey)
 }
 
-/// Whether a run in a repository could be started and judged: its agent is there, so is every judge, and the default
-/// branch can be read. Asked before an agent costs money, and by every command that foretells a poll.
+/// Whether a run in a repository could be started and judged: its agent is there, and so is every judge. Asked before
+/// an agent costs money, and by every command that foretells a poll; so it touches nothing, a mirror neither.
 ///
 /// # Errors
 /// The first thing that is missing.
-pub async fn can_run(tick: &Tick<'_>, repo: &str) -> PortResult<Head> {
+async fn can_run(tick: &Tick<'_>, repo: &str) -> PortResult<()> {
     let rules = tick.policy.rules(repo);
     tick.world.executor(&rules.agent.executor.value)?.can_start().await?;
     for stage in &rules.stages {
         tick.world.ci.can_judge(repo, stage).await?;
     }
-    tick.world.code.head(repo).await
+    Ok(())
 }
 
 /// Says of every issue that the next poll would take whether its run could be started.
@@ -70,7 +70,8 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<O
     let executor = world.executor(name)?;
     let template =
         rules.prompts.get("implement").ok_or_else(|| PortError::invalid("the policy has no prompt `implement`"))?;
-    let head = can_run(tick, &issue.reference.repo).await?;
+    can_run(tick, &issue.reference.repo).await?;
+    let head = world.code.head(&issue.reference.repo).await?;
     let brief = brief::brief(issue, &arming::trusted_comments(tick, &fleet.afk, issue).await?);
     if brief.had_hidden_parts {
         tick.event(
