@@ -182,7 +182,8 @@ async fn a_job_lives_in_a_session_of_its_own() {
     assert_eq!(world.decided().await, StageVerdict::Green);
     let theirs = std::fs::read_to_string(world.directory().join("session")).expect("a session");
     // Asked of `ps` like theirs: in a container the leader of our session may lie outside, and its id then reads 0.
-    let ours = Command::new("ps").args(["-o", "sid=", "-p", &std::process::id().to_string()]).output().expect("ps runs");
+    let ours =
+        Command::new("ps").args(["-o", "sid=", "-p", &std::process::id().to_string()]).output().expect("ps runs");
     let ours = String::from_utf8(ours.stdout).expect("text");
     assert!(!theirs.trim().is_empty() && !ours.trim().is_empty());
     assert_ne!(theirs.trim(), ours.trim(), "what ends the tick's session must not end the job");

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::policy::facts::{FactName, Facts, Reading};
-use crate::policy::{Comparison, Condition, Matcher, Quantity, Test, duration, pattern};
+use crate::policy::{Comparison, Condition, Matcher, Quantity, RepoList, Test, duration, pattern};
 
 /// What a condition comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,8 +101,8 @@ fn compare<F: Facts>(test: &Test<F::Name>, facts: &F) -> Verdict {
             _ => None,
         }),
         Matcher::OneOf(words) => of_text(reading(), |text| contains(words, text)),
-        Matcher::In(patterns) => of_text(reading(), |repo| patterns.iter().any(|pattern| pattern.matches(repo))),
-        Matcher::NotIn(patterns) => of_text(reading(), |repo| !patterns.iter().any(|pattern| pattern.matches(repo))),
+        Matcher::In(list) => of_text(reading(), |repo| list.matches(repo)),
+        Matcher::NotIn(list) => of_text(reading(), |repo| !list.matches(repo)),
         Matcher::HasAny(wanted) => of_set(reading(), |set| wanted.iter().any(|one| contains(set, one))),
         Matcher::HasAll(wanted) => of_set(reading(), |set| wanted.iter().all(|one| contains(set, one))),
         Matcher::HasNone(wanted) => of_set(reading(), |set| !wanted.iter().any(|one| contains(set, one))),
@@ -190,8 +190,7 @@ fn gather<'c, F: Facts>(
 pub fn describe<N: FactName>(test: &Test<N>) -> String {
     let fact = test.fact.spec().name;
     let list = |words: &[String]| format!("[{}]", words.join(", "));
-    let repos =
-        |patterns: &[crate::policy::RepoPattern]| list(&patterns.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let repos = |repos: &RepoList| list(&repos.patterns.iter().map(ToString::to_string).collect::<Vec<_>>());
     match &test.matcher {
         Matcher::Is(value) => format!("{fact} = {value}"),
         Matcher::OneOf(words) => format!("{fact} = {}", words.join(" or ")),
@@ -210,8 +209,8 @@ pub fn describe<N: FactName>(test: &Test<N>) -> String {
             };
             format!("{fact} {sign} {}", quantity(*bound))
         }
-        Matcher::In(patterns) => format!("{fact} in {}", repos(patterns)),
-        Matcher::NotIn(patterns) => format!("{fact} not_in {}", repos(patterns)),
+        Matcher::In(list) => format!("{fact} in {}", repos(list)),
+        Matcher::NotIn(list) => format!("{fact} not_in {}", repos(list)),
         Matcher::HasAny(words) => format!("{fact} has_any {}", list(words)),
         Matcher::HasAll(words) => format!("{fact} has_all {}", list(words)),
         Matcher::HasNone(words) => format!("{fact} has_none {}", list(words)),

@@ -41,9 +41,9 @@ pub enum Matcher {
     /// A quantity compares so with this one.
     Compare(Comparison, Quantity),
     /// A repository matches one of the patterns.
-    In(Vec<RepoPattern>),
+    In(RepoList),
     /// A repository matches none of the patterns.
-    NotIn(Vec<RepoPattern>),
+    NotIn(RepoList),
     /// A set holds at least one of these.
     HasAny(Vec<String>),
     /// A set holds all of these.
@@ -52,6 +52,23 @@ pub enum Matcher {
     HasNone(Vec<String>),
     /// A set is empty, or is not.
     Empty(bool),
+}
+
+/// Repositories that a condition names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepoList {
+    /// What they are named by.
+    pub patterns: Vec<RepoPattern>,
+    /// Written as `"$allowlist"`: what is proven of the policy holds whatever stands on that list.
+    pub is_allowlist: bool,
+}
+
+impl RepoList {
+    /// Whether a repository is meant.
+    #[inline(always)]
+    pub fn matches(&self, repo: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(repo))
+    }
 }
 
 /// `lt lte gt gte eq ne`.

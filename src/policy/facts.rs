@@ -423,3 +423,57 @@ facts! {
     CostUsd cost_usd: Observed<f64> = Kind::Number, false,
         "what the run has cost, in US dollars", "executor";
 }
+
+impl IssueFacts {
+    /// What test cases assume of an issue where they say nothing, the same for every policy: nothing speaks against it.
+    pub fn harmless(repo: &str, number: i64, ready: &str) -> Self {
+        Self {
+            repo: repo.to_owned(),
+            number,
+            labels: Observed::Known(vec![ready.to_owned()]),
+            armed_by: Observed::Known("maintainer".to_owned()),
+            trusted: Observed::Known(true),
+            author: Observed::Known("maintainer".to_owned()),
+            author_trusted: Observed::Known(true),
+            assignees: Observed::Known(Vec::new()),
+            priority: Observed::Known(0),
+            open_blockers: Observed::Known(Vec::new()),
+            has_run: Observed::Known(false),
+            already_run: Observed::Known(false),
+            in_flight_in_repo: Observed::Known(0),
+            in_flight: Observed::Known(0),
+            edited_since_armed: Observed::Known(false),
+            age: Observed::Known(Duration::ZERO),
+            armed_for: Observed::Known(Duration::ZERO),
+        }
+    }
+}
+
+impl RunFacts {
+    /// What test cases assume of a run where they say nothing, the same for every policy: the agent is at work and
+    /// nothing happened yet. `cost_usd` is unknown.
+    pub fn harmless(repo: &str, ready: &str, in_progress: &str) -> Self {
+        Self {
+            repo: repo.to_owned(),
+            labels: Observed::Known(vec![ready.to_owned(), in_progress.to_owned()]),
+            priority: Observed::Known(0),
+            agent: AgentStatus::Running,
+            pushed: Observed::Known(false),
+            landed: Observed::Known(false),
+            pull_request: Observed::Known(PullRequestStatus::None),
+            touched_protected: Observed::Known(false),
+            ci: CiStatus::None,
+            green_stages: Observed::Known(Vec::new()),
+            attempts: 0,
+            told: false,
+            age: Duration::ZERO,
+            quiet: Duration::ZERO,
+            verdict_wait: Duration::ZERO,
+            red_for: Duration::ZERO,
+            issue: Observed::Known(IssueStatus::Open),
+            held: Observed::Known(false),
+            milestones: Observed::Known(Vec::new()),
+            cost_usd: Observed::Unknown("the case does not say".to_owned()),
+        }
+    }
+}

@@ -150,6 +150,54 @@ codes! {
     BadWaiver = "bad-waiver", "a waiver that names no safety invariant, or gives no reason",
         "a waiver switches a safety proof off, and must say which and why",
         "name one of the safety invariants and give a `reason`";
+    UntrustedDispatch = "untrusted-dispatch", "an issue armed by somebody who may not arm issues can be dispatched",
+        "an agent has full access to the repository: whoever may arm one may do whatever it may",
+        "let a gate require `trusted = true`, outside of any `any`";
+    UnlistedDispatch = "unlisted-dispatch", "an issue of a repository that is not enrolled can be dispatched",
+        "the allowlist is how an operator says where agents may work at all",
+        "let a gate require `repo = { in = \"$allowlist\", not_in = \"$denylist\" }`";
+    DoubleDispatch = "double-dispatch", "an issue can be dispatched while it has a run, or its repository has no free slot",
+        "two agents on one issue, or in one repository, undo each other's work and cost twice",
+        "let gates require `has_run = false` and `in_flight_in_repo = { lt = \"$dispatch.slots_per_repo\" }`";
+    BlockedDispatch = "blocked-dispatch", "an issue with an open blocker can be dispatched",
+        "the agent would build on what is not there yet",
+        "let a gate require `open_blockers = { empty = true }`";
+    RearmLoop = "rearm-loop", "an issue that already had its run, or that waits for a person, can be dispatched",
+        "it would be dispatched again as soon as its run ends, night after night",
+        "let gates require `already_run = false` and `labels = { has_none = [\"$labels.human\", \"$labels.paused\"] }`";
+    UnboundedRun = "unbounded-run", "a run can go on for ever",
+        "it keeps its repository locked, and nobody is told",
+        "add a row from `*` with `when = { age = { gte = \"$limits.run_timeout\" } }` that leads to a terminal state";
+    UnverifiedClose = "unverified-close", "a row can close an issue although CI is not green",
+        "a closed issue reads as done; people would build on work that is broken",
+        "let the row require `ci = \"green\"`";
+    EndlessFixing = "endless-fixing", "a row can send corrective turns without a bound on `attempts`",
+        "an agent that cannot mend it burns money until somebody looks",
+        "let the row require `attempts = { lt = \"$limits.fix_forward_attempts\" }`";
+    RepeatEffects = "repeat-effects", "the same effects can be carried out tick after tick while nothing changes",
+        "people would be told the same every minute, or an agent the same again and again",
+        "let the row lead to a state from which facts that stay as they are do not lead back; a row with a `turn` can require `told = false`";
+    Spin = "spin", "rows without effects can follow each other in a circle",
+        "the run would go round within one tick and never rest",
+        "make the conditions of the rows exclude each other";
+    DeadGate = "dead-gate", "a gate that can never fire",
+        "who wrote it believes that it holds something back",
+        "move it before what shadows it, correct its condition, or remove it";
+    DeadRow = "dead-row", "a row that can never match",
+        "who wrote it believes that it does something",
+        "move it before what shadows it, correct its condition, or remove it";
+    UnreachableState = "unreachable-state", "a state that no run can reach",
+        "who wrote it believes that runs get there",
+        "add a row that leads there, mend the rows that should, or remove the state";
+    DeadEnd = "dead-end", "a state that no run can leave for an end",
+        "a run that gets there keeps its repository locked for ever",
+        "add a row from it that leads to a terminal state";
+    SwitchedOff = "switched-off", "a gate, row or state that only a limit of 0 keeps from doing anything",
+        "that is how a part of a policy is switched off; it is said so that nobody wonders",
+        "raise the limit to switch it on";
+    TooLargeToProve = "too-large-to-prove", "the rules are too entangled to be decided exactly",
+        "a policy that nobody can decide, nobody can review; it is refused rather than trusted unproven",
+        "split conditions that combine many facts, or drop rows that differ in little";
     DispatchesNothing = "dispatches-nothing", "the policy as it stands starts no run",
         "it ships that way",
         "turn the kill switch off and put a repository on the allowlist, when you are ready";

@@ -30,7 +30,7 @@ pub mod sentence;
 pub mod source;
 
 pub use check::{MAX_POLICY_BYTES, check};
-pub use condition::{Comparison, Condition, Matcher, Quantity, Test};
+pub use condition::{Comparison, Condition, Matcher, Quantity, RepoList, Test};
 pub use finding::{Code, Finding, Severity};
 pub use pattern::{LabelPattern, ProtectedPaths, RepoPattern};
 pub use prompt::{PROMPT_NAMES, PromptName, render_prompt};

@@ -34,6 +34,10 @@ pub fn patterns(texts: &[&str]) -> Vec<RepoPattern> {
     texts.iter().map(|text| RepoPattern::parse(text).unwrap()).collect()
 }
 
+pub fn repos(texts: &[&str]) -> RepoList {
+    RepoList { patterns: patterns(texts), is_allowlist: false }
+}
+
 // Conditions.
 
 pub fn test<F>(fact: F, matcher: Matcher) -> Condition<F> {
@@ -89,8 +93,8 @@ pub fn gate(name: &str, require: Condition<IssueFact>, text: &str) -> Gate {
 /// The eight gates of the shipped policy.
 pub fn shipped_gates(allowlist: &[RepoPattern], denylist: &[RepoPattern], slots: i64) -> Vec<Gate> {
     let listed = all(vec![
-        test(IssueFact::Repo, Matcher::In(allowlist.to_vec())),
-        test(IssueFact::Repo, Matcher::NotIn(denylist.to_vec())),
+        test(IssueFact::Repo, Matcher::In(RepoList { patterns: allowlist.to_vec(), is_allowlist: true })),
+        test(IssueFact::Repo, Matcher::NotIn(RepoList { patterns: denylist.to_vec(), is_allowlist: false })),
     ]);
     let hold = test(IssueFact::Labels, Matcher::HasNone(strings(&["ready-for-human", "paused"])));
     vec![

@@ -111,13 +111,13 @@ fn logins_and_repositories_compare_without_ascii_case() {
     for (condition, verdict) in [
         (one_of(IssueFact::ArmedBy, &["MARA"]), Holds),
         (one_of(IssueFact::Repo, &["acme/app"]), Holds),
-        (test(IssueFact::Repo, Matcher::In(patterns(&["acme/app"]))), Holds),
-        (test(IssueFact::Repo, Matcher::In(patterns(&["ACME/*"]))), Holds),
-        (test(IssueFact::Repo, Matcher::In(patterns(&["acme/ap", "other/*"]))), Fails),
-        (test(IssueFact::Repo, Matcher::In(vec![])), Fails),
-        (test(IssueFact::Repo, Matcher::NotIn(patterns(&["acme/a*"]))), Fails),
-        (test(IssueFact::Repo, Matcher::NotIn(patterns(&["acme/b*"]))), Holds),
-        (test(IssueFact::Repo, Matcher::NotIn(vec![])), Holds),
+        (test(IssueFact::Repo, Matcher::In(repos(&["acme/app"]))), Holds),
+        (test(IssueFact::Repo, Matcher::In(repos(&["ACME/*"]))), Holds),
+        (test(IssueFact::Repo, Matcher::In(repos(&["acme/ap", "other/*"]))), Fails),
+        (test(IssueFact::Repo, Matcher::In(repos(&[]))), Fails),
+        (test(IssueFact::Repo, Matcher::NotIn(repos(&["acme/a*"]))), Fails),
+        (test(IssueFact::Repo, Matcher::NotIn(repos(&["acme/b*"]))), Holds),
+        (test(IssueFact::Repo, Matcher::NotIn(repos(&[]))), Holds),
     ] {
         assert_eq!(evaluate(&condition, &facts), verdict, "{condition:?}");
     }
@@ -242,11 +242,11 @@ fn tests_read_as_the_policy_writes_them() {
         let condition = test(IssueFact::Priority, Matcher::Compare(comparison, Quantity::Int(2)));
         assert_eq!(lacks(&condition, &partly_unlabelled()), [text]);
     }
-    let repos = patterns(&["acme/app", "acme/lib*"]);
+    let named = repos(&["acme/app", "acme/lib*"]);
     let facts = issue("other/app", 1).facts;
-    assert_eq!(lacks(&test(IssueFact::Repo, Matcher::In(repos.clone())), &facts), ["repo in [acme/app, acme/lib*]"]);
+    assert_eq!(lacks(&test(IssueFact::Repo, Matcher::In(named.clone())), &facts), ["repo in [acme/app, acme/lib*]"]);
     assert_eq!(
-        lacks(&not(test(IssueFact::Repo, Matcher::NotIn(repos))), &facts),
+        lacks(&not(test(IssueFact::Repo, Matcher::NotIn(named))), &facts),
         ["repo not_in [acme/app, acme/lib*]"]
     );
 }

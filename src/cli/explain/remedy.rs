@@ -94,12 +94,12 @@ impl Queued<'_> {
         }
         Some(match test.fact {
             IssueFact::Repo => match &test.matcher {
-                Matcher::In(patterns) => match patterns.iter().find(|pattern| pattern.matches(&facts.repo)) {
+                Matcher::In(list) => match list.patterns.iter().find(|pattern| pattern.matches(&facts.repo)) {
                     Some(pattern) => format!("{} matches \"{pattern}\"", shown(&facts.repo)),
                     None => format!("{} is not on the list", shown(&facts.repo)),
                 },
-                Matcher::NotIn(patterns) => {
-                    let pattern = patterns.iter().find(|pattern| pattern.matches(&facts.repo))?;
+                Matcher::NotIn(list) => {
+                    let pattern = list.patterns.iter().find(|pattern| pattern.matches(&facts.repo))?;
                     format!("{} matches \"{pattern}\" of the list of exceptions", shown(&facts.repo))
                 }
                 _ => shown(&facts.repo),
@@ -203,7 +203,7 @@ impl Queued<'_> {
                 IssueFact::InFlightInRepo | IssueFact::InFlight,
                 Matcher::Compare(Comparison::Lt | Comparison::Lte, bound),
             ) if wanted => self.ends(test.fact == IssueFact::InFlightInRepo, *bound, test),
-            (IssueFact::Repo, Matcher::In(patterns)) if wanted && *patterns == self.tick.policy.allowlist.value => {
+            (IssueFact::Repo, Matcher::In(list)) if wanted && list.is_allowlist => {
                 let policy = self.tick.policy;
                 format!(
                     "{} is enrolled: put it on allowlist (line {})",
@@ -211,7 +211,7 @@ impl Queued<'_> {
                     policy.line(policy.allowlist.span)
                 )
             }
-            (IssueFact::Repo, Matcher::NotIn(patterns)) if wanted && *patterns == self.tick.policy.denylist.value => {
+            (IssueFact::Repo, Matcher::NotIn(list)) if wanted && list.patterns == self.tick.policy.denylist.value => {
                 enrol(self.tick.policy, repo)
             }
             (

@@ -1,6 +1,6 @@
 //! Matchers: which of them the type of a fact takes, and what each is given.
 
-use super::super::condition::{Comparison, Matcher, Quantity};
+use super::super::condition::{Comparison, Matcher, Quantity, RepoList};
 use super::super::facts::Kind;
 use super::super::finding::Code;
 use super::super::pattern::RepoPattern;
@@ -154,8 +154,9 @@ impl<'a> FactReader<'_, 'a> {
         format!("{article} {kind}")
     }
 
-    fn patterns(&self, key: &str, node: &'a Node) -> Option<Vec<RepoPattern>> {
+    fn patterns(&self, key: &str, node: &'a Node) -> Option<RepoList> {
         let value = self.resolve(node)?;
+        let is_allowlist = value.reference == Some("$allowlist");
         if !matches!(value.node.value, Value::List(_)) {
             let message = format!("`{key}` takes a list; {}", described(&value));
             let label = format!("write {key} = [\"acme/app\", \"acme/web-*\"], or {key} = \"$allowlist\"");
@@ -184,7 +185,7 @@ impl<'a> FactReader<'_, 'a> {
                 }
             })
             .collect();
-        patterns.into_iter().collect()
+        Some(RepoList { patterns: patterns.into_iter().collect::<Option<_>>()?, is_allowlist })
     }
 
     /// The one text that `has` and `lacks` take.
