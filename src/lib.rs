@@ -22,3 +22,4 @@ pub mod schema;
 pub mod settings;
 pub mod text;
 pub mod ticks;
+pub mod verify;

@@ -31,6 +31,8 @@ pub struct Policy {
     pub overrides: Vec<(RepoPattern, Rules)>,
     /// Safety invariants that the operator gives up.
     pub waivers: Vec<Waiver>,
+    /// The same policy with every limit of 0 as 1, where there is one: what is only switched off is not dead.
+    pub switched_on: Option<Box<Policy>>,
 }
 
 /// A safety invariant that the operator gives up, and why.

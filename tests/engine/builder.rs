@@ -173,6 +173,7 @@ pub fn policy(base: Rules) -> Policy {
         base,
         overrides: Vec::new(),
         waivers: Vec::new(),
+        switched_on: None,
     }
 }
 

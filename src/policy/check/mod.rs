@@ -44,8 +44,12 @@ pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
 pub fn check(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Checked {
     let report = Report::new(name);
     let prompts = PromptFiles::new(surroundings.prompt);
-    let read = match syntax::parse(text, &report) {
-        Some(parsed) if parsed.sound => read(text, parsed.root, surroundings, &prompts, &report),
+    let mut switched_on = None;
+    let sound = match syntax::parse(text, &report) {
+        Some(parsed) if parsed.sound => {
+            switched_on = limits::switched_on(&parsed.root);
+            read(text, parsed.root, surroundings, &prompts, &report)
+        }
         Some(parsed) => {
             // What stands elsewhere is judged all the same, but not what the broken place may have swallowed.
             let aside = report.aside();
@@ -55,21 +59,26 @@ pub fn check(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Checked
         }
         None => None,
     };
+    let sound = sound.filter(|_| !report.has_errors());
+    let switched_on = switched_on.filter(|_| sound.is_some());
+    let switched_on = switched_on.and_then(|root| read(text, root, surroundings, &prompts, &report.aside()));
     let prompts = prompts.sources();
-    let policy = read.filter(|_| !report.has_errors()).map(|read| {
+    let policy = sound.map(|sound| {
         let revision = revision::revision(text, prompts.iter().map(|file| (file.name.as_str(), file.text.as_str())));
         let source = Source { name: name.to_owned(), text: text.to_owned() };
-        report_what_it_does(&read, &source, &report);
-        Policy {
-            source,
-            revision,
+        report_what_it_does(&sound, &source, &report);
+        let policy = |read: Read, switched_on| Policy {
+            source: source.clone(),
+            revision: revision.clone(),
             kill_switch: read.kill_switch,
             allowlist: read.allowlist,
             denylist: read.denylist,
             base: read.base,
             overrides: read.overrides,
             waivers: read.waivers,
-        }
+            switched_on,
+        };
+        policy(sound, switched_on.map(|read| Box::new(policy(read, None))))
     });
     Checked { policy, findings: report.finish(), prompts }
 }
