@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use afk::cases::{Coverage, TestRun, run};
+use afk::policy::facts::{FactName, IssueFact, RunFact};
 use afk::policy::{InstalledNames, Source, Surroundings, check};
 use insta::assert_snapshot;
 use pretty_assertions::assert_eq;
@@ -68,6 +69,27 @@ fn the_shipped_cases_cover_every_gate_and_row_of_the_shipped_policy() {
 fn the_cases_of_the_classic_policy_cover_all_of_it() {
     let (missing, percent, _) = uncovered("examples/policies/classic.toml", "examples/policies/classic.test.toml");
     assert_eq!((missing, percent), (Vec::new(), 100));
+}
+
+#[test]
+fn the_documented_examples_are_one_file_that_passes() {
+    let page = file("docs/testing-policies.md");
+    let blocks = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let run = played(&file("policies/afk.toml"), &blocks.collect::<String>());
+    assert_eq!((complaints(&run).as_str(), run.cases.len()), ("", 5));
+}
+
+#[test]
+fn the_documented_defaults_name_every_fact() {
+    let page = file("docs/testing-policies.md");
+    let (_, defaults) = page.split_once("## What a case leaves out").unwrap();
+    let (of_issues, of_runs) = defaults.split_once("| of a run |").unwrap();
+    for fact in IssueFact::ALL {
+        assert!(of_issues.contains(&format!("`{}`", fact.spec().name)), "{fact:?}");
+    }
+    for fact in RunFact::ALL {
+        assert!(of_runs.contains(&format!("`{}`", fact.spec().name)), "{fact:?}");
+    }
 }
 
 #[test]
@@ -527,6 +549,24 @@ fn with_a_policy_in_error_no_case_is_run() {
     let tests = Source { name: "afk.test.toml".to_owned(), text: file("policies/afk.test.toml") };
     let findings = run(&policy, &tests, &surroundings).unwrap_err();
     assert!(findings.iter().all(|finding| finding.file == "afk.toml"), "{findings:#?}");
+}
+
+#[test]
+fn a_row_with_a_turn_lacks_the_enrolment_where_there_is_none() {
+    let run = shipped(
+        r#"
+[[cases]]
+name = "not enrolled"
+run = { state = "verifying", enrolled = false, pushed = true, ci = "red", agent = "idle", quiet = "2m" }
+expect = { row = "fix-forward" }
+"#,
+    );
+    assert_snapshot!(complaints(&run), @"not enrolled: row: expected fix-forward, is freeze");
+    let trace = serde_json::to_value(&run.cases.first().unwrap().trace).unwrap();
+    let rows = trace["run"]["states"][0]["rows"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["row"] == "fix-forward").unwrap();
+    assert_eq!(row["verdict"], "no");
+    assert_eq!(row["lacks"], serde_json::json!(["it sends a turn, and the repository is not enrolled"]));
 }
 
 #[test]

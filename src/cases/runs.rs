@@ -46,7 +46,7 @@ pub fn play(setting: Setting<'_>, run: &Field<'_>, expect: &Field<'_>, covered: 
         _ => None,
     };
     covered.rows.extend(taken(&advanced).into_iter().chain(held).map(|row| row.name.clone()));
-    let trace = Trace::Run(trace::run(setting.policy, rules, &state, &facts, &advanced));
+    let trace = Trace::Run(trace::run(setting.policy, rules, &state, &facts, circumstances.enrolled, &advanced));
     Some((differences(&advanced, &expected), trace))
 }
 

@@ -113,12 +113,19 @@ fn gates(policy: &Policy, facts: &IssueFacts) -> Vec<GateLine> {
 }
 
 /// The trace of one tick of a run.
-pub fn run(policy: &Policy, rules: &Rules, state: &str, facts: &RunFacts, advanced: &Advance<'_>) -> RunTrace {
+pub fn run(
+    policy: &Policy,
+    rules: &Rules,
+    state: &str,
+    facts: &RunFacts,
+    enrolled: bool,
+    advanced: &Advance<'_>,
+) -> RunTrace {
     let mut states = Vec::new();
     let passed = std::iter::once(state).chain(advanced.path.iter().map(|row| row.to.as_str()));
     for state in passed {
         if states.iter().all(|one: &StateTrace| one.state != state) {
-            states.push(StateTrace { state: state.to_owned(), rows: rows(policy, rules, state, facts) });
+            states.push(StateTrace { state: state.to_owned(), rows: rows(policy, rules, state, facts, enrolled) });
         }
     }
     let end = match advanced.end {
@@ -142,18 +149,25 @@ fn held(why: HeldBy) -> &'static str {
     }
 }
 
-fn rows(policy: &Policy, rules: &Rules, state: &str, facts: &RunFacts) -> Vec<RowLine> {
+fn rows(policy: &Policy, rules: &Rules, state: &str, facts: &RunFacts, enrolled: bool) -> Vec<RowLine> {
     let rows = step::trace(rules, state, facts).into_iter().filter(|traced| traced.applies);
-    rows.map(|traced| RowLine {
-        row: traced.row.name.clone(),
-        to: traced.row.to.clone(),
-        verdict: match traced.verdict {
-            Verdict::Holds => "matches",
-            Verdict::Fails => "no",
-            Verdict::Unknown | Verdict::NotRead => "unknown",
-        },
-        lacks: lacks(&traced.row.when, facts),
-        line: policy.line(traced.row.span),
+    rows.map(|traced| {
+        let mut lacks = lacks(&traced.row.when, facts);
+        let withheld = !enrolled && step::sends_turn(rules, traced.row);
+        if withheld {
+            lacks.push("it sends a turn, and the repository is not enrolled".to_owned());
+        }
+        RowLine {
+            row: traced.row.name.clone(),
+            to: traced.row.to.clone(),
+            verdict: match traced.verdict {
+                Verdict::Holds if !withheld => "matches",
+                Verdict::Holds | Verdict::Fails => "no",
+                Verdict::Unknown | Verdict::NotRead => "unknown",
+            },
+            lacks,
+            line: policy.line(traced.row.span),
+        }
     })
     .collect()
 }
