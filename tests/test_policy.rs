@@ -570,6 +570,30 @@ expect = { row = "fix-forward" }
 }
 
 #[test]
+fn rows_that_go_in_a_circle_are_told_as_the_watch_would_stop_there() {
+    let policy = file("policies/afk.toml").replacen(
+        "[actions]",
+        "[[transitions]]\nname = \"back\"\nfrom = [\"verifying\"]\nwhen = { pushed = true }\nto = \"working\"\n\n[actions]",
+        1,
+    );
+    let run = played(
+        &policy,
+        r#"
+[policy]
+kill_switch = false
+
+[[cases]]
+name = "there and back"
+run = { state = "working", pushed = true }
+expect = { path = ["pushed"] }
+"#,
+    );
+    assert_snapshot!(complaints(&run), @"there and back: path: expected pushed, is pushed, back");
+    let trace = serde_json::to_value(&run.cases.first().unwrap().trace).unwrap();
+    assert_snapshot!(trace["run"]["end"].as_str().unwrap(), @"rows without effects lead back to working: it goes in a circle");
+}
+
+#[test]
 fn coverage_counts_what_fired_first_and_what_matched() {
     let run = shipped(
         r#"
