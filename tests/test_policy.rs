@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use afk::cases::{Coverage, TestRun, run};
+use afk::cases::{Coverage, TestRun, Trace, run};
 use afk::policy::facts::{FactName, IssueFact, RunFact};
 use afk::policy::{InstalledNames, Source, Surroundings, check};
 use insta::assert_snapshot;
@@ -646,4 +646,67 @@ proptest! {
     fn garbage_never_panics(text in any::<String>()) {
         played(&file("policies/afk.toml"), &text);
     }
+}
+
+/// The shipped policy with one mistake in it, and which.
+fn mistaken() -> Vec<(String, String)> {
+    let text = file("policies/afk.toml");
+    let mut mistaken = Vec::new();
+    // Without one gate or row, for each of them.
+    for header in ["[[gates]]\n", "[[transitions]]\n"] {
+        for (start, _) in text.match_indices(header) {
+            let rest = &text[start + header.len()..];
+            let next = ["\n[[", "\n[states]", "\n[actions]"].iter().filter_map(|end| rest.find(end)).min().unwrap();
+            let name = rest.split('"').nth(1).unwrap();
+            mistaken.push((format!("without {name}"), format!("{}{}", &text[..start], &rest[next..])));
+        }
+    }
+    for (before, after) in [
+        ("touched_protected = false, ci = \"green\", agent = \"idle\"", "touched_protected = false, agent = \"idle\""),
+        ("attempts = { lt = \"$limits.fix_forward_attempts\" }", "attempts = { gte = 0 }"),
+        ("told     = false\n", ""),
+        ("when = { pushed = true }\nto   = \"verifying\"", "when = { ci = \"red\" }\nto   = \"verifying\""),
+        ("{ told = false }] }\nto   = \"verifying\"", "{ told = true }] }\nto   = \"verifying\""),
+        ("when   = { age = { gte = \"$limits.run_timeout\" } }", "when   = { age = { lt = \"$limits.run_timeout\" } }"),
+        (
+            "to     = \"released\"\ndo     = \"stand-down\"\nreason = \"a person took",
+            "to     = \"fixing\"\ndo     = \"stand-down\"\nreason = \"a person took",
+        ),
+        ("from = [\"fixing\"]\nwhen = { any", "from = [\"fixing\", \"verifying\"]\nwhen = { any"),
+    ] {
+        assert!(text.contains(before), "{before}");
+        mistaken.push((format!("with {after:?}"), text.replacen(before, after, 1)));
+    }
+    mistaken
+}
+
+#[test]
+fn counterexamples_of_the_proofs_are_cases_that_reproduce() {
+    let installed = InstalledNames::default();
+    let surroundings = Surroundings { prompt: &prompt, installed: &installed };
+    let (mut issues, mut runs) = (0, 0);
+    for (mistake, policy) in mistaken() {
+        let Some(checked) = check(&policy, "afk.toml", &surroundings).policy else { continue };
+        for finding in afk::verify::prove(&checked).findings {
+            for (_, example) in finding.help.iter().filter_map(|help| help.split_once("[[cases]]")) {
+                let run = played(&policy, &format!("[[cases]]{example}"));
+                let told = format!("{mistake}, {}: {example}\n{}", finding.code.name(), complaints(&run));
+                assert!(run.findings.is_empty() && !run.cases.is_empty(), "{told}");
+                for case in &run.cases {
+                    // What must not be dispatched is; what happens to a run is written as it happens.
+                    match &case.trace {
+                        Trace::Issues(_) => {
+                            assert!(!case.passed(), "{told}");
+                            issues += 1;
+                        }
+                        Trace::Run(_) => {
+                            assert!(case.passed(), "{told}");
+                            runs += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(issues >= 5 && runs >= 5, "{issues} {runs}");
 }
