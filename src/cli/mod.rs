@@ -29,6 +29,7 @@ pub mod serve;
 pub mod status;
 pub mod stop;
 pub mod supervise;
+pub mod test_policy;
 pub mod tick;
 pub mod watch;
 pub mod wiring;
@@ -41,7 +42,7 @@ use crate::adapters::installation::TickKind;
 const AFTER_HELP: &str = "\
 Exit codes:
   0  did it or answered it (issues denied and switches off included)
-  1  findings: the policy is wrong
+  1  findings: the policy is wrong, or its tests fail
   2  the command line is wrong
   3  some items were skipped, the rest was done
   4  could not run
@@ -157,6 +158,7 @@ pub enum Command {
     Demo(demo::Arguments),
     Init(init::Arguments),
     CheckPolicy(check_policy::Arguments),
+    TestPolicy(test_policy::Arguments),
     Explain(explain::Arguments),
     Status(status::Arguments),
     Poll(poll::Arguments),
@@ -179,6 +181,7 @@ impl Command {
             Command::Demo(arguments) => demo::run(arguments, out),
             Command::Init(arguments) => init::run(arguments, out),
             Command::CheckPolicy(arguments) => check_policy::run(arguments, out),
+            Command::TestPolicy(arguments) => test_policy::run(arguments, out),
             Command::Explain(arguments) => explain::run(arguments, out),
             Command::Status(arguments) => status::run(arguments, out),
             Command::Poll(arguments) => tick::run(TickKind::Poll, &arguments.tick, out),
