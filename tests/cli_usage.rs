@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use insta::assert_snapshot;
 use support::Test;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "demo",
     "init",
     "check-policy",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 13] = [
     "serve",
     "stop",
     "abandon",
+    "graph",
     "facts",
     "schema",
     "completions",
