@@ -165,9 +165,12 @@ fn the_check_on_github_annotates_and_writes_what_code_scanning_reads() {
 
 #[test]
 #[ignore = "needs test-policy and policies/afk.test.toml"]
-fn the_tests_beside_the_shipped_policy_pass_in_each_workflow() {
+fn the_tests_of_each_workflow_pass_the_shipped_policy_and_fail_one_that_no_longer_does_what_they_say() {
     for forge in WORKFLOWS {
-        Checkout::new().succeeds(&script(forge, "test-policy"));
+        let checkout = Checkout::new();
+        assert_eq!(checkout.run(&script(forge, "test-policy")).status.code(), Some(1), "{forge}");
+        checkout.git("ops", &["switch", "--quiet", "main"]);
+        checkout.succeeds(&script(forge, "test-policy"));
     }
 }
 
