@@ -20,6 +20,7 @@ const COMMANDS: [&str; 14] = [
     "serve",
     "stop",
     "abandon",
+    "graph",
     "facts",
     "schema",
     "completions",

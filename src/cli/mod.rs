@@ -17,6 +17,7 @@ pub mod exit;
 pub mod explain;
 pub mod facts;
 pub mod findings;
+pub mod graph;
 pub mod init;
 pub mod issue;
 pub mod logs;
@@ -166,6 +167,7 @@ pub enum Command {
     Serve(serve::Arguments),
     Stop(stop::Arguments),
     Abandon(abandon::Arguments),
+    Graph(graph::Arguments),
     Facts(facts::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -189,6 +191,7 @@ impl Command {
             Command::Serve(arguments) => serve::run(arguments, out),
             Command::Stop(arguments) => stop::run(arguments, out),
             Command::Abandon(arguments) => abandon::run(arguments, out),
+            Command::Graph(arguments) => graph::run(arguments, out),
             Command::Facts(arguments) => facts::run(arguments, out),
             Command::Schema(arguments) => schema::run(arguments, out),
             Command::Completions(arguments) => completions::run(arguments, out),

@@ -360,6 +360,17 @@ pub enum RunOutcome {
     Cancelled,
 }
 
+impl RunOutcome {
+    /// The word of the policy.
+    pub fn word(self) -> &'static str {
+        match self {
+            RunOutcome::Success => "success",
+            RunOutcome::Human => "human",
+            RunOutcome::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// A row of the state machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transition {
