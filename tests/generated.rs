@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::fs;
 
 use afk::policy::facts::{FactName, IssueFact, Kind, Members, RunFact};
+use afk::policy::finding::{Example, Within};
 use afk::policy::{Code, PROMPT_NAMES};
 use serde_json::{Map, Value};
 
@@ -37,14 +38,27 @@ fn every_code_has_its_page() {
     page.push_str(
         "Every code that `afk check-policy` may report, as `afk explain --code CODE` explains it. An error makes the \
          policy unusable: `afk poll` and `afk watch` then do nothing, as if the kill switch were on. Only \
-         `missing-executor` and `missing-command` do not stop them, since they may concern single repositories.\n",
+         `missing-executor` and `missing-command` do not stop them, since they may concern single repositories.\n\nThe examples are lines of a policy; `# <--` ends the line that the finding \
+         marks.\n",
     );
     for code in Code::ALL {
         write!(page, "\n## `{}`\n\n{}.\n\n", code.name(), capitalised(code.what())).unwrap();
         write!(page, "**Why it matters.** {}.\n\n", capitalised(code.why())).unwrap();
         writeln!(page, "**How to mend it.** {}.", capitalised(code.mend())).unwrap();
+        example(&mut page, &code.example());
     }
     held_equal("docs/diagnostics.md", &page);
+}
+
+fn example(page: &mut String, example: &Example) {
+    let given = if example.given.is_empty() { String::new() } else { format!(" Where {}:", example.given) };
+    let shown = |text: &str| match example.within {
+        Within::Policy { .. } => format!("```toml\n{text}\n```"),
+        Within::Shell => format!("```sh\n{text}\n```"),
+        Within::Words => format!("{}.", capitalised(text)),
+    };
+    write!(page, "\n**For example.**{given}\n\n{}\n\nMended:\n\n", shown(example.broken)).unwrap();
+    writeln!(page, "{}", shown(example.mended)).unwrap();
 }
 
 #[test]
