@@ -7,7 +7,6 @@ use std::fmt::Write;
 use std::fs;
 
 use afk::policy::facts::{FactName, IssueFact, Kind, Members, RunFact};
-use afk::policy::finding::{Example, Within};
 use afk::policy::{Code, PROMPT_NAMES};
 use serde_json::{Map, Value};
 
@@ -42,23 +41,9 @@ fn every_code_has_its_page() {
          marks.\n",
     );
     for code in Code::ALL {
-        write!(page, "\n## `{}`\n\n{}.\n\n", code.name(), capitalised(code.what())).unwrap();
-        write!(page, "**Why it matters.** {}.\n\n", capitalised(code.why())).unwrap();
-        writeln!(page, "**How to mend it.** {}.", capitalised(code.mend())).unwrap();
-        example(&mut page, &code.example());
+        write!(page, "\n## `{}`\n\n{}", code.name(), afk::cli::findings::page::page(*code)).unwrap();
     }
     held_equal("docs/diagnostics.md", &page);
-}
-
-fn example(page: &mut String, example: &Example) {
-    let given = if example.given.is_empty() { String::new() } else { format!(" Where {}:", example.given) };
-    let shown = |text: &str| match example.within {
-        Within::Policy { .. } => format!("```toml\n{text}\n```"),
-        Within::Shell => format!("```sh\n{text}\n```"),
-        Within::Words => format!("{}.", capitalised(text)),
-    };
-    write!(page, "\n**For example.**{given}\n\n{}\n\nMended:\n\n", shown(example.broken)).unwrap();
-    writeln!(page, "{}", shown(example.mended)).unwrap();
 }
 
 #[test]
@@ -251,12 +236,4 @@ fn generated_page(title: &str) -> String {
 
 fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ")
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
-    }
 }
