@@ -10,26 +10,6 @@ use afk::policy::{Code, Finding, InstalledNames, Surroundings, check};
 use pretty_assertions::assert_eq;
 use support::Test;
 
-/// What only the proofs find. While `findings_of` does not prove, their examples are held only to be valid policies.
-/// To switch them on: let `findings_of` add the findings of `verify::prove`, and empty this list.
-const NOT_PROVEN_YET: &[Code] = &[
-    Code::UntrustedDispatch,
-    Code::UnlistedDispatch,
-    Code::DoubleDispatch,
-    Code::BlockedDispatch,
-    Code::RearmLoop,
-    Code::UnboundedRun,
-    Code::UnverifiedClose,
-    Code::EndlessFixing,
-    Code::RepeatEffects,
-    Code::Spin,
-    Code::DeadGate,
-    Code::DeadRow,
-    Code::UnreachableState,
-    Code::DeadEnd,
-    Code::SwitchedOff,
-];
-
 /// Codes whose example is no policy. Each has a test of its own: the first below, the second with the proofs, the last
 /// in `src/cli/check_policy.rs` and `tests/schema.rs`.
 const NOT_OF_A_POLICY: &[Code] = &[Code::Unreadable, Code::TooLargeToProve, Code::SchemaDisagrees];
@@ -111,7 +91,6 @@ fn every_example_breaks_its_code_and_no_other_at_the_line_it_marks() {
         }
         let found = found(file, &text);
         let expected = match marked {
-            _ if NOT_PROVEN_YET.contains(&code) => Vec::new(),
             Some(line) => vec![(code, line)],
             None => panic!("{} marks no line", code.name()),
         };
