@@ -126,11 +126,11 @@ impl Machine<'_> {
             let mut here = diagrams.and(region, tick.region);
             if turns > 0 {
                 // `told` was let go at the first turn; from then on it is true.
-                let told = diagrams.is(variables.told, 1);
+                let told = diagrams.is(variables.told, 2, 1);
                 here = diagrams.and(here, told);
             }
             let range = self.space.range_of(RunFact::Attempts, attempts)?;
-            let counted = diagrams.is(variables.attempts, range);
+            let counted = diagrams.is(variables.attempts, self.space.single(RunFact::Attempts)?.1, range);
             here = diagrams.and(here, counted);
             if index >= start {
                 let what = if index == start { "carried out" } else { "carried out again, on the same facts" };

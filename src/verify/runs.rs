@@ -17,7 +17,7 @@ impl Machine<'_> {
         let (attempts, ranges) = self.space.single(RunFact::Attempts)?;
         for range in 0..ranges {
             // Turns are counted: a run that goes on for ever either sends none any more, or has sent more than any bound.
-            let counted = diagrams.is(attempts, range);
+            let counted = diagrams.is(attempts, ranges, range);
             let bound = range.saturating_add(1) == ranges;
             let here = diagrams.and(old, counted);
             let mut moves: Vec<Move<'_>> = Vec::new();
