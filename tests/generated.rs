@@ -200,6 +200,16 @@ impl<'a> Reference<'a> {
     }
 }
 
+#[test]
+fn the_picture_of_the_shipped_policy_is_what_afk_draws() {
+    let path = "docs/how-it-works.md";
+    let page = fs::read_to_string(support::repository().join(path)).unwrap();
+    let (before, rest) = page.split_once("```mermaid\n").expect("a picture");
+    let (_, after) = rest.split_once("```\n").expect("the end of the picture");
+    let drawn = support::Test::new().shipped_policy(&[]).args(["graph"]).run().stdout;
+    held_equal(path, &format!("{before}```mermaid\n{drawn}```\n{after}"));
+}
+
 fn entries(table: &Value) -> &Map<String, Value> {
     static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
     table["properties"].as_object().unwrap_or(&NONE)

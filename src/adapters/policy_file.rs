@@ -26,20 +26,15 @@ pub struct Loaded {
 
 /// Reads and checks a policy. `installed`: what of the settings it is held against.
 pub fn load(path: &Path, installed: &InstalledNames) -> Loaded {
-    let name = path.display().to_string();
-    let text = match read(path) {
-        Ok(text) => text,
-        Err(error) => {
-            let findings = vec![error.into_finding(&name)];
-            let checked = Checked { policy: None, findings, prompts: Vec::new() };
-            return Loaded { source: Source { name, text: String::new() }, checked };
+    let Source { name, text } = match source(path) {
+        Ok(source) => source,
+        Err(finding) => {
+            let source = Source { name: path.display().to_string(), text: String::new() };
+            return Loaded { source, checked: Checked { policy: None, findings: vec![finding], prompts: Vec::new() } };
         }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let prompt = |written: &str| {
-        let path = folder.join(written);
-        read(&path).map_err(|error| format!("`{}` {}", path.display(), error.what))
-    };
+    let prompt = prompts_beside(path);
     let mut checked = policy::check(&text, &name, &Surroundings { prompt: &prompt, installed });
     // The check knows prompts by what the policy writes; people find them by where they lie.
     let place = |written: &str| folder.join(written).display().to_string();
@@ -50,6 +45,24 @@ pub fn load(path: &Path, installed: &InstalledNames) -> Loaded {
         prompt.name = place(&prompt.name);
     }
     Loaded { source: Source { name, text }, checked }
+}
+
+/// A policy, or the tests beside one, as it lies on disk.
+///
+/// # Errors
+/// A finding that says why it is not read.
+pub fn source(path: &Path) -> Result<Source, Finding> {
+    let name = path.display().to_string();
+    read(path).map_err(|error| error.into_finding(&name)).map(|text| Source { name, text })
+}
+
+/// Reads prompts as the policy at `path` names them.
+pub fn prompts_beside(path: &Path) -> impl Fn(&str) -> Result<String, String> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    move |written| {
+        let path = folder.join(written);
+        read(&path).map_err(|error| format!("`{}` {}", path.display(), error.what))
+    }
 }
 
 /// Why a file was not read.
