@@ -7,8 +7,9 @@ use std::process::{Command, Output};
 use pretty_assertions::assert_eq;
 use tempfile::TempDir;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "policies/afk.toml",
+    "policies/afk.test.toml",
     "policies/afk-policy.schema.json",
     "policies/prompts/implement.md",
     "policies/prompts/fix-forward.md",
@@ -65,6 +66,7 @@ fn everything_that_a_first_run_needs_is_written_and_named() {
         said,
         "\
 wrote policies/afk.toml                 disabled: kill_switch = true, allowlist empty
+wrote policies/afk.test.toml            53 cases, coverage 100 %
 wrote policies/afk-policy.schema.json   completion and hover text in editors
 wrote policies/prompts/implement.md     what an agent is told first
 wrote policies/prompts/fix-forward.md   and after red CI
@@ -220,6 +222,17 @@ fn what_it_wrote_passes_check_policy() {
 
     assert!(said.contains("policies/afk.toml: ok"), "{said}");
     assert!(said.contains("this policy dispatches nothing: kill_switch is true"), "{said}");
+}
+
+#[test]
+fn the_tests_that_it_wrote_pass_over_the_policy_that_it_wrote() {
+    let (_home, app) = app(Some("git@github.com:acme/app.git"));
+    stdout(&afk(&app, &["init"]));
+
+    let said = stdout(&afk(&app, &["test-policy", "--min-coverage", "100"]));
+
+    // What init says of them.
+    assert!(said.contains("53 ") && said.contains("100 %"), "{said}");
 }
 
 #[test]

@@ -164,7 +164,6 @@ fn the_check_on_github_annotates_and_writes_what_code_scanning_reads() {
 }
 
 #[test]
-#[ignore = "needs test-policy and policies/afk.test.toml"]
 fn the_tests_of_each_workflow_pass_the_shipped_policy_and_fail_one_that_no_longer_does_what_they_say() {
     for forge in WORKFLOWS {
         let checkout = Checkout::new();

@@ -1,13 +1,14 @@
 //! `afk check-policy`: whether a policy can be used.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::exit::{ExitStatus, Failure};
 use super::output::{BAD, GOOD, Output, STRONG, WARN, printable};
-use super::{Format, FormatArguments, PolicyArguments, findings, wiring};
+use super::{PolicyArguments, findings, wiring};
 use crate::adapters::policy_file::{self, Loaded};
 use crate::policy::{Code, Finding, InstalledNames, Policy, Severity, Span, short_revision};
 use crate::schema::Validator;
@@ -30,9 +31,23 @@ pub struct Arguments {
     /// afk.settings.toml, where there is one]
     #[arg(long, value_name = "FILE", env = "AFK_SETTINGS", hide_env_values = true)]
     pub settings: Option<PathBuf>,
-    /// How the result is written.
-    #[command(flatten)]
-    pub format: FormatArguments,
+    /// `human` for reading, `json` for one JSON document, `sarif` for code scanning, `github` for annotations and the
+    /// step summary of GitHub Actions
+    #[arg(long, value_enum, default_value_t = FindingFormat::Human, value_name = "FORMAT", help_heading = "Output")]
+    pub format: FindingFormat,
+}
+
+/// How findings are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FindingFormat {
+    /// For reading.
+    Human,
+    /// One JSON document.
+    Json,
+    /// One SARIF 2.1.0 document.
+    Sarif,
+    /// Workflow commands, and the step summary.
+    Github,
 }
 
 /// What this build does not do yet, and says.
@@ -45,7 +60,7 @@ const NO_SETTINGS: &str =
 /// Runs it.
 ///
 /// # Errors
-/// When settings are named and wrong, or the schema of this build is broken.
+/// When settings are named and wrong, the schema of this build is broken, or the summary of a step cannot be written.
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
     let path = arguments.file.as_ref().unwrap_or(&arguments.policy.policy);
     let default = || Some(PathBuf::from(DEFAULT_FILE)).filter(|default| default.symlink_metadata().is_ok());
@@ -62,9 +77,14 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     if settings.is_none() {
         unchecked.push(NO_SETTINGS);
     }
-    match arguments.format.format {
-        Format::Json => write_document(&loaded, settings.as_deref(), &unchecked, out),
-        Format::Human => write_report(&loaded, settings.as_deref(), &unchecked, out),
+    let settings = settings.as_deref();
+    match arguments.format {
+        FindingFormat::Human => out.text(report(&loaded, settings, &unchecked, findings::DRAWN)),
+        FindingFormat::Json => write_document(&loaded, settings, &unchecked, out),
+        FindingFormat::Sarif => out.json(&findings::sarif::document(&loaded, &unchecked)),
+        FindingFormat::Github => {
+            findings::github::write(&loaded, &report(&loaded, settings, &unchecked, usize::MAX), out)?;
+        }
     }
     Ok(if loaded.checked.policy.is_some() { ExitStatus::Done } else { ExitStatus::Findings })
 }
@@ -87,8 +107,9 @@ fn write_document(loaded: &Loaded, settings: Option<&str>, unchecked: &[&str], o
     }));
 }
 
-fn write_report(loaded: &Loaded, settings: Option<&str>, unchecked: &[&str], out: &mut Output) {
-    findings::draw(loaded, out);
+/// What people read, with at most so many findings drawn.
+fn report(loaded: &Loaded, settings: Option<&str>, unchecked: &[&str], drawn: usize) -> String {
+    let drawings = findings::drawings(loaded, drawn);
     let name = printable(&loaded.source.name);
     let errors = findings::count(&loaded.checked.findings, Severity::Error);
     let warnings = findings::count(&loaded.checked.findings, Severity::Warning);
@@ -107,16 +128,14 @@ fn write_report(loaded: &Loaded, settings: Option<&str>, unchecked: &[&str], out
         } else {
             "`afk poll` and `afk watch` would do nothing with this policy"
         };
-        out.line(format_args!("{notes}{name}: {BAD}{errors}{BAD:#}, {warnings}. {consequence}"));
-        return;
+        return format!("{drawings}{notes}{name}: {BAD}{errors}{BAD:#}, {warnings}. {consequence}\n");
     };
     let warnings = match warnings {
         0 => String::new(),
         count => format!(", {WARN}{}{WARN:#}", findings::counted(count, "warning")),
     };
-    out.line(format_args!("{name}: {GOOD}ok{GOOD:#} (revision {}){warnings}", short_revision(&policy.revision)));
-    out.line(format_args!("  {}", contents(policy)));
-    out.text(notes);
+    let revision = short_revision(&policy.revision);
+    format!("{drawings}{name}: {GOOD}ok{GOOD:#} (revision {revision}){warnings}\n  {}\n{notes}", contents(policy))
 }
 
 fn contents(policy: &Policy) -> String {
@@ -142,7 +161,10 @@ fn disagreement(loaded: &Loaded) -> Result<Option<Finding>, Failure> {
     if codes().any(|code| matches!(code, Code::Unreadable | Code::Syntax | Code::TooLarge)) {
         return Ok(None);
     }
-    let validator = Validator::new()
+    // Never dropped: taking it apart takes a tenth of the time of building it.
+    static VALIDATOR: LazyLock<Result<Validator, String>> = LazyLock::new(Validator::new);
+    let validator = VALIDATOR
+        .as_ref()
         .map_err(|error| Failure::could_not_run(format!("the JSON Schema of this build is broken: {error}")))?;
     let message = match validator.judge(&loaded.source.text) {
         Ok(Some(refusal)) if loaded.checked.policy.is_some() => format!(
@@ -177,7 +199,7 @@ Exit codes:
 
 Examples:
   afk check-policy
-  afk check-policy ops/afk.toml --format json";
+  afk check-policy ops/afk.toml --format github";
 
 #[cfg(test)]
 mod tests {

@@ -19,6 +19,7 @@ use forge::Workflow;
 use repository::Repository;
 
 const POLICY: &str = include_str!("../../policies/afk.toml");
+const TESTS: &str = include_str!("../../policies/afk.test.toml");
 const IMPLEMENT: &str = include_str!("../../policies/prompts/implement.md");
 const FIX_FORWARD: &str = include_str!("../../policies/prompts/fix-forward.md");
 const SCHEMA: &str = include_str!("../../schema/afk-policy.schema.json");
@@ -41,7 +42,7 @@ const ADAPTED: [(&str, &str); 3] = [
     ),
 ];
 
-/// Write a first policy, its prompts, the settings of this installation, and a workflow that judges policy pull requests
+/// Write a first policy, its tests and prompts, the settings of this installation, and a workflow that judges policy pull requests
 ///
 /// The policy is disabled: nothing runs until the kill switch is off and a repository is on the allowlist. The workflow
 /// is that of the forge that `origin` is on. Files that exist are left alone.
@@ -65,6 +66,11 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
 
     let mut files = vec![
         ("policies/afk.toml", policy(), "disabled: kill_switch = true, allowlist empty".to_owned()),
+        (
+            "policies/afk.test.toml",
+            TESTS.to_owned(),
+            format!("{} cases, coverage 100 %", TESTS.matches("\n[[cases]]").count()),
+        ),
         ("policies/afk-policy.schema.json", SCHEMA.to_owned(), "completion and hover text in editors".to_owned()),
         ("policies/prompts/implement.md", IMPLEMENT.to_owned(), "what an agent is told first".to_owned()),
         ("policies/prompts/fix-forward.md", FIX_FORWARD.to_owned(), "and after red CI".to_owned()),
