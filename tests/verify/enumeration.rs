@@ -12,8 +12,18 @@ use afk::policy::{Condition, Effect, Matcher, Policy, RepoPattern, Rules, Test, 
 use crate::values::{Settable, Value, combinations, tests, values};
 
 /// Repositories of every class that the patterns of the generated policies can tell apart.
-const REPOS: [&str; 10] =
-    ["acme/app", "acme/web", "acme/we", "acme/wex", "acme/web-", "acme/web-1", "acme/zz", "other/x", "other/y", "third/y"];
+const REPOS: [&str; 10] = [
+    "acme/app",
+    "acme/web",
+    "acme/we",
+    "acme/wex",
+    "acme/web-",
+    "acme/web-1",
+    "acme/zz",
+    "other/x",
+    "other/y",
+    "third/y",
+];
 
 /// More inputs than this are not worth the time.
 pub const MAX_INPUTS: usize = 3_000;
