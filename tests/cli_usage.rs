@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 use insta::assert_snapshot;
 use support::Test;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "demo",
     "init",
     "check-policy",
+    "diff-policy",
     "explain",
     "status",
     "poll",

@@ -13,6 +13,7 @@ pub mod check_policy;
 pub mod ci_job;
 pub mod completions;
 pub mod demo;
+pub mod diff_policy;
 pub mod exit;
 pub mod explain;
 pub mod facts;
@@ -157,6 +158,7 @@ pub enum Command {
     Demo(demo::Arguments),
     Init(init::Arguments),
     CheckPolicy(check_policy::Arguments),
+    DiffPolicy(diff_policy::Arguments),
     Explain(explain::Arguments),
     Status(status::Arguments),
     Poll(poll::Arguments),
@@ -179,6 +181,7 @@ impl Command {
             Command::Demo(arguments) => demo::run(arguments, out),
             Command::Init(arguments) => init::run(arguments, out),
             Command::CheckPolicy(arguments) => check_policy::run(arguments, out),
+            Command::DiffPolicy(arguments) => diff_policy::run(arguments, out),
             Command::Explain(arguments) => explain::run(arguments, out),
             Command::Status(arguments) => status::run(arguments, out),
             Command::Poll(arguments) => tick::run(TickKind::Poll, &arguments.tick, out),

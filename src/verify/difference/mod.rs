@@ -112,16 +112,11 @@ impl Sample {
     pub fn line(&self) -> String {
         let facts: Vec<String> = self.facts().iter().map(|(name, value)| format!("{name} = {value}")).collect();
         let listed = if self.example.allowlisted { "" } else { ", not on the allowlist" };
-        let facts = match (facts.is_empty(), &self.state) {
-            (false, _) => facts.join(", "),
-            (true, Some(_)) => "nothing in particular".to_owned(),
-            (true, None) => "any issue".to_owned(),
-        };
+        let facts = if facts.is_empty() { "nothing special".to_owned() } else { format!("`{}`", facts.join(", ")) };
+        let repo = &self.example.repo;
         match &self.state {
-            Some(state) => {
-                format!("{}{listed}, in {state}: {facts}: {} → {}", self.example.repo, self.before, self.after)
-            }
-            None => format!("{}{listed}: {facts}", self.example.repo),
+            Some(state) => format!("`{repo}`{listed}, in `{state}`: {facts}: {} → {}", self.before, self.after),
+            None => format!("`{repo}`{listed}: {facts}"),
         }
     }
 }
