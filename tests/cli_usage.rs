@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 use insta::assert_snapshot;
 use support::Test;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 16] = [
     "demo",
     "init",
     "check-policy",
+    "test-policy",
     "diff-policy",
     "explain",
     "status",
@@ -20,6 +21,7 @@ const COMMANDS: [&str; 14] = [
     "serve",
     "stop",
     "abandon",
+    "graph",
     "facts",
     "schema",
     "completions",
@@ -57,7 +59,7 @@ fn a_wrong_command_line_is_2_and_helps() {
     --- stderr
     error: unrecognized subcommand 'chek-policy'
 
-      tip: a similar subcommand exists: 'check-policy'
+      tip: some similar subcommands exist: 'diff-policy', 'test-policy', 'check-policy'
 
     Usage: afk [OPTIONS] <COMMAND>
 

@@ -34,7 +34,7 @@ pub fn load(revision: &str, path: &str) -> Result<Loaded, String> {
     for prompt in &mut checked.prompts {
         prompt.name = place(&prompt.name);
     }
-    Ok(Loaded { source: Source { name, text }, checked })
+    Ok(Loaded { source: Source { name, text }, checked, proofs: None })
 }
 
 impl Revision {

@@ -114,7 +114,9 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         Shape::Markdown => out.text(markdown::comment(&comparison)),
         Shape::Json => out.json(&document(&comparison)),
     }
+    let is_sound = comparison.proofs.findings.iter().all(|finding| finding.severity != Severity::Error);
     Ok(match (arguments.exit_code, &comparison.difference) {
+        _ if !is_sound => ExitStatus::Findings,
         (true, difference) if difference.count(Direction::Looser) > 0 => ExitStatus::Looser,
         (true, difference) if !difference.is_equal() => ExitStatus::DecisionsChange,
         _ => ExitStatus::Done,
@@ -211,7 +213,7 @@ What an agent does with a changed prompt is not and cannot be proven.
 
 Exit codes:
   0  answered, whether or not decisions change
-  1  one of the policies is wrong
+  1  one of the policies is wrong; where only proofs of the new one fail, the difference is shown all the same
   2  the command line is wrong
   4  could not run, also where the two are too large to be compared exactly
   10 with `--exit-code`: decisions change, and none is looser

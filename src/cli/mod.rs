@@ -18,6 +18,7 @@ pub mod exit;
 pub mod explain;
 pub mod facts;
 pub mod findings;
+pub mod graph;
 pub mod init;
 pub mod issue;
 pub mod logs;
@@ -30,6 +31,7 @@ pub mod serve;
 pub mod status;
 pub mod stop;
 pub mod supervise;
+pub mod test_policy;
 pub mod tick;
 pub mod watch;
 pub mod wiring;
@@ -42,7 +44,7 @@ use crate::adapters::installation::TickKind;
 const AFTER_HELP: &str = "\
 Exit codes:
   0  did it or answered it (issues denied and switches off included)
-  1  findings: the policy is wrong
+  1  findings: the policy is wrong, or its tests fail
   2  the command line is wrong
   3  some items were skipped, the rest was done
   4  could not run
@@ -158,6 +160,7 @@ pub enum Command {
     Demo(demo::Arguments),
     Init(init::Arguments),
     CheckPolicy(check_policy::Arguments),
+    TestPolicy(test_policy::Arguments),
     DiffPolicy(diff_policy::Arguments),
     Explain(explain::Arguments),
     Status(status::Arguments),
@@ -166,6 +169,7 @@ pub enum Command {
     Serve(serve::Arguments),
     Stop(stop::Arguments),
     Abandon(abandon::Arguments),
+    Graph(graph::Arguments),
     Facts(facts::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -181,6 +185,7 @@ impl Command {
             Command::Demo(arguments) => demo::run(arguments, out),
             Command::Init(arguments) => init::run(arguments, out),
             Command::CheckPolicy(arguments) => check_policy::run(arguments, out),
+            Command::TestPolicy(arguments) => test_policy::run(arguments, out),
             Command::DiffPolicy(arguments) => diff_policy::run(arguments, out),
             Command::Explain(arguments) => explain::run(arguments, out),
             Command::Status(arguments) => status::run(arguments, out),
@@ -189,6 +194,7 @@ impl Command {
             Command::Serve(arguments) => serve::run(arguments, out),
             Command::Stop(arguments) => stop::run(arguments, out),
             Command::Abandon(arguments) => abandon::run(arguments, out),
+            Command::Graph(arguments) => graph::run(arguments, out),
             Command::Facts(arguments) => facts::run(arguments, out),
             Command::Schema(arguments) => schema::run(arguments, out),
             Command::Completions(arguments) => completions::run(arguments, out),

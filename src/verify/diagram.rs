@@ -4,8 +4,13 @@
 //! that asks one variable after the other, in a fixed order, and branches by ranges of its values. The graph is
 //! reduced and shared, so two regions are equal exactly when their handles are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
+
+use foldhash::fast::FixedState;
+
+/// Hashed the same in every run: the keys are ours, nobody can choose them to collide.
+type Table<K, V> = HashMap<K, V, FixedState>;
 
 /// A set of inputs; a handle into the [`Diagrams`] that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,15 +73,16 @@ impl Operation {
 #[derive(Debug)]
 pub struct Diagrams {
     nodes: Vec<Node>,
-    known: HashMap<Node, Region>,
-    results: HashMap<(Operation, Region, Region), Region>,
+    known: Table<Node, Region>,
+    results: Table<(Operation, Region, Region), Region>,
+    met: Table<(Region, Region), bool>,
     steps: u32,
 }
 
 impl Diagrams {
     /// An empty store that does at most `steps` units of work.
     pub fn new(steps: u32) -> Self {
-        Self { nodes: Vec::new(), known: HashMap::new(), results: HashMap::new(), steps }
+        Self { nodes: Vec::new(), known: Table::default(), results: Table::default(), met: Table::default(), steps }
     }
 
     /// Whether the bound was reached: then no result may be believed.
@@ -111,9 +117,36 @@ impl Diagrams {
         self.node(variable, branches)
     }
 
+    /// The inputs that are in the region which `chosen` gives for their value of `variable`; `size` values are asked.
+    /// What it gives must ask later variables only.
+    pub fn by_value(&mut self, variable: Variable, size: Value, chosen: impl Fn(&mut Self, Value) -> Region) -> Region {
+        let branches = (0..size).map(|value| (value, chosen(self, value))).collect();
+        self.node(variable, branches)
+    }
+
     /// In both.
     pub fn and(&mut self, left: Region, right: Region) -> Region {
         self.combine(Operation::And, left.min(right), left.max(right))
+    }
+
+    /// Whether any input is in both: cheaper than building what is.
+    pub fn meet(&mut self, left: Region, right: Region) -> bool {
+        let (left, right) = (left.min(right), left.max(right));
+        if let Some(region) = Operation::And.shortcut(left, right) {
+            return !region.is_empty();
+        }
+        let known = self.results.get(&(Operation::And, left, right));
+        if let Some(met) = known.map(|region| !region.is_empty()).or_else(|| self.met.get(&(left, right)).copied()) {
+            return met;
+        }
+        if !self.spend(1) {
+            return false;
+        }
+        let variable = self.variable(left).min(self.variable(right));
+        let (lefts, rights) = (self.branches(left, variable), self.branches(right, variable));
+        let met = side_by_side(&lefts, &rights).any(|(_, left, right)| self.meet(left, right));
+        self.met.insert((left, right), met);
+        met
     }
 
     /// In one of the two, or in both.
@@ -167,7 +200,7 @@ impl Diagrams {
 
     /// The region where `variable` is known to have `value`; the result does not ask it any more.
     pub fn given(&mut self, region: Region, variable: Variable, value: Value) -> Region {
-        self.rebuild(region, variable, &mut HashMap::new(), &|_, branches| {
+        self.rebuild(region, variable, &mut Table::default(), &|_, branches| {
             let before = branches.iter().rev().find(|(start, _)| *start <= value);
             before.map_or(Region::NOTHING, |(_, region)| *region)
         })
@@ -175,7 +208,7 @@ impl Diagrams {
 
     /// The inputs that are in the region for some value of `variable`.
     pub fn for_some(&mut self, region: Region, variable: Variable) -> Region {
-        self.rebuild(region, variable, &mut HashMap::new(), &|diagrams, branches| {
+        self.rebuild(region, variable, &mut Table::default(), &|diagrams, branches| {
             branches.iter().fold(Region::NOTHING, |any, (_, one)| diagrams.or(any, *one))
         })
     }
@@ -185,7 +218,7 @@ impl Diagrams {
         &mut self,
         region: Region,
         variable: Variable,
-        done: &mut HashMap<Region, Region>,
+        done: &mut Table<Region, Region>,
         change: &dyn Fn(&mut Self, &[Branch]) -> Region,
     ) -> Region {
         let asked = self.variable(region);
@@ -212,9 +245,9 @@ impl Diagrams {
 
     /// The variables that decide whether an input is in the region, ascending.
     pub fn support(&self, region: Region) -> Vec<Variable> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let mut open = vec![region];
-        let mut variables = std::collections::BTreeSet::new();
+        let mut variables = BTreeSet::new();
         while let Some(region) = open.pop() {
             if let Some(node) = self.get(region).filter(|_| seen.insert(region)) {
                 variables.insert(node.variable);

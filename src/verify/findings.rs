@@ -17,15 +17,9 @@ impl<'p> Report<'p> {
         Self { policy, proofs: BTreeMap::new(), findings: Vec::new() }
     }
 
-    /// Adds what one area says of an invariant.
-    pub fn add(&mut self, area: &Area<'_>, code: Code, evidence: Evidence, breaches: impl IntoIterator<Item = Breach>) {
+    /// Adds what the proof of an invariant stands on.
+    pub fn evidence(&mut self, code: Code, evidence: Evidence) {
         self.proofs.entry(code).or_insert((Outcome::Holds, Evidence::default())).1.join(evidence);
-        for mut breach in breaches {
-            if let Some(scope) = area.scope {
-                breach.notes.push(format!("with the overrides of `[repos.\"{scope}\"]`"));
-            }
-            self.broken(code, breach);
-        }
     }
 
     /// A rule that does nothing, or nothing while a limit is 0.
@@ -39,7 +33,11 @@ impl<'p> Report<'p> {
         }
     }
 
-    fn broken(&mut self, code: Code, mut breach: Breach) {
+    /// An invariant that does not hold for an area.
+    pub fn broken(&mut self, area: &Area<'_>, code: Code, mut breach: Breach) {
+        if let Some(scope) = area.scope {
+            breach.notes.push(format!("with the overrides of `[repos.\"{scope}\"]`"));
+        }
         // The same mistake, seen from an override that does not touch it.
         if self.findings.iter().any(|one| one.message.ends_with(&breach.message) && one.span == breach.span) {
             return;
@@ -131,5 +129,8 @@ impl<'p> Report<'p> {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect()
+    text.lines()
+        .map(|line| if line.is_empty() { line.to_owned() } else { format!("    {line}") })
+        .collect::<Vec<_>>()
+        .join("\n")
 }

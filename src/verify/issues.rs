@@ -172,6 +172,11 @@ impl<'p> Gates<'p> {
         Evidence::of(diagrams, &self.space, kept, [])
     }
 
+    /// What stands behind a statement on all gates.
+    pub fn evidence_of_all(&self, diagrams: &Diagrams) -> Evidence {
+        Evidence::of(diagrams, &self.space, self.truths.iter().flat_map(|truth| [truth.holds, truth.fails]), [])
+    }
+
     /// The gates that fire where a gate would, were it alone: what shadows it.
     pub fn shadows(&self, diagrams: &mut Diagrams, gate: usize) -> Vec<usize> {
         let Some(truth) = self.truths.get(gate) else { return Vec::new() };

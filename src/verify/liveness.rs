@@ -51,9 +51,7 @@ impl Alive {
                 if !machine.rests(state) || !choices.iter().any(|(choice, _)| *choice == row) {
                     continue;
                 }
-                let taken = choices
-                    .iter()
-                    .filter(|(choice, chosen)| *choice != row && !diagrams.and(*chosen, matches).is_empty());
+                let taken = choices.iter().filter(|(choice, chosen)| *choice != row && diagrams.meet(*chosen, matches));
                 let taken: Vec<usize> = taken.map(|(choice, _): &(usize, Region)| *choice).collect();
                 self.before_rows.entry(row).or_default().extend(taken);
             }

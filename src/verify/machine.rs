@@ -20,7 +20,7 @@ pub struct Tick {
     pub end: End,
     /// Where the run is then.
     pub state: StateIndex,
-    /// The inputs on which this is what happens.
+    /// The inputs on which this is what happens. Some are possible, not all: see [`Machine::possible`].
     pub region: Region,
 }
 
@@ -41,6 +41,7 @@ pub enum End {
 pub struct Machine<'p> {
     pub rules: &'p Rules,
     pub space: Space<RunFact>,
+    /// The inputs that the axioms allow. Kept apart from the regions, which it would make many times larger.
     pub possible: Region,
     /// The condition of each row.
     pub truths: Vec<Truth>,
@@ -174,7 +175,7 @@ impl<'p> Machine<'p> {
                 continue;
             }
             let mut ticks = Vec::new();
-            self.follow(diagrams, state, self.possible, &mut Vec::new(), &mut vec![state], &mut ticks);
+            self.follow(diagrams, state, Region::EVERYTHING, &mut Vec::new(), &mut vec![state], &mut ticks);
             for tick in &ticks {
                 tick.path
                     .iter()
@@ -213,12 +214,12 @@ impl<'p> Machine<'p> {
             return;
         }
         let waits = diagrams.and(region, *rest);
-        if !waits.is_empty() {
+        if diagrams.meet(waits, self.possible) {
             ticks.push(tick(path, End::Wait, state, waits));
         }
         for (row, chosen) in rows {
             let chosen = diagrams.and(region, *chosen);
-            let (Some(target), false) = (self.target(*row), chosen.is_empty()) else { continue };
+            let (Some(target), true) = (self.target(*row), diagrams.meet(chosen, self.possible)) else { continue };
             if !diagrams.spend(1) {
                 return;
             }
@@ -227,7 +228,7 @@ impl<'p> Machine<'p> {
                 let acts = if delicate { diagrams.and(chosen, self.delicate) } else { chosen };
                 let held = diagrams.without(chosen, acts);
                 for (end, state, region) in [(End::Act(*row), target, acts), (End::Held(*row), state, held)] {
-                    if !region.is_empty() {
+                    if diagrams.meet(region, self.possible) {
                         ticks.push(tick(path, end, state, region));
                     }
                 }

@@ -1,7 +1,7 @@
 //! The proofs: what the rules of a policy allow together, decided exactly. Pure: no clock, file, network, async or logging.
 //!
 //! Facts come from finite sets or are cut into finitely many ranges by the constants of the policy, so the space of
-//! inputs is finite ([`space`]). Conditions become sets of inputs ([`diagram`]), and every question is whether a set is
+//! inputs is finite. Conditions become sets of inputs, and every question is whether a set is
 //! empty; where it is not, an input in it is the counterexample. Nothing is sampled. What is assumed of facts that hang
 //! together is listed in [`AXIOMS`]; the kill switch is taken as off, and the allowlist as any list.
 
@@ -172,11 +172,23 @@ fn areas(policy: &Policy) -> Vec<Area<'_>> {
 
 /// Decides every invariant for every repository with overrides, and once for any other.
 pub fn prove(policy: &Policy) -> Proofs {
+    decide(policy, false)
+}
+
+/// [`prove`], with the evidence of each proof: what it was decided on.
+pub fn prove_with_evidence(policy: &Policy) -> Proofs {
+    decide(policy, true)
+}
+
+fn decide(policy: &Policy, with_evidence: bool) -> Proofs {
     let mut report = findings::Report::new(policy);
     let mut alive = Alive::default();
     let mut steps = MAX_STEPS;
     for area in areas(policy) {
         steps = prove_area(policy, &area, steps, &mut alive, &mut report);
+        if with_evidence {
+            evidence_of_area(policy, &area, &mut report);
+        }
         if steps == 0 {
             report.undecided(&area);
             return report.finish();
@@ -198,11 +210,8 @@ fn prove_area(
     let denylist = &policy.denylist.value;
     let mut diagrams = Diagrams::new(steps);
     let Some(gates) = Gates::new(&mut diagrams, area.rules, denylist, area.scope, &area.outside) else { return 0 };
-    let breaches = gates.breaches(&mut diagrams, denylist);
-    for code in INVARIANTS.into_iter().take(5) {
-        let evidence = gates.evidence(&mut diagrams, denylist, code);
-        let found = breaches.iter().filter(|(broken, _)| *broken == code).map(|(_, breach)| breach.clone());
-        report.add(area, code, evidence, found);
+    for (code, breach) in gates.breaches(&mut diagrams, denylist) {
+        report.broken(area, code, breach);
     }
     alive.of_gates(&mut diagrams, &gates);
     if diagrams.exceeded() {
@@ -212,22 +221,42 @@ fn prove_area(
     let mut diagrams = Diagrams::new(diagrams.left());
     let Some(machine) = Machine::new(&mut diagrams, area.rules, denylist, area.scope, &area.outside) else { return 0 };
     let stranded = machine.stranded();
-    let everything = machine.evidence(&diagrams, &[], |_| false);
-    let unbounded = machine.unbounded_run(&mut diagrams, &stranded);
-    let evidence = machine.evidence(&diagrams, &[RunFact::Age, RunFact::Attempts], |_| false);
-    report.add(area, Code::UnboundedRun, evidence, unbounded);
-    let unverified = machine.unverified_close(&mut diagrams);
-    let evidence = machine.evidence(&diagrams, &[RunFact::Ci], |row| machine.closes(row));
-    report.add(area, Code::UnverifiedClose, evidence, unverified);
-    let endless = machine.endless_fixing(&mut diagrams);
-    let evidence = machine.evidence(&diagrams, &[RunFact::Attempts], |row| machine.sends_turn(row));
-    report.add(area, Code::EndlessFixing, evidence, endless);
-    let repeats = machine.repeat_effects(&mut diagrams);
-    report.add(area, Code::RepeatEffects, everything.clone(), repeats);
-    report.add(area, Code::Spin, everything.clone(), machine.spin(&diagrams));
-    report.add(area, Code::DeadEnd, everything, machine.dead_end(&stranded));
+    for (code, breach) in [
+        (Code::UnboundedRun, machine.unbounded_run(&mut diagrams, &stranded)),
+        (Code::UnverifiedClose, machine.unverified_close(&mut diagrams)),
+        (Code::EndlessFixing, machine.endless_fixing(&mut diagrams)),
+        (Code::RepeatEffects, machine.repeat_effects(&mut diagrams)),
+        (Code::Spin, machine.spin(&mut diagrams)),
+        (Code::DeadEnd, machine.dead_end(&stranded)),
+    ] {
+        if let Some(breach) = breach {
+            report.broken(area, code, breach);
+        }
+    }
     alive.of_machine(&mut diagrams, &machine);
     diagrams.left()
+}
+
+/// Adds what the proofs of one area stand on.
+fn evidence_of_area(policy: &Policy, area: &Area<'_>, report: &mut findings::Report<'_>) {
+    let denylist = &policy.denylist.value;
+    let mut diagrams = Diagrams::new(MAX_STEPS);
+    let gates = Gates::new(&mut diagrams, area.rules, denylist, area.scope, &area.outside);
+    let machine = Machine::new(&mut diagrams, area.rules, denylist, area.scope, &area.outside);
+    let (Some(gates), Some(machine)) = (gates, machine) else { return };
+    for code in INVARIANTS {
+        let evidence = match code {
+            Code::UnboundedRun => machine.evidence(&diagrams, &[RunFact::Age, RunFact::Attempts], |_| true),
+            Code::UnverifiedClose => machine.evidence(&diagrams, &[RunFact::Ci], |row| machine.closes(row)),
+            Code::EndlessFixing => machine.evidence(&diagrams, &[RunFact::Attempts], |row| machine.sends_turn(row)),
+            Code::RepeatEffects | Code::Spin | Code::DeadRow | Code::UnreachableState | Code::DeadEnd => {
+                machine.evidence(&diagrams, &[], |_| true)
+            }
+            Code::DeadGate => gates.evidence_of_all(&diagrams),
+            _ => gates.evidence(&mut diagrams, denylist, code),
+        };
+        report.evidence(code, evidence);
+    }
 }
 
 /// What is alive in a policy, without any other question.

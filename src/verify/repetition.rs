@@ -62,6 +62,9 @@ impl Machine<'_> {
         for tick in self.ticks.get(state)? {
             // Where nothing is carried out, the next tick is like this one.
             let End::Act(row) = tick.end else { continue };
+            if self.is_terminal(tick.state) {
+                continue;
+            }
             for range in 0..self.space.single(RunFact::Attempts)?.1 {
                 if !diagrams.spend(1) {
                     return None;
@@ -78,7 +81,7 @@ impl Machine<'_> {
                     here = diagrams.given(here, variables.told, 1);
                 }
                 let mut region = diagrams.and(trail.region, here);
-                if region.is_empty() {
+                if !diagrams.meet(region, self.possible) {
                     continue;
                 }
                 if trail.done.contains(&row) {
@@ -123,7 +126,7 @@ impl Machine<'_> {
         let steps = trail.ticks.iter().copied().chain([again]);
         for (index, (state, tick)) in steps.enumerate() {
             let attempts = first.saturating_add(turns);
-            let mut here = diagrams.and(region, tick.region);
+            let mut here = region;
             if turns > 0 {
                 // `told` was let go at the first turn; from then on it is true.
                 let told = diagrams.is(variables.told, 1);

@@ -7,13 +7,14 @@ use super::{Breach, Evidence};
 use crate::policy::facts::{CiStatus, RunFact};
 use crate::policy::{Matcher, Span, Test};
 
-/// A way in which a run goes on: from a state, by a tick, on these inputs.
-type Move<'m> = (StateIndex, &'m Tick, Region);
+/// A way in which a run goes on: from a state, by a tick.
+type Move<'m> = (StateIndex, &'m Tick);
 
 impl Machine<'_> {
     /// No run is without an end: from some age on, whatever the other facts.
     pub fn unbounded_run(&self, diagrams: &mut Diagrams, stranded: &[StateIndex]) -> Option<Breach> {
         let old = self.last_range(diagrams, RunFact::Age);
+        let old = diagrams.and(self.possible, old);
         let (attempts, ranges) = self.space.single(RunFact::Attempts)?;
         for range in 0..ranges {
             // Turns are counted: a run that goes on for ever either sends none any more, or has sent more than any bound.
@@ -28,21 +29,20 @@ impl Machine<'_> {
                     // It waits for a fact to be read or the kill switch to go off, not for the policy.
                     End::Held(_) => false,
                 };
-                let region = diagrams.and(tick.region, here);
-                if goes_on && !region.is_empty() {
-                    moves.push((state, tick, region));
+                if goes_on && diagrams.meet(tick.region, here) {
+                    moves.push((state, tick));
                 }
             }
             // Whoever cannot go on among those that can go on comes to an end.
             loop {
                 let before = moves.len();
-                let starts: Vec<StateIndex> = moves.iter().map(|(state, ..)| *state).collect();
-                moves.retain(|(_, tick, _)| starts.contains(&tick.state));
+                let starts: Vec<StateIndex> = moves.iter().map(|(state, _)| *state).collect();
+                moves.retain(|(_, tick)| starts.contains(&tick.state));
                 if moves.len() == before {
                     break;
                 }
             }
-            if let Some(breach) = self.endless(diagrams, &moves) {
+            if let Some(breach) = self.endless(diagrams, here, &moves) {
                 return Some(breach);
             }
         }
@@ -50,23 +50,23 @@ impl Machine<'_> {
     }
 
     /// The breach that moves without an end make; a run that simply waits is the plainest.
-    fn endless(&self, diagrams: &Diagrams, moves: &[Move<'_>]) -> Option<Breach> {
-        let waits = |(state, tick, _): &&Move<'_>| tick.end == End::Wait && tick.state == *state;
+    fn endless(&self, diagrams: &mut Diagrams, here: Region, moves: &[Move<'_>]) -> Option<Breach> {
+        let waits = |(state, tick): &&Move<'_>| tick.end == End::Wait && tick.state == *state;
         let start = moves.iter().find(waits).or(moves.first())?;
         let mut circle: Vec<&Move<'_>> = vec![start];
-        while let Some((_, tick, _)) = circle.last() {
-            let next = moves.iter().filter(|(state, ..)| *state == tick.state);
-            let next = next.min_by_key(|(_, next, _)| !circle.iter().any(|(state, ..)| *state == next.state))?;
-            if let Some(again) = circle.iter().position(|(state, ..)| *state == next.0) {
+        while let Some((_, tick)) = circle.last() {
+            let next = moves.iter().filter(|(state, _)| *state == tick.state);
+            let next = next.min_by_key(|(_, next)| !circle.iter().any(|(state, _)| *state == next.state))?;
+            if let Some(again) = circle.iter().position(|(state, _)| *state == next.0) {
                 circle.drain(..again);
                 break;
             }
             circle.push(next);
         }
-        let mut states: Vec<&str> = moves.iter().map(|(state, ..)| self.state_name(*state)).collect();
+        let mut states: Vec<&str> = moves.iter().map(|(state, _)| self.state_name(*state)).collect();
         states.dedup();
         let named = listed(&states);
-        let (first, tick, _) = circle.first()?;
+        let (first, tick) = circle.first()?;
         let message = if tick.end == End::Wait && tick.path.is_empty() {
             format!("a run in {named} can wait for ever, however old it is")
         } else {
@@ -74,9 +74,7 @@ impl Machine<'_> {
         };
         let cases = circle
             .iter()
-            .filter_map(|(state, tick, region)| {
-                self.case("unbounded-run", "goes on for ever", *state, tick, *region, diagrams)
-            })
+            .filter_map(|(state, tick)| self.case("unbounded-run", "goes on for ever", *state, tick, here, diagrams))
             .collect();
         Some(Breach {
             message,
@@ -91,10 +89,10 @@ impl Machine<'_> {
     pub fn unverified_close(&self, diagrams: &mut Diagrams) -> Option<Breach> {
         let green = Matcher::OneOf(vec![CiStatus::Green.word().to_owned()]);
         let green = self.space.matches(diagrams, &Test { fact: RunFact::Ci, matcher: green, span: Span::default() });
+        let not_green = diagrams.not(green);
         self.acts(|row| self.closes(row)).find_map(|(state, tick, row)| {
-            let region = diagrams.without(tick.region, green);
             let name = self.row(row)?.name.clone();
-            let case = self.case("unverified-close", "closed unverified", state, tick, region, diagrams)?;
+            let case = self.case("unverified-close", "closed unverified", state, tick, not_green, diagrams)?;
             Some(Breach {
                 message: format!("row `{name}` can close an issue although CI is not green"),
                 span: self.row(row)?.span,
@@ -109,9 +107,8 @@ impl Machine<'_> {
     pub fn endless_fixing(&self, diagrams: &mut Diagrams) -> Option<Breach> {
         let beyond = self.last_range(diagrams, RunFact::Attempts);
         self.acts(|row| self.sends_turn(row)).find_map(|(state, tick, row)| {
-            let region = diagrams.and(tick.region, beyond);
             let name = self.row(row)?.name.clone();
-            let case = self.case("endless-fixing", "one turn more", state, tick, region, diagrams)?;
+            let case = self.case("endless-fixing", "one turn more", state, tick, beyond, diagrams)?;
             Some(Breach {
                 message: format!("row `{name}` can send turns without a bound on `attempts`"),
                 span: self.row(row)?.span,
@@ -123,7 +120,7 @@ impl Machine<'_> {
     }
 
     /// Rows without effects never follow each other in a circle.
-    pub fn spin(&self, diagrams: &Diagrams) -> Option<Breach> {
+    pub fn spin(&self, diagrams: &mut Diagrams) -> Option<Breach> {
         let (state, tick) = self.all_ticks().find(|(_, tick)| tick.end == End::Circle)?;
         let rows: Vec<&str> = tick.path.iter().filter_map(|row| self.row(*row)).map(|row| row.name.as_str()).collect();
         let last = self.row(*tick.path.last()?)?;
@@ -131,7 +128,10 @@ impl Machine<'_> {
             message: format!("rows without effects can follow each other in a circle: {}", listed(&rows)),
             span: last.span,
             label: format!("it leads back to `{}`", last.to),
-            cases: self.case("spin", "goes in a circle", state, tick, tick.region, diagrams).into_iter().collect(),
+            cases: self
+                .case("spin", "goes in a circle", state, tick, Region::EVERYTHING, diagrams)
+                .into_iter()
+                .collect(),
             notes: Vec::new(),
         })
     }
@@ -181,16 +181,17 @@ impl Machine<'_> {
         })
     }
 
-    /// A tick as a test case that says what this policy does.
+    /// A tick as a test case that says what this policy does; `None` where it cannot happen on inputs of `within`.
     pub fn case(
         &self,
         code: &str,
         what: &str,
         state: StateIndex,
         tick: &Tick,
-        region: Region,
-        diagrams: &Diagrams,
+        within: Region,
+        diagrams: &mut Diagrams,
     ) -> Option<Case> {
+        let region = diagrams.all([tick.region, within, self.possible]);
         let example = self.space.example(diagrams, region)?;
         let name = |row: &usize| self.row(*row).map(|row| row.name.clone()).unwrap_or_default();
         let path: Vec<String> = tick.path.iter().map(name).collect();
@@ -207,13 +208,14 @@ impl Machine<'_> {
         })
     }
 
-    /// What the proofs of the rows stand on.
+    /// What a proof stands on that asks these facts of rows like these.
     pub fn evidence(&self, diagrams: &Diagrams, asked: &[RunFact], rows: impl Fn(usize) -> bool) -> Evidence {
-        let regions = self.acts(rows).map(|(_, tick, _)| tick.region).collect::<Vec<_>>();
-        let regions =
-            if regions.is_empty() { self.all_ticks().map(|(_, tick)| tick.region).collect() } else { regions };
+        let ticks = self.all_ticks().filter(|(_, tick)| match tick.end {
+            End::Act(row) | End::Held(row) => rows(row),
+            End::Wait | End::Circle => true,
+        });
         let variables = asked.iter().filter_map(|fact| self.space.single(*fact)).map(|(variable, _)| variable);
-        Evidence::of(diagrams, &self.space, regions, variables)
+        Evidence::of(diagrams, &self.space, ticks.map(|(_, tick)| tick.region), variables)
     }
 }
 

@@ -380,16 +380,18 @@ impl<F: Scope + Ord> Space<F> {
             return Region::EVERYTHING;
         };
         let asked = |fact: F, size: Value| size.saturating_add(Value::from(!fact.spec().always));
-        // Unknown is counted last: it is above every value of `more`, and `less` may always be it.
-        let mut allowed = diagrams.values(low, asked(less, size), |value| value >= size);
-        // Both are cut at the same places from the same least value, so the counts compare like the values.
-        for value in 0..size {
-            let here = diagrams.is(low, value);
-            let above = diagrams.values(high, asked(more, other), |one| one >= value);
-            let both = diagrams.and(here, above);
-            allowed = diagrams.or(allowed, both);
+        // Both are cut at the same places from the same least value, so the counts compare like the values. Unknown is
+        // counted last: it is above every value of `more`, and `less` may always be it.
+        let (low_asked, high_asked) = (asked(less, size), asked(more, other));
+        if low < high {
+            diagrams.by_value(low, low_asked, |diagrams, one| {
+                diagrams.values(high, high_asked, |other| one >= size || other >= one)
+            })
+        } else {
+            diagrams.by_value(high, high_asked, |diagrams, other| {
+                diagrams.values(low, low_asked, |one| one >= size || other >= one)
+            })
         }
-        allowed
     }
 
     /// The names of the facts behind variables, in catalogue order, and how many inputs their values make.

@@ -174,6 +174,7 @@ pub fn policy(base: Rules) -> Policy {
         overrides: Vec::new(),
         waivers: Vec::new(),
         switched_on: None,
+        overlay: None,
     }
 }
 

@@ -78,7 +78,7 @@ impl Source {
 pub fn load(text: &str) -> Result<Named<Loaded>, Failure> {
     let source = Source::of(text)?;
     let value = match &source {
-        Source::File(path) => policy_file::load(Path::new(path), &InstalledNames::default()),
+        Source::File(path) => policy_file::load_unproven(Path::new(path), &InstalledNames::default()),
         Source::Revision(revision, path) => policy_revision::load(revision, path).map_err(|message| {
             Failure::could_not_run(message)
                 .help("name a file, `REVISION:path/from/the/root`, or `builtin:standard`; fetch the revision first")
@@ -96,5 +96,5 @@ fn standard() -> Loaded {
     };
     let installed = InstalledNames::default();
     let checked = policy::check(STANDARD, &name, &Surroundings { prompt: &prompt, installed: &installed });
-    Loaded { source: Text { name, text: STANDARD.to_owned() }, checked }
+    Loaded { source: Text { name, text: STANDARD.to_owned() }, checked, proofs: None }
 }

@@ -18,28 +18,26 @@ const REQUIRED: [&str; 3] = ["settle_time", "effect_timeout", "edit_window"];
 
 /// The policy with every limit of 0 as 1; `None` where there is no such limit.
 pub fn switched_on(root: &Table) -> Option<Table> {
-    fn switch_on(table: &mut Table) -> bool {
+    let mut root = root.clone();
+    let mut any = false;
+    let mut switch_on = |table: &mut Table| {
         let Some(Entry { node: Node { value: Value::Table(limits), .. }, .. }) = table.entries.get_mut("limits") else {
-            return false;
+            return;
         };
-        let mut any = false;
         for entry in limits.entries.values_mut() {
-            let one = match entry.node.value {
+            entry.node.value = match entry.node.value {
                 Value::Int(0) => Value::Int(1),
                 Value::Number(0.0) => Value::Number(1.0),
                 _ => continue,
             };
-            entry.node.value = one;
             any = true;
         }
-        any
-    }
-    let mut root = root.clone();
-    let mut any = switch_on(&mut root);
+    };
+    switch_on(&mut root);
     if let Some(Entry { node: Node { value: Value::Table(repos), .. }, .. }) = root.entries.get_mut("repos") {
         for entry in repos.entries.values_mut() {
             if let Value::Table(table) = &mut entry.node.value {
-                any |= switch_on(table);
+                switch_on(table);
             }
         }
     }

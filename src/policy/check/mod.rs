@@ -8,20 +8,21 @@ mod machine;
 mod matchers;
 mod names;
 mod operands;
+mod overlaid;
 mod overrides;
 mod prompts;
-mod reader;
+pub(crate) mod reader;
 mod reference;
-mod report;
+pub(crate) mod report;
 mod revision;
-mod rules;
+pub(crate) mod rules;
 mod scan;
 mod sections;
 mod sentences;
 mod stages;
-mod syntax;
+pub(crate) mod syntax;
 mod texts;
-mod tree;
+pub(crate) mod tree;
 mod waivers;
 
 use std::cell::Cell;
@@ -31,6 +32,7 @@ use super::pattern::RepoPattern;
 use super::rules::{Policy, Rules, Waiver};
 use super::source::{Located, Source, Span};
 use super::{Checked, Surroundings};
+pub(crate) use overlaid::check_overlaid;
 use prompts::PromptFiles;
 use reader::{Field, Reader};
 use reference::Scope;
@@ -64,21 +66,10 @@ pub fn check(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Checked
     let switched_on = switched_on.and_then(|root| read(text, root, surroundings, &prompts, &report.aside()));
     let prompts = prompts.sources();
     let policy = sound.map(|sound| {
-        let revision = revision::revision(text, prompts.iter().map(|file| (file.name.as_str(), file.text.as_str())));
         let source = Source { name: name.to_owned(), text: text.to_owned() };
         report_what_it_does(&sound, &source, &report);
-        let policy = |read: Read, switched_on| Policy {
-            source: source.clone(),
-            revision: revision.clone(),
-            kill_switch: read.kill_switch,
-            allowlist: read.allowlist,
-            denylist: read.denylist,
-            base: read.base,
-            overrides: read.overrides,
-            waivers: read.waivers,
-            switched_on,
-        };
-        policy(sound, switched_on.map(|read| Box::new(policy(read, None))))
+        let switched_on = switched_on.map(|read| Box::new(read.into_policy(source.clone(), &prompts)));
+        Policy { switched_on, ..sound.into_policy(source, &prompts) }
     });
     Checked { policy, findings: report.finish(), prompts }
 }
@@ -90,6 +81,24 @@ struct Read {
     base: Rules,
     overrides: Vec<(RepoPattern, Rules)>,
     waivers: Vec<Waiver>,
+}
+
+impl Read {
+    fn into_policy(self, source: Source, prompts: &[Source]) -> Policy {
+        let prompts = prompts.iter().map(|file| (file.name.as_str(), file.text.as_str()));
+        Policy {
+            revision: revision::revision(&source.text, prompts),
+            source,
+            kill_switch: self.kill_switch,
+            allowlist: self.allowlist,
+            denylist: self.denylist,
+            base: self.base,
+            overrides: self.overrides,
+            waivers: self.waivers,
+            switched_on: None,
+            overlay: None,
+        }
+    }
 }
 
 fn read(

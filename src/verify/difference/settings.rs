@@ -26,6 +26,7 @@ pub fn compare_policies(report: &mut Report<'_>) {
         overrides: _,
         waivers,
         switched_on: _,
+        overlay: _,
     } = new;
     if kill_switch.value != old.kill_switch.value {
         let (direction, what) = match kill_switch.value {
