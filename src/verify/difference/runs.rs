@@ -75,11 +75,11 @@ pub fn compare(
 ) -> Result<(), TooLarge> {
     let too_large = || TooLarge { scope: area.scope.as_ref().map(ToString::to_string) };
     let mut diagrams = Diagrams::new(*steps);
-    let space = || machine::space([area.new, area.old], &area.denied, area.scope.as_ref(), &area.outside);
+    let space = || machine::space([area.new.into(), area.old.into()], &area.denied, area.scope.as_ref(), &area.outside);
     let old_denied = &report.old.denylist.value;
-    let old = Machine::over(&mut diagrams, area.old, space().ok_or_else(too_large)?, old_denied);
+    let old = Machine::over(&mut diagrams, area.old.into(), space().ok_or_else(too_large)?, old_denied);
     let new_denied = &report.new.denylist.value;
-    let new = Machine::over(&mut diagrams, area.new, space().ok_or_else(too_large)?, new_denied);
+    let new = Machine::over(&mut diagrams, area.new.into(), space().ok_or_else(too_large)?, new_denied);
     let both = diagrams.and(old.possible, new.possible);
     let alike = causes::same_denial(report, &new.space, &mut diagrams);
     let compared = diagrams.and(both, alike);
