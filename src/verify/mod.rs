@@ -238,9 +238,9 @@ pub fn prove_with_evidence(policy: &Policy) -> Proofs {
     decide(&Subject::of_policy(policy), policy.switched_on.as_deref(), true)
 }
 
-/// Decides the invariants of what could be read of a policy that is in error elsewhere.
+/// Decides the invariants of what could be read of a policy that is in error elsewhere, with the evidence.
 pub fn prove_fragments(fragments: &Fragments, source: &Source) -> Proofs {
-    decide(&Subject::of_fragments(fragments, source), None, false)
+    decide(&Subject::of_fragments(fragments, source), None, true)
 }
 
 fn decide(subject: &Subject<'_>, switched_on: Option<&Policy>, with_evidence: bool) -> Proofs {
@@ -304,23 +304,31 @@ fn prove_area(
 
 /// Adds what the proofs of one area stand on.
 fn evidence_of_area(subject: &Subject<'_>, area: &Area<'_>, report: &mut findings::Report<'_>) {
-    let (Some(gates), Some(runs)) = (area.gates, area.runs) else { return };
     let mut diagrams = Diagrams::new(MAX_STEPS);
-    let gates = Gates::new(&mut diagrams, gates, subject.denylist, area.scope, &area.outside);
-    let machine = Machine::new(&mut diagrams, runs, subject.denylist, area.scope, &area.outside);
-    let (Some(gates), Some(machine)) = (gates, machine) else { return };
-    for code in INVARIANTS {
-        let evidence = match code {
-            Code::UnboundedRun => machine.evidence(&diagrams, &[RunFact::Age, RunFact::Attempts], |_| true),
-            Code::UnverifiedClose => machine.evidence(&diagrams, &[RunFact::Ci], |row| machine.closes(row)),
-            Code::EndlessFixing => machine.evidence(&diagrams, &[RunFact::Attempts], |row| machine.sends_turn(row)),
-            Code::RepeatEffects | Code::Spin | Code::DeadRow | Code::UnreachableState | Code::DeadEnd => {
-                machine.evidence(&diagrams, &[], |_| true)
-            }
-            Code::DeadGate => gates.evidence_of_all(&diagrams),
-            _ => gates.evidence(&mut diagrams, subject.denylist, code),
-        };
-        report.evidence(code, evidence);
+    let gates =
+        area.gates.and_then(|rules| Gates::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside));
+    if let Some(gates) = gates {
+        for code in OF_GATES {
+            let evidence = match code {
+                Code::DeadGate => gates.evidence_of_all(&diagrams),
+                code => gates.evidence(&mut diagrams, subject.denylist, code),
+            };
+            report.evidence(code, evidence);
+        }
+    }
+    let mut diagrams = Diagrams::new(MAX_STEPS);
+    let machine =
+        area.runs.and_then(|rules| Machine::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside));
+    if let Some(machine) = machine {
+        for code in INVARIANTS.into_iter().filter(|code| !OF_GATES.contains(code)) {
+            let evidence = match code {
+                Code::UnboundedRun => machine.evidence(&diagrams, &[RunFact::Age, RunFact::Attempts], |_| true),
+                Code::UnverifiedClose => machine.evidence(&diagrams, &[RunFact::Ci], |row| machine.closes(row)),
+                Code::EndlessFixing => machine.evidence(&diagrams, &[RunFact::Attempts], |row| machine.sends_turn(row)),
+                _ => machine.evidence(&diagrams, &[], |_| true),
+            };
+            report.evidence(code, evidence);
+        }
     }
 }
 
