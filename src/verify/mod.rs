@@ -209,30 +209,35 @@ fn prove_area(
     let denylist = &policy.denylist.value;
     let mut diagrams = Diagrams::new(steps);
     let Some(gates) = Gates::new(&mut diagrams, area.rules, denylist, area.scope, &area.outside) else { return 0 };
-    for (code, breach) in gates.breaches(&mut diagrams, denylist) {
-        report.broken(area, code, breach);
-    }
+    let breaches = gates.breaches(&mut diagrams, denylist);
     alive.of_gates(&mut diagrams, &gates);
     if diagrams.exceeded() {
         return 0;
+    }
+    for (code, breach) in breaches {
+        report.broken(area, code, breach);
     }
 
     let mut diagrams = Diagrams::new(diagrams.left());
     let Some(machine) = Machine::new(&mut diagrams, area.rules, denylist, area.scope, &area.outside) else { return 0 };
     let stranded = machine.stranded(&mut diagrams);
-    for (code, breach) in [
+    let breaches = [
         (Code::UnboundedRun, machine.unbounded_run(&mut diagrams, &stranded)),
         (Code::UnverifiedClose, machine.unverified_close(&mut diagrams)),
         (Code::EndlessFixing, machine.endless_fixing(&mut diagrams)),
         (Code::RepeatEffects, machine.repeat_effects(&mut diagrams)),
         (Code::Spin, machine.spin(&mut diagrams)),
         (Code::DeadEnd, machine.dead_end(&stranded)),
-    ] {
+    ];
+    alive.of_machine(&mut diagrams, &machine);
+    if diagrams.exceeded() {
+        return 0;
+    }
+    for (code, breach) in breaches {
         if let Some(breach) = breach {
             report.broken(area, code, breach);
         }
     }
-    alive.of_machine(&mut diagrams, &machine);
     diagrams.left()
 }
 

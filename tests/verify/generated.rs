@@ -40,10 +40,10 @@ impl Dice {
 }
 
 /// What the facts of one policy are compared with.
-type Shelf = &'static [(&'static str, Kind)];
+pub type Shelf = &'static [(&'static str, Kind)];
 
 #[derive(Clone, Copy)]
-enum Kind {
+pub enum Kind {
     Bool,
     Words(&'static [&'static str]),
     Numbers(&'static [&'static str]),
@@ -72,7 +72,7 @@ const ISSUES: Shelf = &[
     ("repo", Kind::Repos),
 ];
 
-const RUNS: Shelf = &[
+pub const RUNS: Shelf = &[
     ("agent", Kind::Words(&["idle", "failed", "running", "unknown"])),
     ("ci", Kind::Words(&["none", "green", "red", "pending", "unknown"])),
     ("ci", Kind::Words(&["green", "red"])),
@@ -139,7 +139,7 @@ fn entry(dice: &mut Dice, (fact, kind): (&str, Kind)) -> String {
     format!("{fact} = {comparison}")
 }
 
-fn condition(dice: &mut Dice, shelf: &[(&'static str, Kind)], depth: usize) -> String {
+pub fn condition(dice: &mut Dice, shelf: &[(&'static str, Kind)], depth: usize) -> String {
     let mut entries: Vec<String> = Vec::new();
     let mut named: Vec<&str> = Vec::new();
     for _ in 0..dice.roll(3) + usize::from(depth == 0) {
@@ -168,7 +168,7 @@ fn shelf(dice: &mut Dice, of: Shelf, most: usize) -> Vec<(&'static str, Kind)> {
     (0..=dice.roll(most)).map(|_| of[dice.roll(of.len())]).collect()
 }
 
-const HEAD: &str = r#"version = 1
+pub const HEAD: &str = r#"version = 1
 kill_switch = true
 allowlist = []
 [labels]

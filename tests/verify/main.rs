@@ -1,5 +1,6 @@
 //! The proofs: of the policies of the distribution, and against plain search.
 
+mod adversarial;
 mod enumeration;
 mod generated;
 mod reproduce;
