@@ -64,7 +64,7 @@ impl Report<'_> {
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
     let path = &arguments.policy.policy;
     let installed = InstalledNames::default();
-    let loaded = policy_file::load(path, &installed);
+    let loaded = policy_file::load_unproven(path, &installed);
     let Some(policy) = &loaded.checked.policy else {
         refuse(&loaded, arguments.format.format, out);
         return Ok(ExitStatus::Findings);
@@ -159,7 +159,7 @@ fn refuse(loaded: &Loaded, format: Format, out: &mut Output) {
 /// A test file as findings are drawn from it.
 fn as_loaded(run: &TestRun) -> Loaded {
     let checked = Checked { policy: None, findings: run.findings.clone(), prompts: Vec::new() };
-    Loaded { source: run.source.clone(), checked }
+    Loaded { source: run.source.clone(), checked, proofs: None }
 }
 
 fn document(report: &Report<'_>) -> Value {

@@ -129,5 +129,8 @@ impl<'p> Report<'p> {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect()
+    text.lines()
+        .map(|line| if line.is_empty() { line.to_owned() } else { format!("    {line}") })
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -23,6 +23,7 @@
 mod axioms;
 pub mod case;
 mod diagram;
+pub mod difference;
 mod findings;
 mod issues;
 mod line;
@@ -42,6 +43,7 @@ use crate::policy::{Code, Finding, Policy, RepoPattern, Rules, Span};
 pub use axioms::AXIOMS;
 use case::Case;
 use diagram::{Diagrams, Region, Variable};
+pub use difference::difference;
 use issues::Gates;
 use liveness::Alive;
 use machine::Machine;

@@ -60,7 +60,7 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
             }
         }
         None => {
-            let loaded = policy_file::load(&arguments.policy.policy, &InstalledNames::default());
+            let loaded = policy_file::load_unproven(&arguments.policy.policy, &InstalledNames::default());
             match &loaded.checked.policy {
                 Some(policy) => Machine::of(&policy.base, &Mark::default()),
                 None => {
