@@ -257,7 +257,14 @@ fn decide(subject: &Subject<'_>, switched_on: Option<&Policy>, with_evidence: bo
             evidence_of_area(subject, area, &mut report);
         }
     }
-    let revived = switched_on.and_then(|policy| survey(&Subject::of_policy(policy), steps));
+    let revived = match switched_on.map(|policy| survey(&Subject::of_policy(policy), steps)) {
+        // Without it nobody can tell what is dead from what is switched off.
+        Some(None) => {
+            subject.areas.iter().take(1).for_each(|area| report.undecided(area));
+            return report.finish();
+        }
+        revived => revived.flatten(),
+    };
     liveness::report(subject, &alive, revived.as_ref(), &mut report);
     report.finish()
 }
