@@ -108,13 +108,13 @@ impl Diagrams {
         self.node(variable, branches)
     }
 
-    /// The inputs whose `variable` has this value.
-    pub fn is(&mut self, variable: Variable, value: Value) -> Region {
-        let mut branches = vec![(value, Region::EVERYTHING), (value.saturating_add(1), Region::NOTHING)];
-        if value > 0 {
-            branches.insert(0, (0, Region::NOTHING));
-        }
-        self.node(variable, branches)
+    /// The inputs whose `variable` has this value, of `size` values.
+    pub fn is(&mut self, variable: Variable, size: Value, value: Value) -> Region {
+        // A range that no value lies in would make a region that is never empty.
+        let after = value.saturating_add(1);
+        let branches = [(0, Region::NOTHING), (value, Region::EVERYTHING), (after, Region::NOTHING)];
+        let branches = branches.into_iter().skip(usize::from(value == 0)).take_while(|(start, _)| *start < size);
+        self.node(variable, branches.collect())
     }
 
     /// The inputs that are in the region which `chosen` gives for their value of `variable`; `size` values are asked.

@@ -29,6 +29,7 @@ mod issues;
 mod line;
 mod liveness;
 mod machine;
+mod moments;
 mod repetition;
 mod repos;
 mod runs;
@@ -220,7 +221,7 @@ fn prove_area(
 
     let mut diagrams = Diagrams::new(diagrams.left());
     let Some(machine) = Machine::new(&mut diagrams, area.rules, denylist, area.scope, &area.outside) else { return 0 };
-    let stranded = machine.stranded();
+    let stranded = machine.stranded(&mut diagrams);
     for (code, breach) in [
         (Code::UnboundedRun, machine.unbounded_run(&mut diagrams, &stranded)),
         (Code::UnverifiedClose, machine.unverified_close(&mut diagrams)),

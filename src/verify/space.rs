@@ -309,14 +309,14 @@ impl<F: Scope + Ord> Space<F> {
                 let size = domain.size().unwrap_or(Value::MAX);
                 diagrams.values(*variable, size.saturating_add(Value::from(!fact.spec().always)), |value| value < size)
             }
-            Some(Place::Set { known, .. }) => diagrams.is(*known, 1),
+            Some(Place::Set { known, .. }) => diagrams.is(*known, 2, 1),
             None => Region::EVERYTHING,
         }
     }
 
     /// Where the repository is on the allowlist.
     pub fn allowlisted(&self, diagrams: &mut Diagrams) -> Region {
-        diagrams.is(self.allowlisted, 1)
+        diagrams.is(self.allowlisted, 2, 1)
     }
 
     /// Where a set is known and holds a member.
@@ -332,8 +332,8 @@ impl<F: Scope + Ord> Space<F> {
         match self.place_of(test.fact) {
             None => Region::NOTHING,
             Some(Place::Single { variable, domain }) => match &test.matcher {
-                Matcher::In(list) if list.is_allowlist => diagrams.is(self.allowlisted, 1),
-                Matcher::NotIn(list) if list.is_allowlist => diagrams.is(self.allowlisted, 0),
+                Matcher::In(list) if list.is_allowlist => diagrams.is(self.allowlisted, 2, 1),
+                Matcher::NotIn(list) if list.is_allowlist => diagrams.is(self.allowlisted, 2, 0),
                 matcher => {
                     let size = domain.size().unwrap_or(Value::MAX);
                     let asked = size.saturating_add(Value::from(!test.fact.spec().always));
@@ -341,10 +341,10 @@ impl<F: Scope + Ord> Space<F> {
                 }
             },
             Some(Place::Set { known, members, other }) => {
-                let known = diagrams.is(*known, 1);
+                let known = diagrams.is(*known, 2, 1);
                 let has = |diagrams: &mut Diagrams, wanted: &String| {
                     let variable = members.iter().find(|(member, _)| pattern::same(member, wanted));
-                    variable.map_or(Region::NOTHING, |(_, variable)| diagrams.is(*variable, 1))
+                    variable.map_or(Region::NOTHING, |(_, variable)| diagrams.is(*variable, 2, 1))
                 };
                 let picked = match &test.matcher {
                     Matcher::HasAny(wanted) => wanted.iter().fold(Region::NOTHING, |any, one| {
@@ -362,7 +362,7 @@ impl<F: Scope + Ord> Space<F> {
                     Matcher::Empty(empty) => {
                         let variables = members.iter().map(|(_, variable)| variable).chain(other);
                         let nothing = variables.fold(Region::EVERYTHING, |none, variable| {
-                            let absent = diagrams.is(*variable, 0);
+                            let absent = diagrams.is(*variable, 2, 0);
                             diagrams.and(none, absent)
                         });
                         if *empty { nothing } else { diagrams.not(nothing) }

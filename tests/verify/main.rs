@@ -1,4 +1,9 @@
-//! The proofs, on the policies of the distribution.
+//! The proofs: of the policies of the distribution, and against plain search.
+
+mod enumeration;
+mod generated;
+mod reproduce;
+mod values;
 
 use std::path::Path;
 
