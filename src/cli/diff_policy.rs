@@ -106,7 +106,7 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     })?;
     let snapshot = match (&arguments.over, arguments.live) {
         (Some(file), _) => Some(snapshot::read(file)?),
-        (None, true) => match snapshot::live(&arguments.policy, &arguments.settings, out)? {
+        (None, true) => match snapshot::live(arguments, out)? {
             Ok(snapshot) => Some(snapshot),
             Err(status) => return Ok(status),
         },
