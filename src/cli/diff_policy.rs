@@ -1,13 +1,13 @@
 //! `afk diff-policy`: what a change of the policy means.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::exit::{ExitStatus, Failure};
 use super::output::{Output, STRONG};
-use super::{PolicyArguments, SettingsArguments, findings};
+use super::{PolicyArguments, SettingsArguments, findings, test_policy};
 use crate::adapters::policy_file::Loaded;
 use crate::policy::{Policy, Severity};
 use crate::verify::difference::{Difference, Direction};
@@ -21,7 +21,7 @@ mod source;
 mod today;
 
 use links::Links;
-use source::Named;
+use source::{Named, Source};
 use today::Today;
 
 /// Say what a change of the policy means: which inputs are decided differently
@@ -78,6 +78,8 @@ struct Comparison<'a> {
     new: &'a Named<Policy>,
     difference: Difference,
     proofs: Proofs,
+    /// What the tests beside the new policy come to.
+    tests: Option<String>,
     today: Option<Today>,
     links: Links,
 }
@@ -89,6 +91,10 @@ struct Comparison<'a> {
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
     let new = arguments.new.clone().unwrap_or_else(|| arguments.policy.policy.display().to_string());
     let (old, new) = (source::load(&arguments.old)?, source::load(&new)?);
+    let tests = match &new.source {
+        Source::File(path) => test_policy::beside_in_words(Path::new(path), &new.value),
+        Source::Revision(..) | Source::Standard => None,
+    };
     let (old, new) = match (usable(old, "old", arguments.format, out), usable(new, "new", arguments.format, out)) {
         (Some(old), Some(new)) => (old, new),
         _ => return Ok(ExitStatus::Findings),
@@ -100,7 +106,7 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     })?;
     let snapshot = match (&arguments.over, arguments.live) {
         (Some(file), _) => Some(snapshot::read(file)?),
-        (None, true) => match snapshot::live(&arguments.policy, &arguments.settings, out)? {
+        (None, true) => match snapshot::live(arguments, out)? {
             Ok(snapshot) => Some(snapshot),
             Err(status) => return Ok(status),
         },
@@ -108,7 +114,7 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     };
     let today = snapshot.map(|snapshot| today::compare(&old.value, &new.value, &snapshot));
     let proofs = verify::prove(&new.value);
-    let comparison = Comparison { old: &old, new: &new, difference, proofs, today, links };
+    let comparison = Comparison { old: &old, new: &new, difference, proofs, tests, today, links };
     match arguments.format {
         Shape::Human => human::write(&comparison, out),
         Shape::Markdown => out.text(markdown::comment(&comparison)),
@@ -144,7 +150,12 @@ fn usable(loaded: Named<Loaded>, which: &str, format: Shape, out: &mut Output) -
     None
 }
 
-/// What the proofs of the new policy came to, in one line.
+/// What proofs and tests of the new policy came to, in one line.
+fn judged(comparison: &Comparison<'_>) -> String {
+    let tests = comparison.tests.as_ref().map_or(String::new(), |tests| format!(" · tests: {tests}"));
+    format!("checked: {}{tests}", proven(&comparison.proofs))
+}
+
 fn proven(proofs: &Proofs) -> String {
     let count = |outcome| proofs.proofs.iter().filter(|proof| proof.outcome == outcome).count();
     let (all, holds) = (proofs.proofs.len(), count(Outcome::Holds));
@@ -164,7 +175,7 @@ fn proven(proofs: &Proofs) -> String {
 }
 
 fn document(comparison: &Comparison<'_>) -> Value {
-    let Comparison { old, new, difference, proofs, today, links } = comparison;
+    let Comparison { old, new, difference, proofs, tests, today, links } = comparison;
     let items = difference.items.iter().map(|item| {
         let sample = item.sample.as_ref().map(|sample| {
             let facts: serde_json::Map<String, Value> =
@@ -203,6 +214,7 @@ fn document(comparison: &Comparison<'_>) -> Value {
             "invariant": proof.invariant.name(),
             "outcome": format!("{:?}", proof.outcome).to_ascii_lowercase(),
         })).collect::<Vec<_>>(),
+        "tests": tests,
         "today": today.as_ref().map(Today::document),
     })
 }

@@ -111,8 +111,9 @@ impl<'p> Report<'p> {
     fn needless_waivers(&mut self) {
         for waiver in self.subject.waivers {
             let code = Code::named(&waiver.invariant.value);
-            let holds =
-                code.and_then(|code| self.proofs.get(&code)).is_some_and(|(outcome, _)| *outcome == Outcome::Holds);
+            // What nothing was said of holds.
+            let holds = |code| self.proofs.get(&code).is_none_or(|(outcome, _)| *outcome == Outcome::Holds);
+            let holds = code.is_some_and(holds);
             if holds {
                 let breach = Breach {
                     message: format!("`{}` is waived, and holds", waiver.invariant.value),

@@ -210,6 +210,21 @@ impl<'p> Machine<'p> {
         }
     }
 
+    /// Follows what ticks can do from every active state on, whether or not a run gets there under this policy: one that
+    /// was begun under another may be anywhere.
+    pub fn explore_everywhere(&mut self, diagrams: &mut Diagrams) {
+        self.within.fill(self.possible);
+        for state in 0..self.ticks.len() {
+            let mut ticks = Vec::new();
+            if !self.is_terminal(state) {
+                self.follow(diagrams, state, Region::EVERYTHING, &mut Vec::new(), &mut vec![state], &mut ticks);
+            }
+            if let Some(of_state) = self.ticks.get_mut(state) {
+                *of_state = ticks;
+            }
+        }
+    }
+
     /// Whether a run that is in a state can get to an end.
     pub fn can_end(&self, diagrams: &mut Diagrams, state: StateIndex) -> bool {
         let Some(moments) = Moments::new(&self.space) else { return false };

@@ -1,7 +1,7 @@
 //! The difference for a terminal.
 
 use super::today::Today;
-use super::{Comparison, proven};
+use super::{Comparison, judged};
 use crate::cli::findings::counted;
 use crate::cli::output::{BAD, FAINT, GOOD, Output, STRONG, WARN, printable};
 use crate::policy::short_revision;
@@ -36,7 +36,7 @@ pub fn write(comparison: &Comparison<'_>, out: &mut Output) {
     let (old, new) = (short_revision(&comparison.old.value.revision), short_revision(&comparison.new.value.revision));
     let decided = if parts.is_empty() { "no decision changes".to_owned() } else { parts.join(", ") };
     out.line(format_args!("{STRONG}{old} → {new}{STRONG:#}: {decided}, over every possible input"));
-    out.line(format_args!("checked: {}", proven(&comparison.proofs)));
+    out.line(format_args!("{}", printable(&judged(comparison))));
 }
 
 fn write_item(comparison: &Comparison<'_>, item: &Item, out: &mut Output) {

@@ -1,7 +1,7 @@
 //! The difference as a comment on a pull request: one that is found again by its first line and edited on every push.
 
 use super::today::{Change, Today};
-use super::{Comparison, proven};
+use super::{Comparison, judged};
 use crate::cli::findings::counted;
 use crate::policy::short_revision;
 use crate::text::{clean_line, harmless};
@@ -24,7 +24,7 @@ pub fn comment(comparison: &Comparison<'_>) -> String {
     comment.add(&[format!("<!-- afk-diff-policy: {} -->", clean_line(&name.replace("--", "-"), 200))]);
     comment.add(&[heading(comparison), String::new()]);
     let (old, new) = (short_revision(&comparison.old.value.revision), short_revision(&comparison.new.value.revision));
-    comment.add(&[format!("`{old}` → `{new}` · checked: {}", plain(&proven(&comparison.proofs))), String::new()]);
+    comment.add(&[format!("`{old}` → `{new}` · {}", cell(&judged(comparison))), String::new()]);
     let items: Vec<&Item> = comparison.difference.items.iter().collect();
     let (shown, folded) = items.split_at(items.len().min(ROWS));
     if !shown.is_empty() {

@@ -6,11 +6,12 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use super::{Arguments, Shape};
 use crate::adapters::confined::read_file;
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::looking::Looking;
 use crate::cli::output::Output;
-use crate::cli::{Format, PolicyArguments, SettingsArguments, queue};
+use crate::cli::{Format, queue};
 use crate::engine::select::Candidate;
 use crate::policy::facts::{FactName, Given, IssueFact, IssueFacts, Kind, Observed, RunFact, RunFacts};
 use crate::policy::{RepoPattern, duration};
@@ -66,12 +67,9 @@ pub fn read(path: &Path) -> Result<Snapshot, Failure> {
 ///
 /// # Errors
 /// When settings are wrong, or the tracker cannot be asked.
-pub fn live(
-    policy: &PolicyArguments,
-    settings: &SettingsArguments,
-    out: &mut Output,
-) -> Result<Result<Snapshot, ExitStatus>, Failure> {
-    let looking = match Looking::open(policy, settings, Format::Human, out)? {
+pub fn live(arguments: &Arguments, out: &mut Output) -> Result<Result<Snapshot, ExitStatus>, Failure> {
+    let format = if arguments.format == Shape::Json { Format::Json } else { Format::Human };
+    let looking = match Looking::open(&arguments.policy, &arguments.settings, format, out)? {
         Ok(looking) => looking,
         Err(status) => return Ok(Err(status)),
     };
@@ -195,7 +193,7 @@ fn facts_of(object: &Map<String, Value>) -> Result<&Map<String, Value>, String> 
 /// The value of a fact, of its type; `None` where it was not read.
 fn given<F: FactName>(fact: F, facts: &Map<String, Value>) -> Result<Option<Given>, String> {
     let spec = fact.spec();
-    let wrong = || format!("fact `{}` is not a {}", spec.name, spec.kind.name());
+    let wrong = || format!("fact `{}` is no {}", spec.name, spec.kind.name());
     let Some(value) = facts.get(spec.name) else { return Ok(None) };
     if let Some(unknown) = value.as_object() {
         let why = unknown.get("why").and_then(Value::as_str).unwrap_or("unknown");

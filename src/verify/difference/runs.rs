@@ -77,9 +77,12 @@ pub fn compare(
     let mut diagrams = Diagrams::new(*steps);
     let space = || machine::space([area.new.into(), area.old.into()], &area.denied, area.scope.as_ref(), &area.outside);
     let old_denied = &report.old.denylist.value;
-    let old = Machine::over(&mut diagrams, area.old.into(), space().ok_or_else(too_large)?, old_denied);
+    let mut old = Machine::over(&mut diagrams, area.old.into(), space().ok_or_else(too_large)?, old_denied);
     let new_denied = &report.new.denylist.value;
-    let new = Machine::over(&mut diagrams, area.new.into(), space().ok_or_else(too_large)?, new_denied);
+    let mut new = Machine::over(&mut diagrams, area.new.into(), space().ok_or_else(too_large)?, new_denied);
+    let (rested, rests) = (resting(&old), resting(&new));
+    old.explore_everywhere(&mut diagrams);
+    new.explore_everywhere(&mut diagrams);
     let both = diagrams.and(old.possible, new.possible);
     let alike = causes::same_denial(report, &new.space, &mut diagrams);
     let compared = diagrams.and(both, alike);
@@ -89,7 +92,9 @@ pub fn compare(
     let mut groups: BTreeMap<(Cause, Direction), Group> = BTreeMap::new();
     for (state, name) in area.old.states.iter().enumerate().map(|(index, state)| (index, &state.name)) {
         let same = area.new.states.iter().position(|one| one.name == *states.new_name(name));
-        let Some(same) = same.filter(|same| old.rests(state) && new.rests(*same)) else { continue };
+        // Where no run gets under either, nobody minds.
+        let is_reached = |same: &StateIndex| rested.contains(&state) || rests.contains(same);
+        let Some(same) = same.filter(is_reached) else { continue };
         for (was, is) in pairs(&old, state, &new, same) {
             let (before, after) = (outcome(&old, was, &states), outcome(&new, is, &States { pairs: Vec::new() }));
             if before == after {
@@ -135,9 +140,14 @@ pub fn compare(
         let what = what(&cause, area, report, &details);
         report.add(Item { direction, what, scopes: area.scopes(), details, sample: Some(sample), place });
     }
-    compare_states(area, &old, &new, &states, report);
+    compare_states(area, &rested, &rests, &states, report);
     *steps = diagrams.left();
     Ok(())
+}
+
+/// The states in which runs rest under a policy by itself.
+fn resting(machine: &Machine<'_>) -> Vec<StateIndex> {
+    (0..machine.rules.states.len()).filter(|state| machine.rests(*state)).collect()
 }
 
 fn pairs<'m>(
@@ -373,7 +383,13 @@ fn what(cause: &Cause, area: &Area<'_>, report: &Report<'_>, details: &[String])
 }
 
 /// States that are not the same ones any more.
-fn compare_states(area: &Area<'_>, old: &Machine<'_>, new: &Machine<'_>, states: &States, report: &mut Report<'_>) {
+fn compare_states(
+    area: &Area<'_>,
+    rested: &[StateIndex],
+    rests: &[StateIndex],
+    states: &States,
+    report: &mut Report<'_>,
+) {
     let initial = |rules: &Rules| rules.initial_state().map(|state| (state.name.clone(), state.span));
     if let (Some((was, _)), Some((is, span))) = (initial(area.old), initial(area.new))
         && states.new_name(&was) != is
@@ -390,10 +406,11 @@ fn compare_states(area: &Area<'_>, old: &Machine<'_>, new: &Machine<'_>, states:
         });
     }
     let start = initial(area.new).map_or_else(String::new, |(name, _)| name);
-    for (_, state) in area.old.states.iter().enumerate().filter(|(index, _)| old.rests(*index)) {
+    for (_, state) in area.old.states.iter().enumerate().filter(|(index, _)| rested.contains(index)) {
         let now = states.new_name(&state.name);
         let place = area.new.state(now).map(|state| report.in_new(state.span));
-        let reachable = area.new.states.iter().position(|one| one.name == now).is_some_and(|state| new.rests(state));
+        let reachable =
+            area.new.states.iter().position(|one| one.name == now).is_some_and(|state| rests.contains(&state));
         let what = match place {
             _ if now == state.name && reachable => continue,
             Some(_) if reachable => {
