@@ -157,7 +157,7 @@ impl Rules {
 }
 
 /// What decides which issues may be dispatched: a part of [`Rules`], or of what could be read of a policy in error.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GateRules<'p> {
     /// The label names of the roles.
     pub labels: &'p Labels,
@@ -174,7 +174,7 @@ impl<'p> From<&'p Rules> for GateRules<'p> {
 }
 
 /// What moves runs: a part of [`Rules`], or of what could be read of a policy in error.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RunRules<'p> {
     /// The label names of the roles.
     pub labels: &'p Labels,

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::space::{Chosen, Example};
+use super::domain::Chosen;
+use super::space::Example;
 use crate::policy::duration;
 use crate::policy::facts::{FactName, RunFact};
 

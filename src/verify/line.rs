@@ -3,7 +3,7 @@
 use crate::policy::facts::{Kind, Reading};
 use crate::policy::{Comparison, Matcher, Quantity};
 
-use super::space::Chosen;
+use super::domain::Chosen;
 
 /// The ranges of one fact, ascending. Every value has a place among the whole numbers: counts are their own, durations
 /// count seconds (facts never hold parts of one), and amounts take the place of their bits, which sort like they do.

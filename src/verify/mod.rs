@@ -24,6 +24,7 @@ mod axioms;
 pub mod case;
 mod diagram;
 pub mod difference;
+mod domain;
 mod findings;
 mod issues;
 mod line;
@@ -217,15 +218,21 @@ impl<'p> Subject<'p> {
 type PartsOfRules<'p> = (Option<GateRules<'p>>, Option<RunRules<'p>>);
 
 fn areas<'p>(base: PartsOfRules<'p>, overrides: Vec<(&'p RepoPattern, PartsOfRules<'p>)>) -> Vec<Area<'p>> {
-    let patterns: Vec<&RepoPattern> = overrides.iter().map(|(pattern, _)| *pattern).collect();
-    let outside = patterns.iter().map(|pattern| (*pattern).clone()).collect();
+    // Overrides that change nothing the proofs look at, such as the agent, leave their repositories with the others.
+    let own = |(pattern, parts): &(&RepoPattern, PartsOfRules<'p>)| {
+        let beyond = |wide: &RepoPattern| !wide.is_exact() && wide.matches(&pattern.to_string());
+        let inside = overrides.iter().any(|(wide, parts)| pattern.is_exact() && *parts != base && beyond(wide));
+        *parts != base || inside
+    };
+    let own: Vec<(&RepoPattern, PartsOfRules<'p>)> = overrides.iter().copied().filter(own).collect();
+    let outside = own.iter().map(|(pattern, _)| (*pattern).clone()).collect();
     let (gates, runs) = base;
-    let base = Area { gates, runs, scope: None, outside };
-    let overrides = overrides.into_iter().map(|(pattern, (gates, runs))| {
-        let inner = patterns.iter().filter(|one| one.is_exact() && **one != pattern && !pattern.is_exact());
-        Area { gates, runs, scope: Some(pattern), outside: inner.map(|one| (*one).clone()).collect() }
+    let areas = own.iter().map(|(pattern, (gates, runs))| {
+        let inner = own.iter().filter(|(one, _)| one.is_exact() && one != pattern && !pattern.is_exact());
+        let outside = inner.map(|(one, _)| (*one).clone()).collect();
+        Area { gates: *gates, runs: *runs, scope: Some(*pattern), outside }
     });
-    std::iter::once(base).chain(overrides).collect()
+    std::iter::once(Area { gates, runs, scope: None, outside }).chain(areas).collect()
 }
 
 /// Decides every invariant for every repository with overrides, and once for any other.

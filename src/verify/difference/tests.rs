@@ -13,7 +13,7 @@ use crate::policy::facts::{
     RunFacts,
 };
 use crate::policy::{Condition, Effect, InstalledNames, Matcher, Quantity, RepoPattern, Rules, Surroundings, check};
-use crate::verify::space::Chosen;
+use crate::verify::domain::Chosen;
 
 const SHIPPED: &str = include_str!("../../../policies/afk.toml");
 
