@@ -225,7 +225,7 @@ What an agent does with a changed prompt is not and cannot be proven.
 
 Exit codes:
   0  answered, whether or not decisions change
-  1  one of the policies is wrong; where only proofs of the new one fail, the difference is shown all the same
+  1  one of the policies is wrong (where only a proof of the new one fails, the rest is shown)
   2  the command line is wrong
   4  could not run, also where the two are too large to be compared exactly
   10 with `--exit-code`: decisions change, and none is looser
