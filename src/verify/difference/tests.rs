@@ -142,6 +142,34 @@ fn rules_too_entangled_to_compare_are_an_error() {
     assert_eq!(difference(&policy(SHIPPED), &entangled), Err(TooLarge { scope: None }));
 }
 
+#[test]
+fn no_value_of_a_policy_can_be_edited_in_silence() {
+    let old = policy(SHIPPED);
+    let prompt = |_: &str| Ok("Work on {{ ref }}.".to_owned());
+    let installed = InstalledNames::default();
+    let surroundings = Surroundings { prompt: &prompt, installed: &installed };
+    let mut edited = 0;
+    let mut start = 0;
+    for line in SHIPPED.split_inclusive('\n') {
+        let code = line.split('#').next().unwrap();
+        for (at, _) in code.match_indices(|letter: char| letter == '"' || letter.is_ascii_digit()) {
+            // A text gets one more letter, a number one more digit; most are then something else that can be.
+            let (place, more) = match code.as_bytes()[at] {
+                b'"' => (start + at, "x"),
+                _ => (start + at + 1, "1"),
+            };
+            let new = check(&format!("{}{more}{}", &SHIPPED[..place], &SHIPPED[place..]), "afk.toml", &surroundings);
+            let Some(new) = new.policy else { continue };
+            let found = difference(&old, &new).unwrap();
+            let is_comment = |remark: &Remark| remark.what.starts_with("comments, ");
+            assert!(!found.is_equal() || !found.also.iter().any(is_comment), "{line}: {more} at {at}: {found:?}");
+            edited += 1;
+        }
+        start += line.len();
+    }
+    assert!(edited > 60, "{edited}");
+}
+
 // What the comparison says and the engine does.
 
 /// An edit of the rules, by numbers that are taken modulo what there is.
