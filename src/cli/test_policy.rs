@@ -177,7 +177,7 @@ fn refuse(loaded: &Loaded, format: Format, out: &mut Output) {
 
 /// A test file as findings are drawn from it.
 fn as_loaded(run: &TestRun) -> Loaded {
-    let checked = Checked { policy: None, findings: run.findings.clone(), prompts: Vec::new() };
+    let checked = Checked { policy: None, fragments: None, findings: run.findings.clone(), prompts: Vec::new() };
     Loaded { source: run.source.clone(), checked, proofs: None }
 }
 

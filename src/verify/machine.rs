@@ -5,7 +5,7 @@ use super::diagram::{Diagrams, Region};
 use super::moments::{Earliest, Moments};
 use super::space::{Constants, Space, Truth};
 use crate::policy::facts::{RunFact, RunFacts};
-use crate::policy::{Effect, Matcher, RepoList, RepoPattern, Rules, Test, Transition};
+use crate::policy::{Effect, Matcher, RepoList, RepoPattern, RunRules, Test, Transition};
 
 /// A state by its place in the policy.
 pub type StateIndex = usize;
@@ -40,7 +40,7 @@ pub enum End {
 
 /// The rows of one scope, decided.
 pub struct Machine<'p> {
-    pub rules: &'p Rules,
+    pub rules: RunRules<'p>,
     pub space: Space<RunFact>,
     /// The inputs that the axioms allow. Kept apart from the regions, which it would make many times larger.
     pub possible: Region,
@@ -63,7 +63,7 @@ impl<'p> Machine<'p> {
     /// `None`: more variables than can be decided.
     pub fn new(
         diagrams: &mut Diagrams,
-        rules: &'p Rules,
+        rules: RunRules<'p>,
         denylist: &[RepoPattern],
         scope: Option<&RepoPattern>,
         outside: &[RepoPattern],
@@ -73,8 +73,8 @@ impl<'p> Machine<'p> {
     }
 
     /// The rows over a space that is already cut.
-    pub fn over(diagrams: &mut Diagrams, rules: &'p Rules, space: Space<RunFact>, denylist: &[RepoPattern]) -> Self {
-        let possible = axioms::runs(&space, diagrams, rules);
+    pub fn over(diagrams: &mut Diagrams, rules: RunRules<'p>, space: Space<RunFact>, denylist: &[RepoPattern]) -> Self {
+        let possible = axioms::runs(&space, diagrams, &rules);
         let truths: Vec<Truth> = rules.transitions.iter().map(|row| space.truth(diagrams, &row.when)).collect();
         let listed = space.allowlisted(diagrams);
         let denied = RepoList { patterns: denylist.to_vec(), is_allowlist: false };
@@ -94,7 +94,7 @@ impl<'p> Machine<'p> {
                         continue;
                     }
                     let matches =
-                        if sends_turn(rules, row) { diagrams.and(truth.holds, enrolled) } else { truth.holds };
+                        if sends_turn(&rules, row) { diagrams.and(truth.holds, enrolled) } else { truth.holds };
                     rows.push((index, diagrams.and(rest, matches)));
                     rest = diagrams.without(rest, matches);
                 }
@@ -155,7 +155,7 @@ impl<'p> Machine<'p> {
 
     /// Whether a row sends a turn.
     pub fn sends_turn(&self, row: RowIndex) -> bool {
-        self.row(row).is_some_and(|row| sends_turn(self.rules, row))
+        self.row(row).is_some_and(|row| sends_turn(&self.rules, row))
     }
 
     /// Whether a row closes the issue.
@@ -305,7 +305,7 @@ impl<'p> Machine<'p> {
 
 /// The space of the runs of several policies, cut along the constants of all of them.
 pub fn space<'p>(
-    policies: impl IntoIterator<Item = &'p Rules>,
+    policies: impl IntoIterator<Item = RunRules<'p>>,
     denylist: &[RepoPattern],
     scope: Option<&RepoPattern>,
     outside: &[RepoPattern],
@@ -314,7 +314,7 @@ pub fn space<'p>(
     let mut harmless = None;
     for rules in policies {
         rules.transitions.iter().for_each(|row| constants.of_condition(&row.when));
-        axioms::cuts_of_runs(&mut constants, rules);
+        axioms::cuts_of_runs(&mut constants, &rules);
         let labels = &rules.labels;
         harmless.get_or_insert_with(|| RunFacts::harmless("acme/app", &labels.ready.value, &labels.in_progress.value));
     }
@@ -322,6 +322,6 @@ pub fn space<'p>(
     Space::new(constants, &harmless?, scope, outside)
 }
 
-fn sends_turn(rules: &Rules, row: &Transition) -> bool {
+fn sends_turn(rules: &RunRules<'_>, row: &Transition) -> bool {
     rules.effects(row).iter().any(|effect| matches!(effect.value, Effect::Turn(_)))
 }

@@ -99,7 +99,7 @@ pub const MAX_VARIABLES: usize = 1_000;
 pub struct Constants<F: Ord> {
     quantities: BTreeMap<F, BTreeSet<i128>>,
     texts: BTreeMap<F, BTreeSet<String>>,
-    patterns: Vec<RepoPattern>,
+    patterns: Vec<Vec<RepoPattern>>,
 }
 
 impl<F: Scope + Ord> Constants<F> {
@@ -146,9 +146,9 @@ impl<F: Scope + Ord> Constants<F> {
         self.texts.entry(fact).or_default().insert(text.to_ascii_lowercase());
     }
 
-    /// Adds patterns of repositories.
+    /// Adds a list of patterns of repositories.
     pub fn patterns(&mut self, patterns: &[RepoPattern]) {
-        self.patterns.extend_from_slice(patterns);
+        self.patterns.push(patterns.to_vec());
     }
 }
 

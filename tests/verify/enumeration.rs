@@ -26,7 +26,7 @@ const REPOS: [&str; 10] = [
 ];
 
 /// More inputs than this are not worth the time.
-pub const MAX_INPUTS: usize = 3_000;
+pub const MAX_INPUTS: usize = 1_000;
 
 /// The policy as it would be read with the kill switch off, and this on the allowlist.
 pub fn with_allowlist(policy: &Policy, listed: Option<&str>) -> Policy {

@@ -1,5 +1,7 @@
 //! The proofs: of the policies of the distribution, and against plain search.
 
+mod adversarial;
+mod breaks;
 mod enumeration;
 mod generated;
 mod reproduce;

@@ -19,9 +19,9 @@ pub fn compare(
     let too_large = || TooLarge { scope: area.scope.as_ref().map(ToString::to_string) };
     let mut diagrams = Diagrams::new(*steps);
     // The new policy first: examples are written in its words.
-    let space = || issues::space([area.new, area.old], &area.denied, area.scope.as_ref(), &area.outside);
-    let old = Gates::over(&mut diagrams, area.old, space().ok_or_else(too_large)?);
-    let new = Gates::over(&mut diagrams, area.new, space().ok_or_else(too_large)?);
+    let space = || issues::space([area.new.into(), area.old.into()], &area.denied, area.scope.as_ref(), &area.outside);
+    let old = Gates::over(&mut diagrams, area.old.into(), space().ok_or_else(too_large)?);
+    let new = Gates::over(&mut diagrams, area.new.into(), space().ok_or_else(too_large)?);
     let both = diagrams.and(old.possible, new.possible);
     let alike = causes::same_denial(report, &new.space, &mut diagrams);
     let compared = diagrams.and(both, alike);

@@ -75,11 +75,11 @@ pub fn compare(
 ) -> Result<(), TooLarge> {
     let too_large = || TooLarge { scope: area.scope.as_ref().map(ToString::to_string) };
     let mut diagrams = Diagrams::new(*steps);
-    let space = || machine::space([area.new, area.old], &area.denied, area.scope.as_ref(), &area.outside);
+    let space = || machine::space([area.new.into(), area.old.into()], &area.denied, area.scope.as_ref(), &area.outside);
     let old_denied = &report.old.denylist.value;
-    let mut old = Machine::over(&mut diagrams, area.old, space().ok_or_else(too_large)?, old_denied);
+    let mut old = Machine::over(&mut diagrams, area.old.into(), space().ok_or_else(too_large)?, old_denied);
     let new_denied = &report.new.denylist.value;
-    let mut new = Machine::over(&mut diagrams, area.new, space().ok_or_else(too_large)?, new_denied);
+    let mut new = Machine::over(&mut diagrams, area.new.into(), space().ok_or_else(too_large)?, new_denied);
     let (rested, rests) = (resting(&old), resting(&new));
     old.explore_everywhere(&mut diagrams);
     new.explore_everywhere(&mut diagrams);

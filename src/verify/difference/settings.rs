@@ -71,7 +71,8 @@ pub fn compare_policies(report: &mut Report<'_>) {
 fn enrolled(report: &mut Report<'_>) {
     let (old, new) = (report.old, report.new);
     let lists = [&old.allowlist.value, &old.denylist.value, &new.allowlist.value, &new.denylist.value];
-    let patterns: Vec<RepoPattern> = lists.into_iter().flatten().cloned().collect();
+    // Each pattern is a list of its own, so that each has its item.
+    let patterns: Vec<Vec<RepoPattern>> = lists.into_iter().flatten().map(|pattern| vec![pattern.clone()]).collect();
     let Some(classes) = RepoClasses::new(&patterns, None, &[]) else { return };
     let matching = |list: &Located<Vec<RepoPattern>>, repo: &str| {
         // The narrowest says most.
