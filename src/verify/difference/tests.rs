@@ -88,6 +88,19 @@ fn a_state_with_another_name_is_the_same_state() {
 }
 
 #[test]
+fn runs_of_a_state_that_is_gone_are_compared_with_those_of_the_initial_state() {
+    let classic = policy(include_str!("../../../examples/policies/classic.toml"));
+    let found = difference(&classic, &policy(SHIPPED)).unwrap();
+    let told = |what: &str| found.items.iter().any(|item| item.what.starts_with(what));
+    assert!(told("row `overdue` is new: in `in-flight`: waiting becomes `overdue` (→ frozen)"), "{found:?}");
+    assert!(told("state `in-flight` is gone; runs in it go on from `working`"), "{found:?}");
+    assert!(told("state `fixing` is new: runs can come to rest in it"), "{found:?}");
+    // No row that decides something is said to decide nothing.
+    let idle: Vec<_> = found.also.iter().filter(|remark| remark.what.starts_with("row ")).collect();
+    assert!(idle.iter().all(|remark| !remark.what.contains("`overdue`")), "{idle:?}");
+}
+
+#[test]
 fn a_row_with_another_name_decides_nothing_else() {
     let found = difference(&policy(SHIPPED), &edited(&[("name   = \"overdue\"", "name   = \"too-old\"")])).unwrap();
     assert!(found.is_equal(), "{found:?}");
