@@ -200,7 +200,10 @@ impl<'p> Machine<'p> {
                     self.visit(passed);
                 }
                 self.visit(tick.state);
-                if moments.arrive(diagrams, tick.region, within, reached.get_mut(tick.state)) {
+                // When a run came to its end matters to nothing that follows.
+                if !self.is_terminal(tick.state)
+                    && moments.arrive(diagrams, tick.region, within, reached.get_mut(tick.state))
+                {
                     open.push(tick.state);
                 }
             }
@@ -231,10 +234,12 @@ impl<'p> Machine<'p> {
         let mut reached: Vec<Option<Earliest>> = vec![None; self.ticks.len()];
         let mut open = vec![(state, self.within(state))];
         while let Some((state, within)) = open.pop() {
-            for tick in self.ticks.get(state).into_iter().flatten() {
-                if self.is_terminal(tick.state) && diagrams.meet(tick.region, within) {
-                    return true;
-                }
+            let ticks = self.ticks.get(state).map_or(&[][..], Vec::as_slice);
+            let (ends, others): (Vec<&Tick>, Vec<&Tick>) = ticks.iter().partition(|tick| self.is_terminal(tick.state));
+            if ends.into_iter().any(|tick| diagrams.meet(tick.region, within)) {
+                return true;
+            }
+            for tick in others {
                 if moments.arrive(diagrams, tick.region, within, reached.get_mut(tick.state))
                     && let Some(Some(earliest)) = reached.get(tick.state)
                 {

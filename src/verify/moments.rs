@@ -49,28 +49,44 @@ impl Moments {
         let Some(known) = known else { return false };
         let mut changed = known.is_none();
         let earliest = known.get_or_insert_with(|| (0..self.attempts.1).map(|_| None).collect());
+        // What can be at some age with few attempts can be with more.
+        let mut before = None;
         for (attempts, best) in (0..).zip(earliest) {
-            let tried = diagrams.values(self.attempts.0, self.attempts.1, |value| value <= attempts);
-            let within = diagrams.and(within, tried);
-            // Ages below what is known already, halved until the first is found.
-            let (mut first, mut end) = (0, best.unwrap_or(self.age.1));
-            let mut found = None;
-            while first < end {
-                let middle = first.midpoint(end);
-                let young = diagrams.values(self.age.0, self.age.1, |value| value <= middle);
-                let young = diagrams.and(within, young);
-                if diagrams.meet(region, young) {
-                    found = Some(middle);
-                    end = middle;
-                } else {
-                    first = middle.saturating_add(1);
-                }
-            }
-            if found.is_some() {
-                *best = found;
-                changed = true;
-            }
+            let bound = [before, *best].into_iter().flatten().min();
+            let found = if bound == Some(0) {
+                bound
+            } else {
+                let tried = diagrams.values(self.attempts.0, self.attempts.1, |value| value <= attempts);
+                let within = diagrams.and(within, tried);
+                self.youngest(diagrams, region, within, bound.unwrap_or(self.age.1)).or(bound)
+            };
+            changed |= found != *best;
+            *best = found;
+            before = found;
         }
         changed
+    }
+
+    /// The first range of `age` below `end` at which an input is in both regions.
+    fn youngest(&self, diagrams: &mut Diagrams, region: Region, within: Region, end: Value) -> Option<Value> {
+        let at_most = |diagrams: &mut Diagrams, age: Value| {
+            let young = diagrams.values(self.age.0, self.age.1, |value| value <= age);
+            let young = diagrams.and(within, young);
+            diagrams.meet(region, young)
+        };
+        let last = end.checked_sub(1)?;
+        if !at_most(diagrams, last) {
+            return None;
+        }
+        let (mut first, mut found) = (0, last);
+        while first < found {
+            let middle = first.midpoint(found);
+            if at_most(diagrams, middle) {
+                found = middle;
+            } else {
+                first = middle.saturating_add(1);
+            }
+        }
+        Some(found)
     }
 }
