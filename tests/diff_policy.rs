@@ -165,6 +165,7 @@ fn a_policy_that_breaks_a_proof_is_compared_and_is_wrong_all_the_same() {
     assert_eq!(ran.code, 1);
     assert!(ran.stdout.contains("LOOSER   `trust` lets more issues pass"), "{ran}");
     assert!(ran.stdout.contains("; broken: untrusted-dispatch"), "{ran}");
+    assert!(ran.stdout.starts_with("error[untrusted-dispatch]: "), "{ran}");
 }
 
 // Revisions.
@@ -285,9 +286,10 @@ fn todays_issues_and_runs_are_decided_by_both() {
     assert_eq!(changed["today"]["runs"][0]["issue"], json!("greeter#1"), "{changed}");
     assert_eq!(changed["today"]["runs"][0]["before"], json!("working: waits"));
     assert_eq!(changed["today"]["runs"][0]["after"], json!("working: overdue → frozen"));
-    // What is read now is what the snapshot had, but for the run's age.
+    // What is read now is what the new policy wants to know.
     let live = over(&afk, &["--live"]);
-    assert_eq!(live["today"]["issues"], changed["today"]["issues"]);
+    assert_eq!(live["today"]["issues"][0]["issue"], json!("greeter#2"), "{live}");
+    assert_eq!(live["today"]["issues"][0]["after"], json!("dispatched (as number 1)"));
     assert_eq!((&live["today"]["runs"], &live["today"]["runs_read"]), (&json!([]), &json!(1)));
 
     let said = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json", "--format", "markdown"]);
@@ -327,7 +329,7 @@ fn a_snapshot_is_not_believed() {
         assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
     }
     let hostile = change("/issues/2/facts/labels", json!(["ready-for-agent", "paused", "@all | <b> ``` \u{1b}[31m"]));
-    fs::write(afk.path("snapshot.json"), hostile.replace("\"greeter\"", "\"greeter\"")).unwrap();
+    fs::write(afk.path("snapshot.json"), hostile).unwrap();
     afk.policy("\"$labels.human\", \"$labels.paused\"", "\"$labels.human\"");
     let ran = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json", "--format", "markdown"]);
     assert!(

@@ -95,6 +95,7 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         Source::File(path) => test_policy::beside_in_words(Path::new(path), &new.value),
         Source::Revision(..) | Source::Standard => None,
     };
+    let mut judged = new.value.clone();
     let (old, new) = match (usable(old, "old", arguments.format, out), usable(new, "new", arguments.format, out)) {
         (Some(old), Some(new)) => (old, new),
         _ => return Ok(ExitStatus::Findings),
@@ -114,13 +115,17 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     };
     let today = snapshot.map(|snapshot| today::compare(&old.value, &new.value, &snapshot));
     let proofs = verify::prove(&new.value);
+    judged.prove(|_| proofs.clone());
+    let is_sound = judged.checked.policy.is_some();
+    if !is_sound && arguments.format == Shape::Human {
+        findings::draw(&judged, out);
+    }
     let comparison = Comparison { old: &old, new: &new, difference, proofs, tests, today, links };
     match arguments.format {
         Shape::Human => human::write(&comparison, out),
         Shape::Markdown => out.text(markdown::comment(&comparison)),
         Shape::Json => out.json(&document(&comparison)),
     }
-    let is_sound = comparison.proofs.findings.iter().all(|finding| finding.severity != Severity::Error);
     Ok(match (arguments.exit_code, &comparison.difference) {
         _ if !is_sound => ExitStatus::Findings,
         (true, difference) if difference.count(Direction::Looser) > 0 => ExitStatus::Looser,
@@ -225,7 +230,7 @@ What an agent does with a changed prompt is not and cannot be proven.
 
 Exit codes:
   0  answered, whether or not decisions change
-  1  one of the policies is wrong; where only proofs of the new one fail, the difference is shown all the same
+  1  one of the policies is wrong (where only a proof of the new one fails, the rest is shown)
   2  the command line is wrong
   4  could not run, also where the two are too large to be compared exactly
   10 with `--exit-code`: decisions change, and none is looser

@@ -112,7 +112,11 @@ impl Sample {
     pub fn line(&self) -> String {
         let facts: Vec<String> = self.facts().iter().map(|(name, value)| format!("{name} = {value}")).collect();
         let listed = if self.example.allowlisted { "" } else { ", not on the allowlist" };
-        let facts = if facts.is_empty() { "nothing special".to_owned() } else { format!("`{}`", facts.join(", ")) };
+        let facts = match (facts.is_empty(), &self.state) {
+            (false, _) => format!("`{}`", facts.join(", ")),
+            (true, None) => "a plain issue".to_owned(),
+            (true, Some(_)) => "at work, nothing pushed".to_owned(),
+        };
         let repo = &self.example.repo;
         match &self.state {
             Some(state) => format!("`{repo}`{listed}, in `{state}`: {facts}: {} → {}", self.before, self.after),

@@ -41,6 +41,8 @@ struct Group {
 struct States {
     /// The old name, and the new one.
     pairs: Vec<(String, String)>,
+    /// Where runs go on whose state is gone.
+    start: String,
 }
 
 impl States {
@@ -58,11 +60,18 @@ impl States {
                 pairs.push((state.name.clone(), twin.name.clone()));
             }
         }
-        Self { pairs }
+        let start = area.new.initial_state().map_or_else(String::new, |state| state.name.clone());
+        Self { pairs, start }
     }
 
-    fn new_name<'s>(&'s self, old: &'s str) -> &'s str {
-        self.pairs.iter().find(|(one, _)| one == old).map_or(old, |(_, new)| new)
+    /// The state of the new policy in which a run goes on.
+    fn new_name<'s>(&'s self, old: &str) -> &'s str {
+        self.pairs.iter().find(|(one, _)| one == old).map_or(&self.start, |(_, new)| new)
+    }
+
+    /// Whether a state of the new policy was there before.
+    fn is_known(&self, new: &str) -> bool {
+        self.pairs.iter().any(|(_, one)| one == new)
     }
 }
 
@@ -96,7 +105,7 @@ pub fn compare(
         let is_reached = |same: &StateIndex| rested.contains(&state) || rests.contains(same);
         let Some(same) = same.filter(is_reached) else { continue };
         for (was, is) in pairs(&old, state, &new, same) {
-            let (before, after) = (outcome(&old, was, &states), outcome(&new, is, &States { pairs: Vec::new() }));
+            let (before, after) = (outcome(&old, was, Some(&states)), outcome(&new, is, None));
             if before == after {
                 continue;
             }
@@ -115,7 +124,10 @@ pub fn compare(
             match groups.entry((cause, direction)) {
                 std::collections::btree_map::Entry::Occupied(mut group) => {
                     let group = group.get_mut();
-                    group.details.push(detail);
+                    // Rows without effects on the way may differ where the end does not.
+                    if !group.details.contains(&detail) {
+                        group.details.push(detail);
+                    }
                     if weight < group.weight {
                         group.sample = sample;
                         group.weight = weight;
@@ -140,6 +152,9 @@ pub fn compare(
         let what = what(&cause, area, report, &details);
         report.add(Item { direction, what, scopes: area.scopes(), details, sample: Some(sample), place });
     }
+    // Rows of states that no run was ever in: what leads there was told.
+    let only_new = area.new.transitions.iter().filter(|row| !row.from.iter().any(|state| states.is_known(state)));
+    named.extend(only_new.map(|row| format!("row:{}", row.name)));
     compare_states(area, &rested, &rests, &states, report);
     *steps = diagrams.left();
     Ok(())
@@ -161,7 +176,7 @@ fn pairs<'m>(
     of(old, state).iter().flat_map(move |was| news.iter().map(move |is| (was, is)))
 }
 
-fn outcome<'p>(machine: &Machine<'p>, tick: &Tick, states: &States) -> Outcome<'p> {
+fn outcome<'p>(machine: &Machine<'p>, tick: &Tick, states: Option<&States>) -> Outcome<'p> {
     let effects = match tick.end {
         End::Act(row) => machine
             .row(row)
@@ -169,7 +184,8 @@ fn outcome<'p>(machine: &Machine<'p>, tick: &Tick, states: &States) -> Outcome<'
         End::Wait | End::Held(_) | End::Circle => Vec::new(),
     };
     let ended = machine.rules.states.get(tick.state).and_then(|state| state.outcome);
-    Outcome { state: states.new_name(machine.state_name(tick.state)).to_owned(), ended, effects }
+    let state = machine.state_name(tick.state);
+    Outcome { state: states.map_or(state, |states| states.new_name(state)).to_owned(), ended, effects }
 }
 
 /// A close takes more on itself than a turn, that than waiting, and that than ending the run.
@@ -312,7 +328,7 @@ fn row_change(
 ) -> Option<Cause> {
     let mut how = Vec::new();
     let when = causes::of_condition(report, area, &old.when, &new.when);
-    let kept = |state: &&String| states.pairs.iter().any(|(_, new)| new == *state);
+    let kept = |state: &&String| states.is_known(state);
     let was: BTreeSet<String> = old.from.iter().map(|state| states.new_name(state).to_owned()).collect();
     let was: BTreeSet<&String> = was.iter().filter(kept).collect();
     let is: BTreeSet<&String> = new.from.iter().filter(kept).collect();
@@ -405,15 +421,15 @@ fn compare_states(
             place,
         });
     }
-    let start = initial(area.new).map_or_else(String::new, |(name, _)| name);
+    let start = &states.start;
     for (_, state) in area.old.states.iter().enumerate().filter(|(index, _)| rested.contains(index)) {
-        let now = states.new_name(&state.name);
-        let place = area.new.state(now).map(|state| report.in_new(state.span));
-        let reachable =
-            area.new.states.iter().position(|one| one.name == now).is_some_and(|state| rests.contains(&state));
-        let what = match place {
-            _ if now == state.name && reachable => continue,
-            Some(_) if reachable => {
+        let now = states.pairs.iter().find(|(old, _)| *old == state.name).map(|(_, now)| now);
+        let place = now.and_then(|now| area.new.state(now)).map(|state| report.in_new(state.span));
+        let index = area.new.states.iter().position(|one| Some(&one.name) == now);
+        let is_reached = index.is_some_and(|state| rests.contains(&state));
+        let what = match now {
+            Some(now) if *now == state.name && is_reached => continue,
+            Some(now) if is_reached => {
                 format!("state `{}` is called `{now}` now; runs in it go on from `{start}`", state.name)
             }
             Some(_) => format!("no run comes to rest in `{}` any more", state.name),
@@ -423,6 +439,22 @@ fn compare_states(
         report.add(Item {
             direction: Direction::Different,
             what,
+            scopes: area.scopes(),
+            details: Vec::new(),
+            sample: None,
+            place,
+        });
+    }
+    let added = area.new.states.iter().enumerate();
+    for (_, state) in added.filter(|(index, state)| rests.contains(index) && !states.is_known(&state.name)) {
+        // Where runs start was told.
+        if state.initial {
+            continue;
+        }
+        let place = report.in_new(state.span);
+        report.add(Item {
+            direction: Direction::Different,
+            what: format!("state `{}` is new: runs can come to rest in it", state.name),
             scopes: area.scopes(),
             details: Vec::new(),
             sample: None,

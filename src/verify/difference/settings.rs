@@ -58,6 +58,13 @@ pub fn compare_policies(report: &mut Report<'_>) {
         }
     }
     enrolled(report);
+    for (word, these, others) in [("gone", old, new), ("new", new, old)] {
+        for (pattern, _) in &these.overrides {
+            if others.overrides.iter().all(|(other, _)| other != pattern) {
+                report.remark(format!("`[repos.\"{pattern}\"]` is {word}"));
+            }
+        }
+    }
 }
 
 /// Which repositories are enrolled, one item for each entry of a list that decides it.
@@ -103,14 +110,17 @@ fn enrolled(report: &mut Report<'_>) {
         };
         report.add(item);
     }
-    let texts =
-        |list: &Located<Vec<RepoPattern>>| -> BTreeSet<String> { list.value.iter().map(ToString::to_string).collect() };
-    let is_told = !report.difference.items.is_empty();
     for (name, was, is) in [("allowlist", &old.allowlist, &new.allowlist), ("denylist", &old.denylist, &new.denylist)] {
-        if texts(was) != texts(is) && !is_told {
-            let (was, is): (Vec<String>, Vec<String>) =
-                (texts(was).into_iter().collect(), texts(is).into_iter().collect());
-            report.remark(format!("{name}: {} → {}", words::list(&was), words::list(&is)));
+        let only = |these: &Located<Vec<RepoPattern>>, others: &Located<Vec<RepoPattern>>| -> Vec<RepoPattern> {
+            these.value.iter().filter(|one| !others.value.contains(one)).cloned().collect()
+        };
+        for (word, patterns) in [("gone from", only(was, is)), ("new on", only(is, was))] {
+            for pattern in patterns {
+                let named = format!("`{pattern}`");
+                if !report.difference.items.iter().any(|item| item.what.contains(&named)) {
+                    report.remark(format!("{named} is {word} the {name}"));
+                }
+            }
         }
     }
 }

@@ -88,6 +88,19 @@ fn a_state_with_another_name_is_the_same_state() {
 }
 
 #[test]
+fn runs_of_a_state_that_is_gone_are_compared_with_those_of_the_initial_state() {
+    let classic = policy(include_str!("../../../examples/policies/classic.toml"));
+    let found = difference(&classic, &policy(SHIPPED)).unwrap();
+    let told = |what: &str| found.items.iter().any(|item| item.what.starts_with(what));
+    assert!(told("row `overdue` is new: in `in-flight`: waiting becomes `overdue` (→ frozen)"), "{found:?}");
+    assert!(told("state `in-flight` is gone; runs in it go on from `working`"), "{found:?}");
+    assert!(told("state `fixing` is new: runs can come to rest in it"), "{found:?}");
+    // No row that decides something is said to decide nothing.
+    let idle: Vec<_> = found.also.iter().filter(|remark| remark.what.starts_with("row ")).collect();
+    assert!(idle.iter().all(|remark| !remark.what.contains("`overdue`")), "{idle:?}");
+}
+
+#[test]
 fn a_row_with_another_name_decides_nothing_else() {
     let found = difference(&policy(SHIPPED), &edited(&[("name   = \"overdue\"", "name   = \"too-old\"")])).unwrap();
     assert!(found.is_equal(), "{found:?}");
@@ -140,6 +153,34 @@ fn rules_too_entangled_to_compare_are_an_error() {
     );
     let entangled = edited(&[("[[gates]]\nname    = \"blocked-by\"", &gate)]);
     assert_eq!(difference(&policy(SHIPPED), &entangled), Err(TooLarge { scope: None }));
+}
+
+#[test]
+fn no_value_of_a_policy_can_be_edited_in_silence() {
+    let old = policy(SHIPPED);
+    let prompt = |_: &str| Ok("Work on {{ ref }}.".to_owned());
+    let installed = InstalledNames::default();
+    let surroundings = Surroundings { prompt: &prompt, installed: &installed };
+    let mut edited = 0;
+    let mut start = 0;
+    for line in SHIPPED.split_inclusive('\n') {
+        let code = line.split('#').next().unwrap();
+        for (at, _) in code.match_indices(|letter: char| letter == '"' || letter.is_ascii_digit()) {
+            // A text gets one more letter, a number one more digit; most are then something else that can be.
+            let (place, more) = match code.as_bytes()[at] {
+                b'"' => (start + at, "x"),
+                _ => (start + at + 1, "1"),
+            };
+            let new = check(&format!("{}{more}{}", &SHIPPED[..place], &SHIPPED[place..]), "afk.toml", &surroundings);
+            let Some(new) = new.policy else { continue };
+            let found = difference(&old, &new).unwrap();
+            let is_comment = |remark: &Remark| remark.what.starts_with("comments, ");
+            assert!(!found.is_equal() || !found.also.iter().any(is_comment), "{line}: {more} at {at}: {found:?}");
+            edited += 1;
+        }
+        start += line.len();
+    }
+    assert!(edited > 60, "{edited}");
 }
 
 // What the comparison says and the engine does.
