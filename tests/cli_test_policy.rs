@@ -34,7 +34,7 @@ fn a_change_of_the_policy_that_breaks_a_case_is_shown_with_its_trace() {
     let test = Test::new()
         .shipped_policy(&[("fix_forward_attempts = 5 ", "fix_forward_attempts = 3 ")])
         .file("policies/afk.test.toml", shipped_tests());
-    assert_snapshot!(test.args(["test-policy"]).run(), @r"
+    assert_snapshot!(test.args(["test-policy"]).run(), @r#"
     exit code 1
     --- stdout
     FAIL last corrective turn inside the budget
@@ -48,32 +48,32 @@ fn a_change_of_the_policy_that_breaks_a_case_is_shown_with_its_trace() {
 
       in verifying
          row                     to         verdict  lacks                                                                     line
-         taken-back              released   no       held = true (is false)                                                    123
-         withdrawn               released   no       issue = closed or gone (is open)                                          131
-         judge-changed           frozen     no       touched_protected = true (is false)                                       155
-         landed                  done       no       ci = green (is red)                                                       170
-         reviewable              in-review  no       landed = false (is true), pull_request = open (is none), ci = green (is   177
+         taken-back              released   no       held = true (is false)                                                    124
+         withdrawn               released   no       issue = closed or gone (is open)                                          132
+         judge-changed           frozen     no       touched_protected = true (is false)                                       156
+         landed                  done       no       ci = green (is red)                                                       171
+         reviewable              in-review  no       landed = false (is true), pull_request = open (is none), ci = green (is   178
                                                      red)
-         over-budget             frozen     unknown  cost_usd > 100 (is unknown)                                               187
-         overdue                 frozen     no       age >= 1d (is 0s)                                                         195
-         unreachable             frozen     no       agent = unknown (is idle), quiet >= 4h (is 2m)                            203
-         needs-input-pushed      frozen     no       agent = waiting (is idle), quiet >= 15m (is 2m)                           255
-         landed-agent-quiet      done       no       ci = green (is red), agent = starting or running (is idle), quiet >= 45m  263
+         over-budget             frozen     unknown  cost_usd > 100 (is unknown)                                               188
+         overdue                 frozen     no       age >= 1d (is 0s)                                                         196
+         unreachable             frozen     no       agent = unknown (is idle), quiet >= 4h (is 2m)                            204
+         needs-input-pushed      frozen     no       agent = waiting (is idle), quiet >= 15m (is 2m)                           256
+         landed-agent-quiet      done       no       ci = green (is red), agent = starting or running (is idle), quiet >= 45m  264
                                                      (is 2m)
-         reviewable-agent-quiet  in-review  no       landed = false (is true), pull_request = open (is none), ci = green (is   270
+         reviewable-agent-quiet  in-review  no       landed = false (is true), pull_request = open (is none), ci = green (is   271
                                                      red), agent = starting or running (is idle), quiet >= 45m (is 2m)
-         not-offered             frozen     no       landed = false (is true), pull_request = closed (is none), pull_request   278
+         not-offered             frozen     no       landed = false (is true), pull_request = closed (is none), pull_request   279
                                                      = draft (is none), ci = green (is red)
-         unfinished              frozen     no       ci = green (is red), agent = failed or gone (is idle)                     290
-         unmerged                frozen     no       ci = green (is red), quiet >= 2h (is 2m)                                  298
-         fix-forward             fixing     no       attempts < 3 (is 4)                                                       306
-      >  freeze                  frozen     matches  -                                                                         319
-         no-verdict              frozen     no       ci = none or pending or unknown (is red), verdict_wait >= 2h (is 0s)      348
+         unfinished              frozen     no       ci = green (is red), agent = failed or gone (is idle)                     291
+         unmerged                frozen     no       ci = green (is red), quiet >= 2h (is 2m)                                  299
+         fix-forward             fixing     no       attempts < 3 (is 4)                                                       307
+      >  freeze                  frozen     matches  -                                                                         320
+         no-verdict              frozen     no       ci = none or pending or unknown (is red), verdict_wait >= 2h (is 0s)      349
       row freeze leads to frozen with action freeze
 
     policies/afk.test.toml: 52 cases passed, 1 failed
     policies/afk.toml: 100 % covered: 8 of 8 gates fired, 26 of 26 rows matched
-    ");
+    "#);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn issues_that_are_decided_otherwise_are_shown_gate_by_gate() {
         expect = { dispatch = ["acme/app#1"], fired = { "acme/app#2" = "slot" } }
         "#,
     );
-    assert_snapshot!(test.args(["test-policy"]).run(), @r"
+    assert_snapshot!(test.args(["test-policy"]).run(), @r#"
     exit code 1
     --- stdout
     FAIL armed by a stranger
@@ -121,16 +121,16 @@ fn issues_that_are_decided_otherwise_are_shown_gate_by_gate() {
     policies/afk.toml: 2 % covered: 1 of 8 gates fired, 0 of 26 rows matched
       gates not covered  allowlist (line 69), hold (line 74), in-flight (line 79), repo-lock
                          (line 84), once (line 94), unchanged (line 99), blocked-by (line 104)
-      rows not covered   taken-back (line 123), withdrawn (line 131), pushed (line 141),
-                         corrected (line 147), judge-changed (line 155), landed (line 170),
-                         reviewable (line 177), over-budget (line 187), overdue (line 195),
-                         unreachable (line 203), needs-input (line 213), never-started (line
-                         221), stalled (line 229), gave-up (line 237), cannot-tell (line 245),
-                         needs-input-pushed (line 255), landed-agent-quiet (line 263),
-                         reviewable-agent-quiet (line 270), not-offered (line 278), unfinished
-                         (line 290), unmerged (line 298), fix-forward (line 306), freeze (line
-                         319), no-progress (line 332), stuck (line 340), no-verdict (line 348)
-    ");
+      rows not covered   taken-back (line 124), withdrawn (line 132), pushed (line 142),
+                         corrected (line 148), judge-changed (line 156), landed (line 171),
+                         reviewable (line 178), over-budget (line 188), overdue (line 196),
+                         unreachable (line 204), needs-input (line 214), never-started (line
+                         222), stalled (line 230), gave-up (line 238), cannot-tell (line 246),
+                         needs-input-pushed (line 256), landed-agent-quiet (line 264),
+                         reviewable-agent-quiet (line 271), not-offered (line 279), unfinished
+                         (line 291), unmerged (line 299), fix-forward (line 307), freeze (line
+                         320), no-progress (line 333), stuck (line 341), no-verdict (line 349)
+    "#);
 }
 
 #[test]
@@ -175,15 +175,15 @@ fn a_mistake_in_a_test_file_is_drawn_and_fails() {
       gates not covered  allowlist (line 69), hold (line 74), in-flight (line 79), repo-lock
                          (line 84), trust (line 89), once (line 94), unchanged (line 99),
                          blocked-by (line 104)
-      rows not covered   taken-back (line 123), withdrawn (line 131), pushed (line 141),
-                         corrected (line 147), judge-changed (line 155), landed (line 170),
-                         reviewable (line 177), over-budget (line 187), overdue (line 195),
-                         unreachable (line 203), needs-input (line 213), never-started (line
-                         221), stalled (line 229), gave-up (line 237), cannot-tell (line 245),
-                         needs-input-pushed (line 255), landed-agent-quiet (line 263),
-                         reviewable-agent-quiet (line 270), not-offered (line 278), unfinished
-                         (line 290), unmerged (line 298), fix-forward (line 306), freeze (line
-                         319), no-progress (line 332), stuck (line 340), no-verdict (line 348)
+      rows not covered   taken-back (line 124), withdrawn (line 132), pushed (line 142),
+                         corrected (line 148), judge-changed (line 156), landed (line 171),
+                         reviewable (line 178), over-budget (line 188), overdue (line 196),
+                         unreachable (line 204), needs-input (line 214), never-started (line
+                         222), stalled (line 230), gave-up (line 238), cannot-tell (line 246),
+                         needs-input-pushed (line 256), landed-agent-quiet (line 264),
+                         reviewable-agent-quiet (line 271), not-offered (line 279), unfinished
+                         (line 291), unmerged (line 299), fix-forward (line 307), freeze (line
+                         320), no-progress (line 333), stuck (line 341), no-verdict (line 349)
     "#);
 }
 
@@ -216,7 +216,7 @@ fn without_a_test_file_it_says_how_to_write_one() {
 
 #[test]
 fn a_test_file_that_is_not_there_is_an_error() {
-    assert_snapshot!(Test::new().shipped_policy(&[]).args(["test-policy", "nothing.test.toml"]).run(), @r"
+    assert_snapshot!(Test::new().shipped_policy(&[]).args(["test-policy", "nothing.test.toml"]).run(), @r#"
     exit code 1
     --- stdout
     error[unreadable]: `nothing.test.toml` does not exist
@@ -228,16 +228,16 @@ fn a_test_file_that_is_not_there_is_an_error() {
       gates not covered  allowlist (line 69), hold (line 74), in-flight (line 79), repo-lock
                          (line 84), trust (line 89), once (line 94), unchanged (line 99),
                          blocked-by (line 104)
-      rows not covered   taken-back (line 123), withdrawn (line 131), pushed (line 141),
-                         corrected (line 147), judge-changed (line 155), landed (line 170),
-                         reviewable (line 177), over-budget (line 187), overdue (line 195),
-                         unreachable (line 203), needs-input (line 213), never-started (line
-                         221), stalled (line 229), gave-up (line 237), cannot-tell (line 245),
-                         needs-input-pushed (line 255), landed-agent-quiet (line 263),
-                         reviewable-agent-quiet (line 270), not-offered (line 278), unfinished
-                         (line 290), unmerged (line 298), fix-forward (line 306), freeze (line
-                         319), no-progress (line 332), stuck (line 340), no-verdict (line 348)
-    ");
+      rows not covered   taken-back (line 124), withdrawn (line 132), pushed (line 142),
+                         corrected (line 148), judge-changed (line 156), landed (line 171),
+                         reviewable (line 178), over-budget (line 188), overdue (line 196),
+                         unreachable (line 204), needs-input (line 214), never-started (line
+                         222), stalled (line 230), gave-up (line 238), cannot-tell (line 246),
+                         needs-input-pushed (line 256), landed-agent-quiet (line 264),
+                         reviewable-agent-quiet (line 271), not-offered (line 279), unfinished
+                         (line 291), unmerged (line 299), fix-forward (line 307), freeze (line
+                         320), no-progress (line 333), stuck (line 341), no-verdict (line 349)
+    "#);
 }
 
 #[test]

@@ -115,3 +115,14 @@ fn headings(page: &str) -> BTreeSet<String> {
     };
     titles.map(anchor).collect()
 }
+
+#[test]
+fn the_page_on_proofs_names_every_invariant_and_assumption() {
+    let page = read("docs/proofs.md");
+    for axiom in afk::verify::AXIOMS {
+        assert!(page.contains(&format!("\n- {axiom}\n")), "docs/proofs.md does not say that {axiom}");
+    }
+    for invariant in afk::verify::INVARIANTS {
+        assert!(page.contains(&format!("`{}`", invariant.name())), "docs/proofs.md lacks {}", invariant.name());
+    }
+}

@@ -176,6 +176,7 @@ fn github_gets_annotations_and_the_whole_report_in_the_summary_of_the_step() {
     90 | require = { trused = true }
        |             ^^^^^^ did you mean `trusted`?
 
+    note: 6 of 14 proofs were not made because of the errors above
     policies/afk.toml: 2 errors, 0 warnings. `afk poll` and `afk watch` would do nothing with this policy
     ```
     "#);

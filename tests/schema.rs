@@ -38,7 +38,7 @@ fn verdicts(validator: &Validator, path: &Path) -> (Option<String>, Option<Strin
         commands: names(&["lint", "test"]),
         repositories: None,
     };
-    let parser = policy_file::load(path, &installed).checked;
+    let parser = policy_file::load_unproven(path, &installed).checked;
     let errors: Vec<&str> = parser
         .findings
         .iter()

@@ -36,7 +36,7 @@ pub type Value = u32;
 /// From this value on, up to the start of the next branch.
 type Branch = (Value, Region);
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 struct Node {
     variable: Variable,
     /// Ascending; the first starts at 0; neighbours differ.
@@ -73,7 +73,8 @@ impl Operation {
 #[derive(Debug)]
 pub struct Diagrams {
     nodes: Vec<Node>,
-    known: Table<Node, Region>,
+    /// For each variable the regions that ask it first, by their branches.
+    known: Vec<Table<Rc<[Branch]>, Region>>,
     results: Table<(Operation, Region, Region), Region>,
     met: Table<(Region, Region), bool>,
     steps: u32,
@@ -82,7 +83,7 @@ pub struct Diagrams {
 impl Diagrams {
     /// An empty store that does at most `steps` units of work.
     pub fn new(steps: u32) -> Self {
-        Self { nodes: Vec::new(), known: Table::default(), results: Table::default(), met: Table::default(), steps }
+        Self { nodes: Vec::new(), known: Vec::new(), results: Table::default(), met: Table::default(), steps }
     }
 
     /// Whether the bound was reached: then no result may be believed.
@@ -327,8 +328,11 @@ impl Diagrams {
         if let [(_, only)] = branches.as_slice() {
             return *only;
         }
-        let node = Node { variable, branches: branches.into() };
-        if let Some(region) = self.known.get(&node) {
+        if self.known.len() <= variable {
+            self.known.resize_with(variable.saturating_add(1), Table::default);
+        }
+        let Some(known) = self.known.get_mut(variable) else { return Region::NOTHING };
+        if let Some(region) = known.get(branches.as_slice()) {
             return *region;
         }
         let Some(region) = u32::try_from(self.nodes.len()).ok().and_then(|index| index.checked_add(2)).map(Region)
@@ -336,8 +340,9 @@ impl Diagrams {
             self.steps = 0;
             return Region::NOTHING;
         };
-        self.nodes.push(node.clone());
-        self.known.insert(node, region);
+        let branches: Rc<[Branch]> = branches.into();
+        known.insert(Rc::clone(&branches), region);
+        self.nodes.push(Node { variable, branches });
         region
     }
 }

@@ -73,7 +73,9 @@ impl Machine<'_> {
         states.dedup();
         let named = listed(&states);
         let (first, tick) = circle.first()?;
-        let message = if tick.end == End::Wait && tick.path.is_empty() {
+        let message = if states.len() == 1 && tick.end != End::Wait {
+            format!("a run can stay in {named} for ever, however old it is")
+        } else if tick.end == End::Wait && tick.path.is_empty() {
             format!("a run in {named} can wait for ever, however old it is")
         } else {
             format!("a run can go back and forth between {named} for ever, however old it is")

@@ -18,30 +18,31 @@ const REQUIRED: [&str; 3] = ["settle_time", "effect_timeout", "edit_window"];
 
 /// The policy with every limit of 0 as 1; `None` where there is no such limit.
 pub fn switched_on(root: &Table) -> Option<Table> {
-    let mut root = root.clone();
-    let mut any = false;
-    let mut switch_on = |table: &mut Table| {
-        let Some(Entry { node: Node { value: Value::Table(limits), .. }, .. }) = table.entries.get_mut("limits") else {
-            return;
-        };
-        for entry in limits.entries.values_mut() {
+    let is_off = |table: &Table| {
+        let limits = table.table("limits").map(|limits| limits.entries.values());
+        limits.into_iter().flatten().any(|entry| matches!(entry.node.value, Value::Int(0) | Value::Number(0.0)))
+    };
+    let of_repos = root.table("repos").map(|repos| repos.entries.keys().filter_map(|name| repos.table(name)));
+    if !is_off(root) && !of_repos.into_iter().flatten().any(is_off) {
+        return None;
+    }
+    let switch_on = |table: &mut Table| {
+        for entry in table.table_mut("limits").into_iter().flat_map(|limits| limits.entries.values_mut()) {
             entry.node.value = match entry.node.value {
                 Value::Int(0) => Value::Int(1),
                 Value::Number(0.0) => Value::Number(1.0),
                 _ => continue,
             };
-            any = true;
         }
     };
+    let mut root = root.clone();
     switch_on(&mut root);
-    if let Some(Entry { node: Node { value: Value::Table(repos), .. }, .. }) = root.entries.get_mut("repos") {
-        for entry in repos.entries.values_mut() {
-            if let Value::Table(table) = &mut entry.node.value {
-                switch_on(table);
-            }
+    for entry in root.table_mut("repos").into_iter().flat_map(|repos| repos.entries.values_mut()) {
+        if let Value::Table(table) = &mut entry.node.value {
+            switch_on(table);
         }
     }
-    any.then_some(root)
+    Some(root)
 }
 
 /// `[limits]`, and the three that afk itself reads.

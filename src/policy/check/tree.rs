@@ -55,6 +55,16 @@ impl Table {
         self.entries.get(key)
     }
 
+    /// The table under a key.
+    pub fn table(&self, key: &str) -> Option<&Table> {
+        if let Value::Table(table) = &self.entries.get(key)?.node.value { Some(table) } else { None }
+    }
+
+    /// The table under a key.
+    pub fn table_mut(&mut self, key: &str) -> Option<&mut Table> {
+        if let Value::Table(table) = &mut self.entries.get_mut(key)?.node.value { Some(table) } else { None }
+    }
+
     /// The entries as the file has them.
     pub fn in_order(&self) -> Vec<(&str, &Entry)> {
         let mut entries: Vec<(&str, &Entry)> = self.entries.iter().map(|(key, entry)| (key.as_str(), entry)).collect();

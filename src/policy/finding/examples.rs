@@ -143,10 +143,15 @@ impl Code {
 ]"#,
                 r#"stand-down     = [{ remove_label = "ready" }, { add_label = "paused" }, { notify = "done" }, "interrupt"]"#,
             ),
-            Code::BadWaiver => Example::added(
-                "[[waivers]]\ninvariant = \"dead-row\"  # <--\nreason    = \"its time will come\"",
-                "[[waivers]]\ninvariant = \"blocked-dispatch\"\nreason    = \"blockers are advice with us\"",
-            ),
+            Code::BadWaiver => Example {
+                within: Within::Policy {
+                    file: "examples/policies/classic.toml",
+                    lines: "[[waivers]]\ninvariant = \"unbounded-run\"",
+                },
+                given: "the policy is `examples/policies/classic.toml`, which lets a run wait for a person",
+                broken: "[[waivers]]\ninvariant = \"dead-end\"  # <--",
+                mended: "[[waivers]]\ninvariant = \"unbounded-run\"",
+            },
             Code::UntrustedDispatch => Example::shipped(
                 "require = { trusted = true }",
                 "require = { any = [{ trusted = true }, { author_trusted = true }] }  # <--",

@@ -46,6 +46,8 @@ pub fn compare(
             let sample = Some(Sample { state: None, before, after, example });
             let (what, place) = told(area, report, gate, direction, named);
             named.insert(format!("gate:{}", gate.name));
+            let new = area.new.gates.iter().find(|one| one.name == gate.name);
+            named.extend(new.into_iter().flat_map(|one| words::references(&one.require, &report.new.source)));
             report.add(Item { direction, what, scopes: area.scopes(), details: Vec::new(), sample, place });
         }
     }

@@ -143,7 +143,7 @@ pub fn compare(
         return Err(too_large());
     }
     for ((cause, direction), Group { place, mut details, sample, .. }) in groups {
-        rows.name(&cause, named);
+        rows.name(&cause, area, report, named);
         if let Some(state) = &sample.state {
             // What the example shows is said first.
             let shown = detail(state, &sample.before, &sample.after);
@@ -297,7 +297,7 @@ impl Rows {
         }
     }
 
-    fn name(&self, cause: &Cause, named: &mut BTreeSet<String>) {
+    fn name(&self, cause: &Cause, area: &Area<'_>, report: &Report<'_>, named: &mut BTreeSet<String>) {
         match cause {
             Cause::Constants(paths) => {
                 named.extend(paths.iter().cloned());
@@ -307,6 +307,9 @@ impl Rows {
             }
             Cause::Row { name, .. } => {
                 named.insert(format!("row:{name}"));
+                // The values of its constants are part of how it was rewritten.
+                let row = area.new.transition(name);
+                named.extend(row.into_iter().flat_map(|row| words::references(&row.when, &report.new.source)));
             }
             Cause::Action(name) => {
                 named.insert(format!("action:{name}"));
