@@ -313,12 +313,37 @@ pub async fn runs_of(
         runs.push(run(None, Some(agent.clone()), Standing::Adopt));
     }
     runs.retain(|run| run.standing.is_in_flight());
+    let expected = labelled || (!gone && fleet.hinted.contains(reference));
+    if runs.is_empty() && expected && !fleet.unreadable_agents.is_empty() {
+        match has_unreadable_agent(tick, fleet, reference, &known).await {
+            Ok(true) => return vec![run(None, None, Standing::Unclear)],
+            Ok(false) => {}
+            Err(error) => {
+                tick.problem(reference, &error);
+                return vec![run(None, None, Standing::Unreadable)];
+            }
+        }
+    }
     if runs.is_empty() && labelled {
         // Any executor that could not be asked may be the one that knows.
         let presence = if fleet.unasked.is_empty() { AgentPresence::None } else { AgentPresence::Unasked };
         runs.push(run(None, None, Standing::of(true, RecordState::None, presence)));
     }
     runs
+}
+
+/// Whether one of the agents that an executor cannot tell about answers an arming of this issue and left no record: its
+/// id alone leads there.
+async fn has_unreadable_agent(
+    tick: &Tick<'_>,
+    fleet: &Fleet,
+    reference: &IssueRef,
+    recorded: &BTreeSet<RunId>,
+) -> PortResult<bool> {
+    let events = tick.world.tracker.label_events(reference).await?;
+    Ok(events.iter().filter(|event| event.added).map(|event| RunId::of_arming(&event.arming)).any(|run| {
+        fleet.unreadable_agents.contains_key(&run) && !fleet.orders.abandoned.contains(&run) && !recorded.contains(&run)
+    }))
 }
 
 /// The records of an issue; `None` where the issue is known to be gone. `listed`: this tick has seen it.

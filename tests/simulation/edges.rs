@@ -37,6 +37,8 @@ pub enum Fate {
     Partial,
     /// The executor makes the agent's thread and then fails.
     Half,
+    /// The process that makes it is killed before it takes effect.
+    Killed,
     /// It takes effect, and the process that made it is no more.
     LastDeed,
 }
@@ -47,6 +49,8 @@ pub struct Desk {
     /// The call that waits for its fate.
     pub at: Option<&'static str>,
     pub fate: Option<Fate>,
+    /// The process is no more.
+    pub dead: bool,
 }
 
 /// Every edge of one tick.
@@ -73,16 +77,22 @@ impl Edge {
             }
         })
         .await;
-        let outage = self.truth.borrow().outages.get(call).copied();
-        let fate = match outage {
-            Some(kind) if fate != Fate::LastDeed => Fate::Fails(kind),
-            _ => fate,
+        let fate = {
+            let mut truth = self.truth.borrow_mut();
+            let outage = truth.outages.get(call).map(|kind| Fate::Fails(*kind));
+            let next = truth.next.remove(call);
+            if fate == Fate::Works { next.or(outage).unwrap_or(fate) } else { fate }
         };
         if fate != Fate::Works {
             self.truth.borrow_mut().disturb(self.tick);
             self.truth.borrow_mut().tell(|| format!("      {call} {}", in_words(fate)));
         }
         fate
+    }
+
+    async fn die<T>(&self) -> T {
+        self.desk.borrow_mut().dead = true;
+        std::future::pending().await
     }
 
     fn fail(&self, call: &str, kind: PortErrorKind) -> PortError {
@@ -104,7 +114,7 @@ impl Edge {
         match fate {
             Fate::Fails(kind) => return Err(self.fail(call, kind)),
             Fate::TimesOut | Fate::LosesAnswer | Fate::ComesLate(_) | Fate::Half => return Err(self.time_out(call)),
-            Fate::LastDeed => std::future::pending().await,
+            Fate::Killed | Fate::LastDeed => self.die().await,
             Fate::Works | Fate::Doubles | Fate::Stale | Fate::Partial => {}
         }
         let mut truth = self.truth.borrow_mut();
@@ -159,8 +169,9 @@ impl Edge {
             }
             Fate::LastDeed => {
                 apply(&write).ok();
-                std::future::pending().await
+                self.die().await
             }
+            Fate::Killed => self.die().await,
         }
     }
 }
@@ -179,6 +190,7 @@ pub fn in_words(fate: Fate) -> String {
         Fate::Stale => "shows how things were a moment ago".to_owned(),
         Fate::Partial => "cannot read some of it".to_owned(),
         Fate::Half => "gets half way".to_owned(),
+        Fate::Killed => "is never made: the process is killed".to_owned(),
         Fate::LastDeed => "takes effect as the last thing the process does".to_owned(),
     }
 }

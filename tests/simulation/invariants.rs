@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use afk::engine::identity::RunId;
+use afk::policy::facts::AgentStatus;
 use afk::policy::{Effect, RunOutcome};
 use afk::ports::{Assignment, IssueRef, Notice, StageVerdict};
 use afk::ticks::record::{Found, Record};
@@ -114,7 +115,9 @@ pub fn of_record(truth: &mut Truth, tick: Option<TickId>, issue: &IssueRef, body
     let Some(Found::Valid(record)) = truth.seal.read(issue, body) else { return };
     let run = record.run;
     if tick.is_none() {
-        truth.accounts.entry(run).or_default().tracker_faults += 1;
+        let account = truth.accounts.entry(run).or_default();
+        account.tracker_faults += 1;
+        account.overtaken = true;
     }
     let trusted = no_record_is_trusted_that_afk_did_not_write(truth, issue, body, &record);
     hold(truth, "no record is trusted that afk did not write", trusted);
@@ -133,6 +136,7 @@ pub fn of_record(truth: &mut Truth, tick: Option<TickId>, issue: &IssueRef, body
         let newest = eye.newest.get(&run).and_then(|newest| eye.verdicts.get(newest));
         newest.is_some_and(|verdicts| verdicts.iter().all(|verdict| *verdict == StageVerdict::Green))
     });
+    let silence = eye.map_or(Ok(()), |eye| nothing_is_concluded_from_silence(truth, eye, &record));
     if let Some(eye) = eye
         && decides_to_close
     {
@@ -142,6 +146,7 @@ pub fn of_record(truth: &mut Truth, tick: Option<TickId>, issue: &IssueRef, body
         };
         hold(truth, "nothing is closed that was taken back", ours);
     }
+    hold(truth, "nothing is concluded from silence", silence);
     let account = truth.accounts.entry(run).or_default();
     account.may_close |= decides_to_close && green;
     for effect in record.pending.iter().flat_map(|pending| &pending.remaining) {
@@ -315,6 +320,13 @@ fn rings_once(truth: &Truth, bell: &str, notice: &Notice) -> Holds {
     demand(!again || blamed, || format!("{bell} rings again for {}", notice.issue))
 }
 
+/// An agent counts as gone only where its executor answered and did not show it, or a person said so.
+fn nothing_is_concluded_from_silence(truth: &Truth, eye: &Eye, record: &Record) -> Holds {
+    let shown = eye.start.agents.contains_key(&record.run) && truth.agents.contains_key(&record.run);
+    let gone = record.agent == AgentStatus::Gone && !truth.abandoned.contains(&record.run) && eye.stale.is_empty();
+    demand(!(shown && gone), || format!("the agent of {} counts as gone", record.reference()))
+}
+
 /// Only a comment of afk's own login under its own key counts as a record.
 fn no_record_is_trusted_that_afk_did_not_write(truth: &Truth, issue: &IssueRef, body: &str, record: &Record) -> Holds {
     demand(!body.contains(FORGER), || format!("what a forger wrote on {issue} is taken over"))?;
@@ -371,11 +383,15 @@ pub fn of_calm(truth: &mut Truth) {
     hold(truth, "no agent is forgotten", followed);
 }
 
-/// Every run whose issue is still there came to its end.
+/// Every run whose issue is still there came to its end. Not asked of a record that the tracker put back to an older
+/// text after a newer one: when its lock is off nobody looks there, until the issue is armed again.
 fn every_run_has_ended(truth: &Truth) -> Holds {
     for (issue, card) in &truth.cards {
         let (records, _) = truth.seal.read_all(issue, AFK, &card.comments);
         for record in records.into_iter().map(|recorded| recorded.record) {
+            if truth.accounts.get(&record.run).is_some_and(|account| account.overtaken) {
+                continue;
+            }
             let shown = (record.outcome.is_some(), record.pending.is_none());
             demand(shown == (true, true), || format!("{issue} is {} for ever", state_in_words(&record)))?;
         }

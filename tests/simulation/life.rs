@@ -2,6 +2,7 @@
 //! the script says what becomes of it. A crash is a future that is dropped.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -23,7 +24,7 @@ use crate::edges::{Bell, Desk, Edge, Fate};
 use crate::invariants::{self, TICKS_TO_END};
 use crate::policies::POLICIES;
 use crate::script::{Act, Script, Step};
-use crate::truth::{AFK, BELLS, Card, Eye, HUMAN, IN_PROGRESS, KEY, PAUSED, READY, ROBOT, TickId, Truth, Violation};
+use crate::truth::{BELLS, Card, Eye, HUMAN, IN_PROGRESS, KEY, PAUSED, READY, ROBOT, TickId, Truth, Violation};
 
 /// After so long a tick is over, whatever it is at.
 const TICK_DEADLINE: TimeDelta = TimeDelta::minutes(10);
@@ -44,6 +45,8 @@ pub struct Lived {
     pub story: Vec<String>,
     pub dispatches: usize,
     pub ticks: usize,
+    /// The states that runs ended in, and `correction` for each that was sent.
+    pub endings: BTreeMap<String, usize>,
 }
 
 pub struct Life {
@@ -68,7 +71,13 @@ pub fn live(script: &Script, folder: &Path, narrate: bool, defect: Option<Defect
     }
     life.open.clear();
     let mut truth = life.truth.borrow_mut();
+    let mut endings = BTreeMap::new();
+    for record in truth.accounts.values().filter_map(|account| account.record.as_ref()) {
+        *endings.entry(record.state.clone()).or_default() += 1;
+    }
+    endings.insert("correction".to_owned(), truth.turns_about.len());
     Lived {
+        endings,
         violation: truth.violation.take(),
         story: truth.story.take().unwrap_or_default(),
         dispatches: truth.dispatches,
@@ -139,7 +148,10 @@ impl Life {
                     self.advance(0, fate);
                 }
             }
-            Step::Crash => self.crash("is killed"),
+            Step::Next(call, fate) => {
+                self.truth.borrow_mut().next.insert(call, fate);
+            }
+            Step::Crash => self.crash(0, "is killed"),
             Step::Wait(seconds) => self.wait(seconds),
             Step::Person(act @ (Act::Stop | Act::StopOne | Act::UndoStop | Act::Abandon), pick) => {
                 self.order(act, pick);
@@ -248,7 +260,7 @@ impl Life {
         while left != Some(0) && !self.is_over() {
             let Some(place) = self.open.iter().position(|open| open.id == id) else { return };
             if self.truth.borrow().now - self.open[place].began > TICK_DEADLINE {
-                return self.crash("runs into its deadline");
+                return self.crash(place, "runs into its deadline");
             }
             self.advance(place, Fate::Works);
             left = left.map(|left| left - 1);
@@ -262,14 +274,16 @@ impl Life {
         if ready.is_ready() {
             let open = self.open.remove(place);
             self.truth.borrow_mut().eyes.remove(&open.id);
+        } else if open.desk.borrow().dead {
+            self.crash(place, "is killed");
         }
     }
 
-    fn crash(&mut self, how: &str) {
+    fn crash(&mut self, place: usize, how: &str) {
         if self.open.is_empty() {
             return;
         }
-        let open = self.open.remove(0);
+        let open = self.open.remove(place);
         let mut truth = self.truth.borrow_mut();
         let at = open.desk.borrow().at.unwrap_or("its end");
         truth.tell(|| format!("      afk {} {how} at {at}", open.kind.word()));
@@ -351,6 +365,7 @@ impl Life {
             let mut truth = self.truth.borrow_mut();
             truth.tell(|| "from now on everything works, and nobody does anything".to_owned());
             truth.outages.clear();
+            truth.next.clear();
             truth.skew = TimeDelta::zero();
             truth.policy = Some(script.policy);
             (truth.switch_in_policy, truth.switch_in_environment) = (false, false);
@@ -386,7 +401,6 @@ impl Life {
         if !self.is_over() {
             invariants::work_goes_on(&mut self.truth.borrow_mut(), before);
         }
-        let _ = AFK;
     }
 }
 

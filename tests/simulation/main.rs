@@ -13,6 +13,7 @@ mod life;
 mod lives;
 mod people;
 mod policies;
+mod regressions;
 mod script;
 mod shrink;
 mod truth;

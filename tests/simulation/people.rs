@@ -35,9 +35,6 @@ impl Truth {
     pub fn person(&mut self, act: Act, pick: u32) {
         let who = if (pick >> 8) % 3 == 0 { "leo" } else { "ada" };
         let Some(issue) = self.some_issue(pick) else { return };
-        let carries = |truth: &Truth, label: &str| {
-            truth.cards.get(&issue).is_some_and(|card| card.issue.labels.iter().any(|on| on == label))
-        };
         match act {
             Act::Arm | Act::ArmWithoutPermission | Act::ArmAsAgent => {
                 let unarmed: Vec<IssueRef> = self
@@ -157,7 +154,6 @@ impl Truth {
             // The scheduler tells the installation.
             Act::Stop | Act::StopOne | Act::UndoStop | Act::Abandon => {}
         }
-        let _ = carries;
     }
 
     /// Renames a label everywhere, in the history too.

@@ -46,7 +46,7 @@ fn generated(index: usize) -> Pair {
         if chance.one_in(4) {
             change("denylist    = []", "denylist = [\"acme/r1\"]".to_owned());
         }
-        if chance.one_in(4) {
+        if index % 3 == 1 {
             change("landing      = \"push\"", "landing = \"pull_request\"".to_owned());
         }
         if chance.one_in(3) {

@@ -16,6 +16,8 @@ pub enum Step {
     Go(Option<u16>),
     /// The call before which a tick stands still has this fate.
     Fate(Fate),
+    /// The next call of a kind has this fate, in whichever tick it comes.
+    Next(&'static str, Fate),
     /// The process of a tick that stands still is killed.
     Crash,
     /// So many seconds pass.
@@ -170,27 +172,31 @@ fn scene(chance: &mut Chance, size: Size, steps: &mut Vec<Step>) {
             steps.push(Step::Tick(TickKind::Watch, None));
         }
         26..42 => steps.push(deed(chance)),
-        // One agent's day, so that lives get somewhere.
-        42..54 => {
-            let pick = chance.pick();
-            for deed in [Deed::Begins, chance.of_these(&[Deed::Pushes, Deed::Pushes, Deed::PushesClosingTheIssue])] {
-                steps.push(Step::Agent(deed, pick));
-            }
-            if chance.one_in(2) {
-                steps.push(Step::Agent(Deed::OpensPullRequest, pick));
-            }
-            steps.push(Step::Agent(chance.of_these(&[Deed::Ends, Deed::Ends, Deed::Ends, Deed::Works]), pick));
-            steps.push(Step::Ci(chance.of_these(&[Word::Green, Word::Red]), 0));
-            steps.push(Step::Wait(chance.of_these(&[60, 620])));
-            steps.push(Step::Tick(TickKind::Watch, None));
-            if chance.one_in(2) {
-                steps.push(Step::Wait(620));
-                disturbed(chance, size, TickKind::Watch, steps);
+        42..56 => day(chance, size, steps),
+        56..62 => steps.push(word(chance)),
+        62..76 => {
+            let act = act(chance);
+            steps.push(act);
+            // What stops everything is taken back some time, or little would happen in a life.
+            let back = match act {
+                Step::Person(Act::SwitchInPolicy | Act::SwitchInEnvironment, _) => Some(act),
+                Step::Person(Act::BreakPolicy, pick) => Some(Step::Person(Act::MergePolicy, pick)),
+                Step::Person(Act::Stop, pick) => Some(Step::Person(Act::UndoStop, pick)),
+                _ => None,
+            };
+            if let Some(back) = back.filter(|_| !chance.one_in(5)) {
+                for kind in [TickKind::Poll, TickKind::Watch] {
+                    steps.push(Step::Wait(chance.of_these(&[60, 130, 620])));
+                    disturbed(chance, size, kind, steps);
+                }
+                steps.push(back);
             }
         }
-        54..62 => steps.push(word(chance)),
-        62..76 => steps.push(act(chance)),
-        76..93 => {
+        76..82 => {
+            let kind = chance.of_these(&[TickKind::Poll, TickKind::Watch, TickKind::Watch]);
+            steps.extend([next(chance), Step::Tick(kind, None)]);
+        }
+        82..93 => {
             let kind = chance.of_these(&[TickKind::Poll, TickKind::Watch, TickKind::Watch]);
             disturbed(chance, size, kind, steps);
         }
@@ -203,10 +209,69 @@ fn scene(chance: &mut Chance, size: Size, steps: &mut Vec<Step>) {
                 PortErrorKind::Invalid,
             ];
             steps.push(Step::Outage(call, chance.of_these(&kinds)));
+            for _ in 0..chance.below(3) {
+                steps.push(Step::Wait(chance.of_these(&[130, 620, 4_000])));
+                steps.push(Step::Tick(TickKind::Poll, None));
+                steps.push(Step::Tick(TickKind::Watch, None));
+            }
+            if !chance.one_in(4) {
+                steps.push(Step::Mend);
+            }
         }
         96..99 => steps.push(Step::Mend),
         _ => steps.push(Step::Clock(chance.of_these(&[-7_200, -600, -45, 0, 0, 45, 600, 7_200]))),
     }
+}
+
+/// One agent's day, so that lives get somewhere: it pushes, CI judges, it is corrected, until it ends well or does not.
+fn day(chance: &mut Chance, size: Size, steps: &mut Vec<Step>) {
+    let pick = chance.pick();
+    steps.push(Step::Agent(Deed::Begins, pick));
+    for _ in 0..=chance.below(3) {
+        let pushes = [Deed::Pushes, Deed::Pushes, Deed::Pushes, Deed::PushesClosingTheIssue];
+        steps.push(Step::Agent(chance.of_these(&pushes), pick));
+        if !chance.one_in(3) {
+            steps.push(Step::Agent(Deed::OpensPullRequest, pick));
+        }
+        steps.push(Step::Agent(chance.of_these(&[Deed::Ends, Deed::Ends, Deed::Ends, Deed::Ends, Deed::Works]), pick));
+        steps.push(Step::Ci(chance.of_these(&[Word::Green, Word::Red, Word::Red]), 0));
+        if chance.one_in(4) {
+            steps.push(act(chance));
+        }
+        steps.push(Step::Tick(TickKind::Watch, None));
+        steps.push(Step::Wait(chance.of_these(&[130, 620, 620])));
+        match chance.below(4) {
+            0 => disturbed(chance, size, TickKind::Watch, steps),
+            1 => steps.extend([next(chance), Step::Tick(TickKind::Watch, None), Step::Tick(TickKind::Watch, None)]),
+            _ => steps.push(Step::Tick(TickKind::Watch, None)),
+        }
+    }
+}
+
+fn next(chance: &mut Chance) -> Step {
+    let call = chance.of_these(&CALLS);
+    Step::Next(call, fate(chance))
+}
+
+fn fate(chance: &mut Chance) -> Fate {
+    chance.of_these(&[
+        Fate::Fails(PortErrorKind::Unreachable),
+        Fate::Fails(PortErrorKind::Refused),
+        Fate::Fails(PortErrorKind::Invalid),
+        Fate::TimesOut,
+        Fate::LosesAnswer,
+        Fate::LosesAnswer,
+        Fate::Doubles,
+        Fate::ComesLate(90),
+        Fate::ComesLate(2_000),
+        Fate::Stale,
+        Fate::Partial,
+        Fate::Half,
+        Fate::Killed,
+        Fate::Killed,
+        Fate::LastDeed,
+        Fate::LastDeed,
+    ])
 }
 
 /// A tick in the middle of which something happens.
@@ -215,25 +280,8 @@ fn disturbed(chance: &mut Chance, size: Size, kind: TickKind, steps: &mut Vec<St
     steps.push(Step::Tick(kind, u16::try_from(calls).ok()));
     for _ in 0..=chance.below(2) {
         match chance.below(12) {
-            0..2 => steps.push(Step::Crash),
-            2 => steps.extend([Step::Fate(Fate::LastDeed), Step::Crash]),
-            3..7 => {
-                let fate = chance.of_these(&[
-                    Fate::Fails(PortErrorKind::Unreachable),
-                    Fate::Fails(PortErrorKind::Refused),
-                    Fate::Fails(PortErrorKind::Invalid),
-                    Fate::TimesOut,
-                    Fate::LosesAnswer,
-                    Fate::LosesAnswer,
-                    Fate::Doubles,
-                    Fate::ComesLate(90),
-                    Fate::ComesLate(2_000),
-                    Fate::Stale,
-                    Fate::Partial,
-                    Fate::Half,
-                ]);
-                steps.push(Step::Fate(fate));
-            }
+            0..3 => steps.push(Step::Crash),
+            3..7 => steps.push(Step::Fate(fate(chance))),
             7 => steps.push(Step::Tick(chance.of_these(&[TickKind::Poll, TickKind::Watch]), Some(9))),
             8 => steps.push(Step::Wait(chance.of_these(&[20, 120, 700]))),
             9 => steps.push(deed(chance)),

@@ -10,6 +10,7 @@ use afk::ticks::record::{Record, Seal};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use crate::edges::Fate;
 use crate::policies::POLICIES;
 
 pub const AFK: &str = "afk";
@@ -153,6 +154,8 @@ pub struct Account {
     pub may_close: bool,
     /// Doublings and stale answers that the tracker itself is to blame for.
     pub tracker_faults: usize,
+    /// An older text of the record came after a newer one.
+    pub overtaken: bool,
 }
 
 pub struct Truth {
@@ -173,6 +176,8 @@ pub struct Truth {
     pub abandoned: BTreeSet<RunId>,
     /// Calls that fail until somebody mends it, by name.
     pub outages: BTreeMap<&'static str, PortErrorKind>,
+    /// The fate of the next call of a kind.
+    pub next: BTreeMap<&'static str, Fate>,
     /// Effects of calls that were given up, and when they come.
     pub late: Vec<(DateTime<Utc>, Write)>,
     pub past: Option<Snapshot>,
@@ -215,6 +220,7 @@ impl Truth {
             stopped: false,
             abandoned: BTreeSet::new(),
             outages: BTreeMap::new(),
+            next: BTreeMap::new(),
             late: Vec::new(),
             past: None,
             eyes: BTreeMap::new(),

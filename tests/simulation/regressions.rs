@@ -1,0 +1,76 @@
+//! Lives that once broke an invariant, each as short as it got. What they found is mended in the design.
+
+use afk::adapters::installation::TickKind::{Poll, Watch};
+
+use crate::edges::Fate::*;
+use crate::life::live;
+use crate::lives::scratch;
+use crate::script::Act::*;
+use crate::script::Deed::*;
+use crate::script::Step::{self, *};
+use crate::script::Word::*;
+use crate::script::{SMALL, Script};
+use crate::shrink::in_fresh;
+
+/// Lives it, and asks that what made it dangerous still happens in it.
+#[track_caller]
+fn keeps_every_invariant(seed: u64, policy: usize, steps: &[Step], still: &[&str]) {
+    let script = Script { seed, size: SMALL, policy, steps: steps.to_vec() };
+    let folder = scratch();
+    let lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, true, None));
+    let story = lived.story.join("\n");
+    assert_eq!(lived.violation, None, "{story}");
+    for part in still {
+        assert!(story.contains(part), "{part:?} does not happen any more\n{story}");
+    }
+}
+
+#[test]
+fn a_lock_whose_agent_cannot_be_read_is_not_taken_for_one_without_an_agent() {
+    keeps_every_invariant(
+        100_772,
+        0,
+        &[
+            Person(Arm, 303896577),
+            Next("tracker add_label", ComesLate(90)),
+            Tick(Poll, None),
+            Agent(TurnsUnreadable, 3636880951),
+            Wait(8000),
+            Tick(Watch, None),
+        ],
+        &["what timed out takes effect now", "cannot be read any more"],
+    );
+}
+
+#[test]
+fn a_record_put_back_to_an_older_text_forgets_no_correction() {
+    keeps_every_invariant(
+        104_240,
+        2,
+        &[
+            Person(Arm, 3063816949),
+            Tick(Poll, None),
+            Agent(Pushes, 3387516438),
+            Agent(Ends, 3387516438),
+            Ci(Red, 0),
+            Tick(Watch, None),
+            Wait(620),
+            Tick(Watch, Some(13)),
+            Fate(ComesLate(2000)),
+            Agent(Pushes, 3387516438),
+            Agent(Ends, 3387516438),
+            Ci(Red, 0),
+            Tick(Watch, None),
+            Wait(740),
+            Tick(Watch, None),
+            Wait(1240),
+            Agent(PushesClosingTheIssue, 2534162830),
+            Agent(Ends, 2534162830),
+            Ci(Red, 0),
+            Tick(Watch, None),
+            Wait(620),
+            Tick(Watch, None),
+        ],
+        &["what timed out takes effect now", "2 corrections"],
+    );
+}
