@@ -290,6 +290,11 @@ impl Executor for Defective {
             Err(_) if self.is(Defect::UnreachableIsEmpty) => Roster::default(),
             roster => roster?,
         };
+        if self.is(Defect::CorrectedWithoutEnd) {
+            for agent in &mut roster.agents {
+                agent.turns = agent.turns.split_off(agent.turns.len().saturating_sub(1));
+            }
+        }
         if self.is(Defect::InterruptedIsEnded) {
             let truth = self.edge.truth.borrow();
             for agent in &mut roster.agents {

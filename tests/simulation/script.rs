@@ -108,7 +108,7 @@ pub struct Size {
 }
 
 /// In `cargo test`.
-pub const SMALL: Size = Size { repos: 3, issues: 8, steps: 70 };
+pub const SMALL: Size = Size { repos: 3, issues: 8, steps: 100 };
 /// A fleet.
 pub const FLEET: Size = Size { repos: 10, issues: 50, steps: 120 };
 
@@ -121,7 +121,7 @@ pub struct Script {
     pub steps: Vec<Step>,
 }
 
-pub const CALLS: [&str; 20] = [
+pub const CALLS: [&str; 21] = [
     "tracker labelled",
     "tracker issue",
     "tracker label_events",
@@ -141,6 +141,7 @@ pub const CALLS: [&str; 20] = [
     "executor list",
     "executor ensure",
     "executor turn",
+    "executor interrupt",
     "bell ring",
 ];
 
@@ -229,7 +230,9 @@ fn day(chance: &mut Chance, size: Size, steps: &mut Vec<Step>) {
     steps.push(Step::Agent(Deed::Begins, pick));
     for _ in 0..=chance.below(3) {
         let pushes = [Deed::Pushes, Deed::Pushes, Deed::Pushes, Deed::PushesClosingTheIssue];
-        steps.push(Step::Agent(chance.of_these(&pushes), pick));
+        if !chance.one_in(4) {
+            steps.push(Step::Agent(chance.of_these(&pushes), pick));
+        }
         if !chance.one_in(3) {
             steps.push(Step::Agent(Deed::OpensPullRequest, pick));
         }
@@ -249,8 +252,18 @@ fn day(chance: &mut Chance, size: Size, steps: &mut Vec<Step>) {
 }
 
 fn next(chance: &mut Chance) -> Step {
-    let call = chance.of_these(&CALLS);
-    Step::Next(call, fate(chance))
+    const DELICATE: [&str; 8] = [
+        "executor ensure",
+        "executor turn",
+        "executor turn",
+        "executor interrupt",
+        "tracker create_comment",
+        "tracker edit_comment",
+        "tracker close",
+        "bell ring",
+    ];
+    let call = if chance.one_in(3) { chance.of_these(&CALLS) } else { chance.of_these(&DELICATE) };
+    Step::Next(call, if chance.one_in(3) { Fate::LosesAnswer } else { fate(chance) })
 }
 
 fn fate(chance: &mut Chance) -> Fate {
