@@ -285,36 +285,22 @@ pub async fn runs_of(
         records.iter().rfind(|recorded| recorded.record.outcome.is_some()).map(|recorded| recorded.record.run);
     let newest_record = records.iter().map(|recorded| recorded.record.dispatched_at).max();
     let any_active = records.iter().any(|recorded| recorded.record.outcome.is_none());
-    let mut runs = Vec::new();
-    for recorded in records {
-        let record = &recorded.record;
-        let state = if record.outcome.is_some() { RecordState::Ended } else { RecordState::Active };
-        // The one lock label belongs to the run that goes on, else to the run that ended last.
-        let lock = labelled && (state == RecordState::Active || (!any_active && newest_ended == Some(record.run)));
-        let presence = fleet.presence(record.run, Some(&record.executor));
-        let agent = fleet.agents.get(&record.run).filter(|_| presence != AgentPresence::None).cloned();
-        runs.push(run(Some(recorded), agent, Standing::of(lock, state, presence)));
-    }
     let (live, ended): (Vec<_>, Vec<_>) = agents_here
         .into_iter()
         .filter(|(_, agent)| !known.contains(&agent.run) && fleet.presence(agent.run, None) != AgentPresence::None)
         .partition(|(_, agent)| agent.is_live());
+    let hinted = !gone && fleet.hinted.contains(reference);
     let dispatched_at = |agent: &AgentReport| agent.assignment.as_ref().map(|assignment| assignment.dispatched_at);
     let newest_ended_agent = ended
         .into_iter()
         .filter(|(_, agent)| {
-            let hinted = !gone && fleet.hinted.contains(reference);
             let expected = (labelled && !any_active) || hinted || arming == Some(agent.run);
             // One that was never begun did nothing.
             expected && !agent.turns.is_empty() && dispatched_at(agent) > newest_record
         })
         .max_by_key(|(_, agent)| dispatched_at(agent));
-    for agent in live.into_iter().chain(newest_ended_agent) {
-        runs.push(run(None, Some(agent.clone()), Standing::Adopt));
-    }
-    runs.retain(|run| run.standing.is_in_flight());
-    let expected = labelled || (!gone && fleet.hinted.contains(reference));
-    if runs.is_empty() && expected && !fleet.unreadable_agents.is_empty() {
+    let unrecorded: Vec<&(String, AgentReport)> = live.into_iter().chain(newest_ended_agent).collect();
+    if (labelled || hinted) && !any_active && unrecorded.is_empty() && !fleet.unreadable_agents.is_empty() {
         match has_unreadable_agent(tick, fleet, reference, &known).await {
             Ok(true) => return vec![run(None, None, Standing::Unclear)],
             Ok(false) => {}
@@ -324,6 +310,22 @@ pub async fn runs_of(
             }
         }
     }
+    let mut runs = Vec::new();
+    for recorded in records {
+        let record = &recorded.record;
+        let state = if record.outcome.is_some() { RecordState::Ended } else { RecordState::Active };
+        // The one lock label belongs to the run that goes on, else to the one whose record is still to be written, else
+        // to the run that ended last.
+        let ended_last = !any_active && unrecorded.is_empty() && newest_ended == Some(record.run);
+        let lock = labelled && (state == RecordState::Active || ended_last);
+        let presence = fleet.presence(record.run, Some(&record.executor));
+        let agent = fleet.agents.get(&record.run).filter(|_| presence != AgentPresence::None).cloned();
+        runs.push(run(Some(recorded), agent, Standing::of(lock, state, presence)));
+    }
+    for agent in unrecorded {
+        runs.push(run(None, Some(agent.clone()), Standing::Adopt));
+    }
+    runs.retain(|run| run.standing.is_in_flight());
     if runs.is_empty() && labelled {
         // Any executor that could not be asked may be the one that knows.
         let presence = if fleet.unasked.is_empty() { AgentPresence::None } else { AgentPresence::Unasked };

@@ -2,6 +2,8 @@
 
 use afk::adapters::installation::TickKind::{Poll, Watch};
 
+use afk::ports::PortErrorKind;
+
 use crate::edges::Fate::*;
 use crate::life::live;
 use crate::lives::scratch;
@@ -72,5 +74,24 @@ fn a_record_put_back_to_an_older_text_forgets_no_correction() {
             Tick(Watch, None),
         ],
         &["what timed out takes effect now", "2 corrections"],
+    );
+}
+
+#[test]
+fn the_lock_of_a_run_without_a_record_is_not_taken_off_for_an_earlier_run() {
+    keeps_every_invariant(
+        1_001_574,
+        14,
+        &[
+            Person(Arm, 323494142),
+            Tick(Poll, None),
+            Wait(620),
+            Tick(Watch, None),
+            Person(ArmAgain, 2724334488),
+            Outage("tracker create_comment", PortErrorKind::Unreachable),
+            Tick(Watch, None),
+            Tick(Poll, None),
+        ],
+        &["arms acme/r1#6 again", "tracker create_comment cannot be reached"],
     );
 }
