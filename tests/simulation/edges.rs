@@ -221,8 +221,8 @@ impl Tracker for Edge {
         self.read("tracker labelled", |_, shown, partial| {
             let from = IssueRef { repo: repo.to_owned(), number: 0 };
             let of_repo = shown.cards.range(from..).take_while(|(issue, _)| issue.repo == repo).map(|(_, card)| card);
-            let wanted = of_repo
-                .filter(|card| card.issue.labels.iter().any(|on| on == label) && !(only_open && !card.is_open()));
+            let wanted =
+                of_repo.filter(|card| (card.is_open() || !only_open) && card.issue.labels.iter().any(|on| on == label));
             let mut listing = Listing::default();
             for (place, card) in wanted.enumerate() {
                 if partial && place % 2 == 0 {

@@ -1,5 +1,7 @@
 //! The lives that are lived: fixed ones, fresh ones, one again, and those of defective afks.
 
+#![expect(clippy::print_stdout, reason = "what was lived is told to whoever asks with --nocapture")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;

@@ -25,7 +25,7 @@ impl Truth {
             .filter(|(_, card)| card.issue.labels.iter().any(|label| label == IN_PROGRESS))
             .map(|(issue, _)| issue.clone())
             .collect();
-        if (pick >> 20) % 2 == 0 && !locked.is_empty() {
+        if (pick >> 20).is_multiple_of(2) && !locked.is_empty() {
             return one(&locked, pick);
         }
         one(&self.cards.keys().cloned().collect::<Vec<_>>(), pick)
@@ -33,7 +33,7 @@ impl Truth {
 
     /// A person does something. Whatever the installation has to be told is given back.
     pub fn person(&mut self, act: Act, pick: u32) {
-        let who = if (pick >> 8) % 3 == 0 { "leo" } else { "ada" };
+        let who = if (pick >> 8).is_multiple_of(3) { "leo" } else { "ada" };
         let Some(issue) = self.some_issue(pick) else { return };
         match act {
             Act::Arm | Act::ArmWithoutPermission | Act::ArmAsAgent => {

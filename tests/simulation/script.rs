@@ -110,7 +110,7 @@ pub struct Size {
 /// In `cargo test`.
 pub const SMALL: Size = Size { repos: 3, issues: 8, steps: 100 };
 /// A fleet.
-pub const FLEET: Size = Size { repos: 10, issues: 50, steps: 120 };
+pub const FLEET: Size = Size { repos: 10, issues: 50, steps: 300 };
 
 /// Everything that a life is lived by.
 #[derive(Debug, Clone)]
