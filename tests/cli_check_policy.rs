@@ -72,9 +72,9 @@ fn every_error_is_drawn_with_its_place_and_what_to_write() {
        |             ^^^^^^ did you mean `trusted`?
 
     error[type-mismatch]: `red_for` is a duration; `60` is a number
-       --> policies/afk.toml:316:50
+       --> policies/afk.toml:317:50
         |
-    316 | any      = [{ attempts = 0 }, { red_for = { lt = 60 } }]
+    317 | any      = [{ attempts = 0 }, { red_for = { lt = 60 } }]
         |                                                  ^^ write "60s", "60m" or "60h"
 
     policies/afk.toml: 3 errors, 0 warnings. `afk poll` and `afk watch` would do nothing with this policy
@@ -320,9 +320,9 @@ fn a_prompt_behind_a_link_is_refused() {
     exit code 1
     --- stdout
     error[missing-prompt]: prompt `prompts/link.md` cannot be read: `policies/prompts/link.md` is a symbolic link to `/etc/passwd`
-       --> policies/afk.toml:379:15
+       --> policies/afk.toml:380:15
         |
-    379 | implement   = "prompts/link.md"
+    380 | implement   = "prompts/link.md"
         |               ^^^^^^^^^^^^^^^^^ create it, or correct the path, which is relative to the policy file
 
     policies/afk.toml: 1 error, 0 warnings. `afk poll` and `afk watch` would do nothing with this policy

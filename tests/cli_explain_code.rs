@@ -8,13 +8,19 @@ use support::Test;
 
 #[test]
 fn a_code_is_explained() {
-    assert_snapshot!(Test::new().args(["explain", "--code", "wrong-matcher"]).run(), @r"
+    assert_snapshot!(Test::new().args(["explain", "--code", "wrong-matcher"]).run(), @r#"
     exit code 0
     --- stdout
     wrong-matcher: a matcher that the type of the fact does not take
       why   equality on a set, or a comparison on a word, would never hold
       mend  use the matcher that the message names
-    ");
+
+      for example:
+        require = { labels = { lacks = ["$labels.human", "$labels.paused"] } }  # <--
+
+      mended:
+        require = { labels = { has_none = ["$labels.human", "$labels.paused"] } }
+    "#);
     assert_snapshot!(Test::new().args(["explain", "--code", "WRONG-MATCHER", "--format", "json"]).run(), @r#"
     exit code 0
     --- stdout
@@ -22,7 +28,12 @@ fn a_code_is_explained() {
       "code": "wrong-matcher",
       "what": "a matcher that the type of the fact does not take",
       "why": "equality on a set, or a comparison on a word, would never hold",
-      "mend": "use the matcher that the message names"
+      "mend": "use the matcher that the message names",
+      "example": {
+        "given": "",
+        "broken": "require = { labels = { lacks = [\"$labels.human\", \"$labels.paused\"] } }  # <--",
+        "mended": "require = { labels = { has_none = [\"$labels.human\", \"$labels.paused\"] } }"
+      }
     }
     "#);
 }

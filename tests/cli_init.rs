@@ -7,13 +7,15 @@ use std::process::{Command, Output};
 use pretty_assertions::assert_eq;
 use tempfile::TempDir;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
     "policies/afk.toml",
+    "policies/afk.test.toml",
     "policies/afk-policy.schema.json",
     "policies/prompts/implement.md",
     "policies/prompts/fix-forward.md",
     "afk.settings.toml",
     "issues/0001.md",
+    ".github/workflows/policy.yml",
 ];
 
 /// A command that sees nothing of whoever runs the tests.
@@ -64,11 +66,14 @@ fn everything_that_a_first_run_needs_is_written_and_named() {
         said,
         "\
 wrote policies/afk.toml                 disabled: kill_switch = true, allowlist empty
+wrote policies/afk.test.toml            53 cases, coverage 100 %
 wrote policies/afk-policy.schema.json   completion and hover text in editors
 wrote policies/prompts/implement.md     what an agent is told first
 wrote policies/prompts/fix-forward.md   and after red CI
 wrote afk.settings.toml                 repository acme/app at git@github.com:acme/app.git
 wrote issues/0001.md                    an example, not armed
+wrote .github/workflows/policy.yml      check, test and diff on every pull request
+Set AFK_REPOSITORY and AFK_REVISION in .github/workflows/policy.yml: where CI gets afk from.
 Look at [executors.agent] and [ci.test] in afk.settings.toml: they are guesses.
 Nothing runs yet. Next: afk check-policy
 "
@@ -126,6 +131,36 @@ fn without_an_origin_it_says_that_it_guesses() {
 
     assert!(said.contains("repository app at ../app.git, a guess: there is no `origin` here"), "{said}");
     assert_eq!(toml(&app.join("afk.settings.toml"))["repos"]["app"]["git"].as_str(), Some("../app.git"));
+}
+
+#[test]
+fn the_workflow_is_the_example_of_the_forge_and_lies_where_the_forge_looks() {
+    for (origin, path, example) in [
+        ("git@github.com:acme/app.git", ".github/workflows/policy.yml", "github"),
+        ("https://codeberg.org/acme/app.git", ".forgejo/workflows/policy.yml", "forgejo"),
+    ] {
+        let (_home, app) = app(Some(origin));
+        stdout(&afk(&app, &["init"]));
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/ci/{example}/policy.yml"));
+        let read = |path: &Path| fs::read_to_string(path).expect("a file");
+        assert_eq!(read(&app.join(path)), read(&example));
+
+        // Below the top of the repository no forge would find it.
+        let said = stdout(&afk(&app, &["init", "--dir", "ops"]));
+        assert!(said.contains("No workflow") && said.contains("top of the repository"), "{said}");
+        assert!(!app.join("ops").join(path).exists());
+    }
+}
+
+#[test]
+fn without_a_forge_there_is_no_workflow_and_it_says_where_some_are() {
+    let (_home, app) = app(None);
+
+    let said = stdout(&afk(&app, &["init"]));
+
+    assert!(said.contains("No workflow that judges policy pull requests: there is no forge at `origin`."), "{said}");
+    assert!(said.contains("examples/ci of afk"), "{said}");
+    assert!(![".github", ".forgejo", ".woodpecker"].iter().any(|folder| app.join(folder).exists()));
 }
 
 #[test]
@@ -187,6 +222,17 @@ fn what_it_wrote_passes_check_policy() {
 
     assert!(said.contains("policies/afk.toml: ok"), "{said}");
     assert!(said.contains("this policy dispatches nothing: kill_switch is true"), "{said}");
+}
+
+#[test]
+fn the_tests_that_it_wrote_pass_over_the_policy_that_it_wrote() {
+    let (_home, app) = app(Some("git@github.com:acme/app.git"));
+    stdout(&afk(&app, &["init"]));
+
+    let said = stdout(&afk(&app, &["test-policy", "--min-coverage", "100"]));
+
+    // What init says of them.
+    assert!(said.contains("53 ") && said.contains("100 %"), "{said}");
 }
 
 #[test]

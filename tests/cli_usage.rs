@@ -8,10 +8,11 @@ use std::process::{Command, Stdio};
 use insta::assert_snapshot;
 use support::Test;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 15] = [
     "demo",
     "init",
     "check-policy",
+    "test-policy",
     "explain",
     "status",
     "poll",
@@ -19,6 +20,7 @@ const COMMANDS: [&str; 13] = [
     "serve",
     "stop",
     "abandon",
+    "graph",
     "facts",
     "schema",
     "completions",
@@ -56,7 +58,7 @@ fn a_wrong_command_line_is_2_and_helps() {
     --- stderr
     error: unrecognized subcommand 'chek-policy'
 
-      tip: a similar subcommand exists: 'check-policy'
+      tip: some similar subcommands exist: 'test-policy', 'check-policy'
 
     Usage: afk [OPTIONS] <COMMAND>
 

@@ -80,7 +80,7 @@ fn every_setting_is_described_and_has_an_example() {
 #[test]
 fn every_link_leads_to_a_file_of_the_repository() {
     let mut pages = vec![PathBuf::from("README.md")];
-    for folder in ["docs", "examples/agents", "examples/quickstart"] {
+    for folder in ["docs", "examples/agents", "examples/ci", "examples/quickstart"] {
         let files = fs::read_dir(repository().join(folder)).unwrap().map(|entry| entry.unwrap().path());
         pages.extend(files.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
     }

@@ -37,12 +37,11 @@ fn every_code_has_its_page() {
     page.push_str(
         "Every code that `afk check-policy` may report, as `afk explain --code CODE` explains it. An error makes the \
          policy unusable: `afk poll` and `afk watch` then do nothing, as if the kill switch were on. Only \
-         `missing-executor` and `missing-command` do not stop them, since they may concern single repositories.\n",
+         `missing-executor` and `missing-command` do not stop them, since they may concern single repositories.\n\nThe examples are lines of a policy; `# <--` ends the line that the finding \
+         marks.\n",
     );
     for code in Code::ALL {
-        write!(page, "\n## `{}`\n\n{}.\n\n", code.name(), capitalised(code.what())).unwrap();
-        write!(page, "**Why it matters.** {}.\n\n", capitalised(code.why())).unwrap();
-        writeln!(page, "**How to mend it.** {}.", capitalised(code.mend())).unwrap();
+        write!(page, "\n## `{}`\n\n{}", code.name(), afk::cli::findings::page::page(*code)).unwrap();
     }
     held_equal("docs/diagnostics.md", &page);
 }
@@ -200,6 +199,16 @@ impl<'a> Reference<'a> {
     }
 }
 
+#[test]
+fn the_picture_of_the_shipped_policy_is_what_afk_draws() {
+    let path = "docs/how-it-works.md";
+    let page = fs::read_to_string(support::repository().join(path)).unwrap();
+    let (before, rest) = page.split_once("```mermaid\n").expect("a picture");
+    let (_, after) = rest.split_once("```\n").expect("the end of the picture");
+    let drawn = support::Test::new().shipped_policy(&[]).args(["graph"]).run().stdout;
+    held_equal(path, &format!("{before}```mermaid\n{drawn}```\n{after}"));
+}
+
 fn entries(table: &Value) -> &Map<String, Value> {
     static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
     table["properties"].as_object().unwrap_or(&NONE)
@@ -237,12 +246,4 @@ fn generated_page(title: &str) -> String {
 
 fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" ")
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    match letters.next() {
-        Some(first) => first.to_uppercase().chain(letters).collect(),
-        None => String::new(),
-    }
 }

@@ -1,4 +1,4 @@
-//! The policy and its prompts, read from disk: whole, regular, bounded UTF-8 files, named directly.
+//! The policy and its prompts, read from disk and judged: whole, regular, bounded UTF-8 files, named directly.
 //!
 //! Prompts are named relative to the folder of the policy; they may lie beside it (`../prompts/x.md`), but an absolute
 //! path is refused, so that a policy means the same on every machine, and so is a symbolic link, so that what a
@@ -11,10 +11,11 @@ use std::path::Path;
 
 use super::confined::read_file;
 use crate::policy::{
-    self, Checked, Code, Finding, InstalledNames, MAX_POLICY_BYTES, Severity, Source, Span, Surroundings,
+    self, Checked, Code, Finding, InstalledNames, MAX_POLICY_BYTES, Policy, Severity, Source, Span, Surroundings,
 };
+use crate::verify::{self, Proof, Proofs};
 
-/// A policy as it lies on disk, and what the check said of it.
+/// A policy as it lies on disk, and what the check and the proofs said of it.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The text, for showing places; empty when it could not be read.
@@ -22,24 +23,30 @@ pub struct Loaded {
     /// The policy, or what is wrong with it. A file that cannot be read is a finding too. Prompts, and findings in
     /// them, are named by where they lie.
     pub checked: Checked,
+    /// What was proven of it; `None` where the check found errors, or nobody asked for proofs.
+    pub proofs: Option<Vec<Proof>>,
 }
 
-/// Reads and checks a policy. `installed`: what of the settings it is held against.
+/// Reads, checks and proves a policy. `installed`: what of the settings it is held against. One that breaks a safety
+/// invariant is no policy to work with, like one in error.
 pub fn load(path: &Path, installed: &InstalledNames) -> Loaded {
-    let name = path.display().to_string();
-    let text = match read(path) {
-        Ok(text) => text,
-        Err(error) => {
-            let findings = vec![error.into_finding(&name)];
-            let checked = Checked { policy: None, findings, prompts: Vec::new() };
-            return Loaded { source: Source { name, text: String::new() }, checked };
+    let mut loaded = load_unproven(path, installed);
+    loaded.prove(verify::prove);
+    loaded
+}
+
+/// Reads and checks a policy, to look at it: what its rules allow together may be anything.
+pub fn load_unproven(path: &Path, installed: &InstalledNames) -> Loaded {
+    let Source { name, text } = match source(path) {
+        Ok(source) => source,
+        Err(finding) => {
+            let source = Source { name: path.display().to_string(), text: String::new() };
+            let checked = Checked { policy: None, findings: vec![finding], prompts: Vec::new() };
+            return Loaded { source, checked, proofs: None };
         }
     };
     let folder = path.parent().unwrap_or(Path::new(""));
-    let prompt = |written: &str| {
-        let path = folder.join(written);
-        read(&path).map_err(|error| format!("`{}` {}", path.display(), error.what))
-    };
+    let prompt = prompts_beside(path);
     let mut checked = policy::check(&text, &name, &Surroundings { prompt: &prompt, installed });
     // The check knows prompts by what the policy writes; people find them by where they lie.
     let place = |written: &str| folder.join(written).display().to_string();
@@ -49,7 +56,38 @@ pub fn load(path: &Path, installed: &InstalledNames) -> Loaded {
     for prompt in &mut checked.prompts {
         prompt.name = place(&prompt.name);
     }
-    Loaded { source: Source { name, text }, checked }
+    Loaded { source: Source { name, text }, checked, proofs: None }
+}
+
+impl Loaded {
+    /// Adds the proofs, made by `prove`.
+    pub fn prove(&mut self, prove: impl FnOnce(&Policy) -> Proofs) {
+        let Some(policy) = &self.checked.policy else { return };
+        let Proofs { proofs, findings } = prove(policy);
+        if findings.iter().any(|finding| finding.severity == Severity::Error) {
+            self.checked.policy = None;
+        }
+        self.checked.findings.extend(findings);
+        self.proofs = Some(proofs);
+    }
+}
+
+/// A policy, or the tests beside one, as it lies on disk.
+///
+/// # Errors
+/// A finding that says why it is not read.
+pub fn source(path: &Path) -> Result<Source, Finding> {
+    let name = path.display().to_string();
+    read(path).map_err(|error| error.into_finding(&name)).map(|text| Source { name, text })
+}
+
+/// Reads prompts as the policy at `path` names them.
+pub fn prompts_beside(path: &Path) -> impl Fn(&str) -> Result<String, String> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    move |written| {
+        let path = folder.join(written);
+        read(&path).map_err(|error| format!("`{}` {}", path.display(), error.what))
+    }
 }
 
 /// Why a file was not read.

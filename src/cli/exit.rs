@@ -9,7 +9,7 @@ use crate::ports::PortError;
 pub enum ExitStatus {
     /// Did or answered it; "denied" and "switched off" are answers.
     Done,
-    /// The policy has errors.
+    /// The policy has errors, or its tests fail.
     Findings,
     /// The command line is wrong.
     Usage,

@@ -1,5 +1,6 @@
 //! Findings as people and programs read them.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
@@ -10,8 +11,13 @@ use super::output::{Output, is_hostile, printable};
 use crate::adapters::policy_file::Loaded;
 use crate::policy::{Finding, Severity, Source};
 
-/// How many findings are drawn; the rest is counted. JSON has all.
-const DRAWN: usize = 100;
+pub mod github;
+pub mod page;
+mod place;
+pub mod sarif;
+
+/// How many findings are drawn; the rest is counted. The other formats have all.
+pub const DRAWN: usize = 100;
 /// How much of a line is drawn on each side of the marked place, in characters.
 const CONTEXT: usize = 160;
 /// How many lines of a place are drawn.
@@ -19,16 +25,29 @@ const LINES: usize = 6;
 
 /// Draws errors and warnings as rustc does, in the order of the file.
 pub fn draw(loaded: &Loaded, out: &mut Output) {
+    out.text(drawings(loaded, DRAWN));
+}
+
+/// The same as a text, at most so many of them.
+pub fn drawings(loaded: &Loaded, most: usize) -> String {
     let findings: Vec<&Finding> =
         in_order(loaded).into_iter().filter(|finding| finding.severity != Severity::Note).collect();
     let renderer = Renderer::styled().decor_style(DecorStyle::Ascii).term_width(200);
-    for finding in findings.iter().take(DRAWN) {
-        out.line(drawing(finding, source_of(loaded, finding), &renderer));
-        out.line("");
+    let mut drawn = String::new();
+    for finding in findings.iter().take(most) {
+        let _ = writeln!(drawn, "{}\n", drawing(finding, source_of(loaded, finding), &renderer));
     }
-    if let Some(more) = findings.len().checked_sub(DRAWN).filter(|more| *more > 0) {
-        out.line(format_args!("... and {more} more findings; `--format json` lists all\n"));
+    if let Some(more) = findings.len().checked_sub(most).filter(|more| *more > 0) {
+        let _ = writeln!(drawn, "... and {more} more findings; `--format json` lists all\n");
     }
+    drawn
+}
+
+/// A finding in sentences, each a line of its own.
+fn sentences(finding: &Finding) -> String {
+    let parts = [&finding.message, &finding.label].into_iter().chain(&finding.help);
+    let parts: Vec<&str> = parts.map(String::as_str).filter(|part| !part.is_empty()).collect();
+    parts.join("\n")
 }
 
 /// Findings as JSON, in the order of the file.

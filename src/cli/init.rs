@@ -12,11 +12,14 @@ use uuid::Uuid;
 use super::exit::{ExitStatus, Failure};
 use super::output::{FAINT, GOOD, Output, printable};
 
+mod forge;
 mod repository;
 
+use forge::Workflow;
 use repository::Repository;
 
 const POLICY: &str = include_str!("../../policies/afk.toml");
+const TESTS: &str = include_str!("../../policies/afk.test.toml");
 const IMPLEMENT: &str = include_str!("../../policies/prompts/implement.md");
 const FIX_FORWARD: &str = include_str!("../../policies/prompts/fix-forward.md");
 const SCHEMA: &str = include_str!("../../schema/afk-policy.schema.json");
@@ -39,10 +42,10 @@ const ADAPTED: [(&str, &str); 3] = [
     ),
 ];
 
-/// Write a first policy, its prompts and the settings of this installation
+/// Write a first policy, its tests and prompts, the settings of this installation, and a workflow that judges policy pull requests
 ///
-/// The policy is disabled: nothing runs until the kill switch is off and a repository is on the allowlist. Files that exist
-/// are left alone.
+/// The policy is disabled: nothing runs until the kill switch is off and a repository is on the allowlist. The workflow
+/// is that of the forge that `origin` is on. Files that exist are left alone.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
@@ -63,6 +66,11 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
 
     let mut files = vec![
         ("policies/afk.toml", policy(), "disabled: kill_switch = true, allowlist empty".to_owned()),
+        (
+            "policies/afk.test.toml",
+            TESTS.to_owned(),
+            format!("{} cases, coverage 100 %", TESTS.matches("\n[[cases]]").count()),
+        ),
         ("policies/afk-policy.schema.json", SCHEMA.to_owned(), "completion and hover text in editors".to_owned()),
         ("policies/prompts/implement.md", IMPLEMENT.to_owned(), "what an agent is told first".to_owned()),
         ("policies/prompts/fix-forward.md", FIX_FORWARD.to_owned(), "and after red CI".to_owned()),
@@ -72,10 +80,25 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     if !dir.join("issues").exists() {
         files.push(("issues/0001.md", issue(&login)?, "an example, not armed".to_owned()));
     }
+    let workflow = Workflow::fitting(&repository, dir);
+    if let Ok(workflow) = workflow {
+        let about = "check, test and diff on every pull request".to_owned();
+        files.push((workflow.path, workflow.text.to_owned(), about));
+    }
     for (name, text, about) in files {
         match write_new(&dir.join(name), &text)? {
             Written::New => out.line(format_args!("{GOOD}wrote{GOOD:#} {name:<33} {}", printable(&about))),
             Written::Kept => out.line(format_args!("{FAINT}kept{FAINT:#}  {name:<33} exists, left as it is")),
+        }
+    }
+    match workflow {
+        Ok(workflow) => {
+            out.line(format_args!("Set AFK_REPOSITORY and AFK_REVISION in {}: where CI gets afk from.", workflow.path));
+        }
+        Err(why) => {
+            out.line(format_args!(
+                "No workflow that judges policy pull requests: {why}. Some to copy: examples/ci of afk."
+            ));
         }
     }
     out.line("Look at [executors.agent] and [ci.test] in afk.settings.toml: they are guesses.");

@@ -17,6 +17,7 @@ pub mod exit;
 pub mod explain;
 pub mod facts;
 pub mod findings;
+pub mod graph;
 pub mod init;
 pub mod issue;
 pub mod logs;
@@ -29,6 +30,7 @@ pub mod serve;
 pub mod status;
 pub mod stop;
 pub mod supervise;
+pub mod test_policy;
 pub mod tick;
 pub mod watch;
 pub mod wiring;
@@ -41,7 +43,7 @@ use crate::adapters::installation::TickKind;
 const AFTER_HELP: &str = "\
 Exit codes:
   0  did it or answered it (issues denied and switches off included)
-  1  findings: the policy is wrong
+  1  findings: the policy is wrong, or its tests fail
   2  the command line is wrong
   3  some items were skipped, the rest was done
   4  could not run
@@ -157,6 +159,7 @@ pub enum Command {
     Demo(demo::Arguments),
     Init(init::Arguments),
     CheckPolicy(check_policy::Arguments),
+    TestPolicy(test_policy::Arguments),
     Explain(explain::Arguments),
     Status(status::Arguments),
     Poll(poll::Arguments),
@@ -164,6 +167,7 @@ pub enum Command {
     Serve(serve::Arguments),
     Stop(stop::Arguments),
     Abandon(abandon::Arguments),
+    Graph(graph::Arguments),
     Facts(facts::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -179,6 +183,7 @@ impl Command {
             Command::Demo(arguments) => demo::run(arguments, out),
             Command::Init(arguments) => init::run(arguments, out),
             Command::CheckPolicy(arguments) => check_policy::run(arguments, out),
+            Command::TestPolicy(arguments) => test_policy::run(arguments, out),
             Command::Explain(arguments) => explain::run(arguments, out),
             Command::Status(arguments) => status::run(arguments, out),
             Command::Poll(arguments) => tick::run(TickKind::Poll, &arguments.tick, out),
@@ -186,6 +191,7 @@ impl Command {
             Command::Serve(arguments) => serve::run(arguments, out),
             Command::Stop(arguments) => stop::run(arguments, out),
             Command::Abandon(arguments) => abandon::run(arguments, out),
+            Command::Graph(arguments) => graph::run(arguments, out),
             Command::Facts(arguments) => facts::run(arguments, out),
             Command::Schema(arguments) => schema::run(arguments, out),
             Command::Completions(arguments) => completions::run(arguments, out),

@@ -255,7 +255,7 @@ pub fn sentence(policy: &Policy, candidates: &[Candidate], index: usize, decisio
     let rules = policy.rules(repo);
     let dispatch = &policy.base.dispatch;
     let limit =
-        |name: &str, value: usize, span: Span| format!("dispatch.{name} = {value} (line {})", policy.line(span));
+        |name: &str, value: usize, span: Span| format!("dispatch.{name} = {value} ({})", policy.line_in_words(span));
     let unread = || -> Vec<&str> {
         let gates = rules.gates.iter().enumerate();
         let unread = gates.filter(|(gate, _)| decision.trace.verdict(*gate) == Verdict::NotRead);
@@ -293,7 +293,7 @@ pub fn sentence(policy: &Policy, candidates: &[Candidate], index: usize, decisio
         }
         Outcome::KillSwitch => "the kill switch is on".to_owned(),
         Outcome::Paused => match &rules.paused {
-            Some(why) => format!("{repo} is paused: {} (line {})", why.value, policy.line(why.span)),
+            Some(why) => format!("{repo} is paused: {} ({})", why.value, policy.line_in_words(why.span)),
             None => format!("{repo} is paused"),
         },
     }

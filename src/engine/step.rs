@@ -66,7 +66,8 @@ fn resolve<'p>(rules: &'p Rules, state: &str) -> Option<(&'p State, bool)> {
     rules.state(state).map(|state| (state, false)).or_else(|| rules.initial_state().map(|state| (state, true)))
 }
 
-fn sends_turn(rules: &Rules, row: &Transition) -> bool {
+/// Whether a row sends the agent a turn: such a row does not match where the repository is not enrolled.
+pub fn sends_turn(rules: &Rules, row: &Transition) -> bool {
     rules.effects(row).iter().any(|effect| matches!(effect.value, Effect::Turn(_)))
 }
 

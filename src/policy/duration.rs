@@ -53,7 +53,7 @@ pub fn format(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-/// Time since a moment; 0 when a clock says that it lies ahead.
+/// Whole seconds since a moment, as rules count them; 0 when a clock says that it lies ahead.
 pub fn since(start: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
-    now.signed_duration_since(start).to_std().unwrap_or_default()
+    Duration::from_secs(now.signed_duration_since(start).to_std().unwrap_or_default().as_secs())
 }

@@ -67,6 +67,25 @@ pub enum Reading<'a> {
     NotRead,
 }
 
+/// A value for a fact, owned: what a test case writes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Given {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number, may be negative.
+    Int(i64),
+    /// An amount.
+    Number(f64),
+    /// A length of time.
+    Duration(Duration),
+    /// A repository, a login or an enum value.
+    Text(String),
+    /// A set of labels, logins, issues, stages or milestones.
+    Set(Vec<String>),
+    /// It shall count as unknown, and why.
+    Unknown(String),
+}
+
 /// The type of a fact: decides which matchers a condition may use on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -153,46 +172,48 @@ pub trait Facts {
 }
 
 /// A Rust type that can stand behind a fact.
-trait Readable {
+trait Readable: Sized {
     fn reading(&self) -> Reading<'_>;
+    /// `None` for a value of another type, and for unknown where the fact always has a value.
+    fn given(value: Given) -> Option<Self>;
 }
 
-impl Readable for bool {
-    fn reading(&self) -> Reading<'_> {
-        Reading::Bool(*self)
-    }
+/// A type that is one variant of [`Reading`] and of [`Given`].
+macro_rules! readable {
+    ($($type:ty as $variant:ident($value:ident): $borrow:expr;)+) => {$(
+        impl Readable for $type {
+            fn reading(&self) -> Reading<'_> {
+                let $value = self;
+                Reading::$variant($borrow)
+            }
+            fn given(value: Given) -> Option<Self> {
+                match value { Given::$variant(value) => Some(value), _ => None }
+            }
+        }
+    )+};
 }
-impl Readable for i64 {
-    fn reading(&self) -> Reading<'_> {
-        Reading::Int(*self)
-    }
+
+readable! {
+    bool as Bool(value): *value;
+    i64 as Int(value): *value;
+    f64 as Number(value): *value;
+    Duration as Duration(value): *value;
+    String as Text(value): value;
+    Vec<String> as Set(value): value;
 }
-impl Readable for f64 {
-    fn reading(&self) -> Reading<'_> {
-        Reading::Number(*self)
-    }
-}
-impl Readable for Duration {
-    fn reading(&self) -> Reading<'_> {
-        Reading::Duration(*self)
-    }
-}
-impl Readable for String {
-    fn reading(&self) -> Reading<'_> {
-        Reading::Text(self)
-    }
-}
-impl Readable for Vec<String> {
-    fn reading(&self) -> Reading<'_> {
-        Reading::Set(self)
-    }
-}
+
 impl<T: Readable> Readable for Observed<T> {
     fn reading(&self) -> Reading<'_> {
         match self {
             Observed::Known(value) => value.reading(),
             Observed::Unknown(why) => Reading::Unknown(why),
             Observed::NotRead => Reading::NotRead,
+        }
+    }
+    fn given(value: Given) -> Option<Self> {
+        match value {
+            Given::Unknown(why) => Some(Observed::Unknown(why)),
+            value => T::given(value).map(Observed::Known),
         }
     }
 }
@@ -222,6 +243,9 @@ macro_rules! words {
         impl Readable for $name {
             fn reading(&self) -> Reading<'_> {
                 Reading::Text(self.word())
+            }
+            fn given(value: Given) -> Option<Self> {
+                match value { Given::Text(word) => Self::from_word(&word), _ => None }
             }
         }
     };
@@ -331,6 +355,15 @@ macro_rules! facts {
             #[inline(always)]
             fn read(&self, fact: $name) -> Reading<'_> {
                 match fact { $($name::$variant => self.$field.reading()),+ }
+            }
+        }
+
+        impl $facts {
+            /// Sets one fact; `false` where the value is not of its type, or unknown and the fact always has one.
+            pub fn set(&mut self, fact: $name, value: Given) -> bool {
+                match fact {
+                    $($name::$variant => Readable::given(value).map(|value| self.$field = value).is_some()),+
+                }
             }
         }
     };

@@ -1,6 +1,9 @@
 //! What a check of a policy can say.
 
+mod examples;
+
 use super::source::Span;
+pub use examples::{Example, MARK, Within};
 
 /// One thing wrong, or worth knowing, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]

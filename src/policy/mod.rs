@@ -18,7 +18,7 @@
     )
 )]
 
-mod check;
+pub(crate) mod check;
 pub mod condition;
 pub mod duration;
 pub mod facts;

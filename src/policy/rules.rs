@@ -31,6 +31,10 @@ pub struct Policy {
     pub overrides: Vec<(RepoPattern, Rules)>,
     /// Safety invariants that the operator gives up.
     pub waivers: Vec<Waiver>,
+    /// The same policy with every limit of 0 as 1, where there is one: what is only switched off is not dead.
+    pub switched_on: Option<Box<Policy>>,
+    /// The test file that lays values over it, if one does: spans past the end of `source` lie there.
+    pub overlay: Option<Source>,
 }
 
 /// A safety invariant that the operator gives up, and why.
@@ -69,6 +73,14 @@ impl Policy {
     pub fn enrolled(&self, repo: &str) -> bool {
         let listed = |list: &[RepoPattern]| list.iter().any(|pattern| pattern.matches(repo));
         listed(&self.allowlist.value) && !listed(&self.denylist.value)
+    }
+
+    /// Where a value stands, for people: `line 30`, or `line 4 of afk.test.toml` where a test file lays it over.
+    pub fn line_in_words(&self, span: Span) -> String {
+        match (&self.overlay, span.start.checked_sub(self.source.text.len())) {
+            (Some(overlay), Some(byte)) => format!("line {} of {}", overlay.line_and_column(byte).0, overlay.name),
+            _ => format!("line {}", self.line(span)),
+        }
     }
 
     /// The line of the policy file that holds a span, for people.
@@ -346,6 +358,17 @@ pub enum RunOutcome {
     Human,
     /// A person took it back.
     Cancelled,
+}
+
+impl RunOutcome {
+    /// The word of the policy.
+    pub fn word(self) -> &'static str {
+        match self {
+            RunOutcome::Success => "success",
+            RunOutcome::Human => "human",
+            RunOutcome::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// A row of the state machine.

@@ -9,6 +9,14 @@ pub struct Span {
     pub end: usize,
 }
 
+impl Span {
+    /// The same range behind that many more bytes.
+    #[must_use]
+    pub fn moved(self, by: usize) -> Self {
+        Self { start: self.start.saturating_add(by), end: self.end.saturating_add(by) }
+    }
+}
+
 /// A value of the policy and where it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Located<T> {

@@ -173,6 +173,8 @@ pub fn policy(base: Rules) -> Policy {
         base,
         overrides: Vec::new(),
         waivers: Vec::new(),
+        switched_on: None,
+        overlay: None,
     }
 }
 

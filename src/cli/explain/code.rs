@@ -6,6 +6,7 @@ use crate::cli::Format;
 use crate::cli::exit::{ExitStatus, Failure};
 use crate::cli::output::{FAINT, Output, STRONG};
 use crate::policy::Code;
+use crate::policy::finding::Example;
 
 /// Explains one code, or lists all.
 pub fn run(name: Option<&str>, format: Format, out: &mut Output) -> Result<ExitStatus, Failure> {
@@ -20,9 +21,20 @@ pub fn run(name: Option<&str>, format: Format, out: &mut Output) -> Result<ExitS
             out.line(format_args!("{STRONG}{}{STRONG:#}: {}", code.name(), code.what()));
             out.line(format_args!("  {FAINT}why{FAINT:#}   {}", code.why()));
             out.line(format_args!("  {FAINT}mend{FAINT:#}  {}", code.mend()));
+            example(&code.example(), out);
         }
     }
     Ok(ExitStatus::Done)
+}
+
+fn example(example: &Example, out: &mut Output) {
+    let given = if example.given.is_empty() { String::new() } else { format!(", where {}", example.given) };
+    for (title, text) in [(format!("for example{given}"), example.broken), ("mended".to_owned(), example.mended)] {
+        out.line(format_args!("\n  {FAINT}{title}:{FAINT:#}"));
+        for line in text.lines() {
+            out.line(if line.is_empty() { String::new() } else { format!("    {line}") });
+        }
+    }
 }
 
 fn list(format: Format, out: &mut Output) {
@@ -38,7 +50,14 @@ fn list(format: Format, out: &mut Output) {
 }
 
 fn document(code: Code) -> Value {
-    json!({ "code": code.name(), "what": code.what(), "why": code.why(), "mend": code.mend() })
+    let example = code.example();
+    json!({
+        "code": code.name(),
+        "what": code.what(),
+        "why": code.why(),
+        "mend": code.mend(),
+        "example": { "given": example.given, "broken": example.broken, "mended": example.mended },
+    })
 }
 
 fn unknown(name: &str) -> Failure {

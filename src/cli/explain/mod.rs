@@ -68,41 +68,41 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
 
 /// All that is known about why an issue is where it is.
 #[derive(Debug, Serialize)]
-struct Explanation {
+pub struct Explanation {
     /// `owner/name#N`.
-    issue: String,
+    pub issue: String,
     /// Its title; `null` where the issue cannot be read.
-    title: Option<String>,
+    pub title: Option<String>,
     /// Where people see it.
-    url: Option<String>,
+    pub url: Option<String>,
     /// The policy file.
-    policy: String,
+    pub policy: String,
     /// Its revision.
-    revision: String,
+    pub revision: String,
     /// When the facts were read.
-    read_at: DateTime<Utc>,
+    pub read_at: DateTime<Utc>,
     /// Why the kill switch is on; `null` when it is off.
-    kill_switch: Option<String>,
+    pub kill_switch: Option<String>,
     /// Which kind of answer this is.
-    answer: Answer,
+    pub answer: Answer,
     /// The answer in one sentence.
-    verdict: String,
+    pub verdict: String,
     /// The runs of the issue that are in flight.
-    runs: Vec<RunStory>,
+    pub runs: Vec<RunStory>,
     /// The run that ended last; `null` where none did.
-    ended: Option<Ended>,
+    pub ended: Option<Ended>,
     /// What poll decides on it; `null` where it is not armed.
-    queue: Option<QueueStory>,
+    pub queue: Option<QueueStory>,
     /// What a person can do, where neither a run nor the queue tells.
-    what_to_do: Vec<String>,
+    pub what_to_do: Vec<String>,
     /// What could not be read.
-    problems: Vec<String>,
+    pub problems: Vec<String>,
 }
 
 /// The kinds of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Answer {
+pub enum Answer {
     /// It is armed, and `queue` tells what becomes of it.
     Queued,
     /// A run is in flight.
@@ -121,26 +121,57 @@ enum Answer {
 
 /// A run that has ended.
 #[derive(Debug, Serialize)]
-struct Ended {
-    run: String,
-    state: String,
-    title: Option<String>,
-    outcome: Option<RunOutcome>,
-    reason: Option<String>,
-    at: DateTime<Utc>,
-    dispatched_at: DateTime<Utc>,
+pub struct Ended {
+    /// Its id.
+    pub run: String,
+    /// The state it ended in.
+    pub state: String,
+    /// The title of that state; `null` where the policy no longer has it.
+    pub title: Option<String>,
+    /// How it ended.
+    pub outcome: Option<RunOutcome>,
+    /// Why.
+    pub reason: Option<String>,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// When it began.
+    pub dispatched_at: DateTime<Utc>,
     /// Its newest commit.
-    commit: Option<String>,
+    pub commit: Option<String>,
     /// Corrective turns that the agent was sent.
-    attempts: u32,
-    given_up: Vec<String>,
+    pub attempts: u32,
+    /// Effects that failed for too long.
+    pub given_up: Vec<String>,
 }
 
 fn explain_issue(arguments: &Arguments, text: &str, out: &mut Output) -> Result<ExitStatus, Failure> {
     let format = arguments.format.format;
-    let looking = match Looking::open(&arguments.policy, &arguments.settings, format, out)? {
-        Ok(looking) => looking,
+    let explanation = match of_issue(text, &arguments.policy, &arguments.settings, format, out)? {
+        Ok((_, explanation)) => explanation,
         Err(status) => return Ok(status),
+    };
+    match format {
+        Format::Json => out.json(&explanation),
+        Format::Human => draw(&explanation, out),
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// Finds the issue that is meant, and tells all about it. The inner `Err` is the status to end with: the policy cannot be
+/// used, and the reader has been told so.
+///
+/// # Errors
+/// When the text names no issue, the settings are wrong, or the world cannot be read.
+pub fn of_issue(
+    text: &str,
+    policy: &PolicyArguments,
+    settings: &SettingsArguments,
+    format: Format,
+    out: &mut Output,
+) -> Result<Result<(Looking, Explanation), ExitStatus>, Failure> {
+    let looking = match Looking::open(policy, settings, format, out)? {
+        Ok(looking) => looking,
+        Err(status) => return Ok(Err(status)),
     };
     let reference = super::tick::runtime()?.block_on(issue::resolve(
         text,
@@ -150,11 +181,7 @@ fn explain_issue(arguments: &Arguments, text: &str, out: &mut Output) -> Result<
     ))?;
     let switched_off = looking.kill_switch.as_deref();
     let explanation = looking.look(async |tick| explanation(tick, reference, switched_off).await)?;
-    match format {
-        Format::Json => out.json(&explanation),
-        Format::Human => draw(&explanation, out),
-    }
-    Ok(ExitStatus::Done)
+    Ok(Ok((looking, explanation)))
 }
 
 /// The very code of poll, over the real queue, and what it means for one issue.

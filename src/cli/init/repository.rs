@@ -14,6 +14,8 @@ pub struct Repository {
     pub git: String,
     /// Whether `git` is what git itself calls `origin`, and not a guess.
     pub has_origin: bool,
+    /// Its top directory.
+    pub top: PathBuf,
 }
 
 impl Repository {
@@ -27,10 +29,15 @@ impl Repository {
         match git(dir, &["config", "--get", "remote.origin.url"]) {
             Some(origin) => {
                 let name = name_in(&origin).unwrap_or_else(|| directory.to_owned());
-                Self { name, git: address(&origin, &top), has_origin: true }
+                Self { name, git: address(&origin, &top), has_origin: true, top }
             }
-            None => Self { name: directory.to_owned(), git: format!("../{directory}.git"), has_origin: false },
+            None => Self { name: directory.to_owned(), git: format!("../{directory}.git"), has_origin: false, top },
         }
+    }
+
+    /// The host that `origin` is on; `None`: there is no origin, or it is on this machine.
+    pub fn host(&self) -> Option<String> {
+        host_in(&self.git).filter(|_| self.has_origin)
     }
 
     /// One line about it.
@@ -38,6 +45,18 @@ impl Repository {
         let guess = if self.has_origin { "" } else { ", a guess: there is no `origin` here" };
         format!("repository {} at {}{guess}", self.name, self.git)
     }
+}
+
+/// The host of an address, in lower case; `None`: it is a path.
+fn host_in(origin: &str) -> Option<String> {
+    let host = match origin.split_once("://") {
+        // Credentials first: they may hold a colon too.
+        Some((_, rest)) => rest.split('/').next().and_then(|host| host.rsplit('@').next()?.split(':').next()),
+        None => origin.split_once(':').map(|(host, _)| host),
+    };
+    let host = host.filter(|_| is_remote(origin))?;
+    let host = host.rsplit('@').next().unwrap_or(host).to_ascii_lowercase();
+    Some(host).filter(|host| !host.is_empty())
 }
 
 /// One answer of git, where it has one.
@@ -109,6 +128,20 @@ mod tests {
             ("https://github.com/", None),
         ] {
             assert_eq!(name_in(origin).as_deref(), name, "{origin}");
+        }
+    }
+
+    #[test]
+    fn the_host_is_what_stands_before_the_path() {
+        for (origin, host) in [
+            ("git@github.com:acme/app.git", Some("github.com")),
+            ("https://Codeberg.org/acme/app", Some("codeberg.org")),
+            ("ssh://git@host:22/group/app.git", Some("host")),
+            ("file:///srv/git/app.git", None),
+            ("/srv/git/app.git", None),
+            ("../we:ird/app", None),
+        ] {
+            assert_eq!(host_in(origin).as_deref(), host, "{origin}");
         }
     }
 

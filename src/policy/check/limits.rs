@@ -16,6 +16,34 @@ const MAX_LIMITS: usize = 256;
 /// What afk itself reads.
 const REQUIRED: [&str; 3] = ["settle_time", "effect_timeout", "edit_window"];
 
+/// The policy with every limit of 0 as 1; `None` where there is no such limit.
+pub fn switched_on(root: &Table) -> Option<Table> {
+    let mut root = root.clone();
+    let mut any = false;
+    let mut switch_on = |table: &mut Table| {
+        let Some(Entry { node: Node { value: Value::Table(limits), .. }, .. }) = table.entries.get_mut("limits") else {
+            return;
+        };
+        for entry in limits.entries.values_mut() {
+            entry.node.value = match entry.node.value {
+                Value::Int(0) => Value::Int(1),
+                Value::Number(0.0) => Value::Number(1.0),
+                _ => continue,
+            };
+            any = true;
+        }
+    };
+    switch_on(&mut root);
+    if let Some(Entry { node: Node { value: Value::Table(repos), .. }, .. }) = root.entries.get_mut("repos") {
+        for entry in repos.entries.values_mut() {
+            if let Value::Table(table) = &mut entry.node.value {
+                switch_on(table);
+            }
+        }
+    }
+    any.then_some(root)
+}
+
 /// `[limits]`, and the three that afk itself reads.
 pub struct Limits {
     pub all: BTreeMap<String, Located<Quantity>>,

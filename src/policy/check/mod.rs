@@ -8,20 +8,21 @@ mod machine;
 mod matchers;
 mod names;
 mod operands;
+mod overlaid;
 mod overrides;
 mod prompts;
-mod reader;
+pub(crate) mod reader;
 mod reference;
-mod report;
+pub(crate) mod report;
 mod revision;
-mod rules;
+pub(crate) mod rules;
 mod scan;
 mod sections;
 mod sentences;
 mod stages;
-mod syntax;
+pub(crate) mod syntax;
 mod texts;
-mod tree;
+pub(crate) mod tree;
 mod waivers;
 
 use std::cell::Cell;
@@ -31,6 +32,7 @@ use super::pattern::RepoPattern;
 use super::rules::{Policy, Rules, Waiver};
 use super::source::{Located, Source, Span};
 use super::{Checked, Surroundings};
+pub(crate) use overlaid::check_overlaid;
 use prompts::PromptFiles;
 use reader::{Field, Reader};
 use reference::Scope;
@@ -44,8 +46,12 @@ pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
 pub fn check(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Checked {
     let report = Report::new(name);
     let prompts = PromptFiles::new(surroundings.prompt);
-    let read = match syntax::parse(text, &report) {
-        Some(parsed) if parsed.sound => read(text, parsed.root, surroundings, &prompts, &report),
+    let mut switched_on = None;
+    let sound = match syntax::parse(text, &report) {
+        Some(parsed) if parsed.sound => {
+            switched_on = limits::switched_on(&parsed.root);
+            read(text, parsed.root, surroundings, &prompts, &report)
+        }
         Some(parsed) => {
             // What stands elsewhere is judged all the same, but not what the broken place may have swallowed.
             let aside = report.aside();
@@ -55,21 +61,15 @@ pub fn check(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Checked
         }
         None => None,
     };
+    let sound = sound.filter(|_| !report.has_errors());
+    let switched_on = switched_on.filter(|_| sound.is_some());
+    let switched_on = switched_on.and_then(|root| read(text, root, surroundings, &prompts, &report.aside()));
     let prompts = prompts.sources();
-    let policy = read.filter(|_| !report.has_errors()).map(|read| {
-        let revision = revision::revision(text, prompts.iter().map(|file| (file.name.as_str(), file.text.as_str())));
+    let policy = sound.map(|sound| {
         let source = Source { name: name.to_owned(), text: text.to_owned() };
-        report_what_it_does(&read, &source, &report);
-        Policy {
-            source,
-            revision,
-            kill_switch: read.kill_switch,
-            allowlist: read.allowlist,
-            denylist: read.denylist,
-            base: read.base,
-            overrides: read.overrides,
-            waivers: read.waivers,
-        }
+        report_what_it_does(&sound, &source, &report);
+        let switched_on = switched_on.map(|read| Box::new(read.into_policy(source.clone(), &prompts)));
+        Policy { switched_on, ..sound.into_policy(source, &prompts) }
     });
     Checked { policy, findings: report.finish(), prompts }
 }
@@ -81,6 +81,24 @@ struct Read {
     base: Rules,
     overrides: Vec<(RepoPattern, Rules)>,
     waivers: Vec<Waiver>,
+}
+
+impl Read {
+    fn into_policy(self, source: Source, prompts: &[Source]) -> Policy {
+        let prompts = prompts.iter().map(|file| (file.name.as_str(), file.text.as_str()));
+        Policy {
+            revision: revision::revision(&source.text, prompts),
+            source,
+            kill_switch: self.kill_switch,
+            allowlist: self.allowlist,
+            denylist: self.denylist,
+            base: self.base,
+            overrides: self.overrides,
+            waivers: self.waivers,
+            switched_on: None,
+            overlay: None,
+        }
+    }
 }
 
 fn read(

@@ -20,8 +20,8 @@ pub struct Parsed {
 /// Parses; `None` when the text cannot be parsed at all.
 pub fn parse(text: &str, report: &Report) -> Option<Parsed> {
     if text.len() > MAX_POLICY_BYTES {
-        let message = format!("the policy has {} bytes; this build takes at most {MAX_POLICY_BYTES}", text.len());
-        report.error(Code::TooLarge, Span::default(), message, "a policy is read by people; shorten it");
+        let message = format!("the file has {} bytes; this build takes at most {MAX_POLICY_BYTES}", text.len());
+        report.error(Code::TooLarge, Span::default(), message, "it is read by people; shorten it");
         return None;
     }
     let scan = scan(text);

@@ -67,6 +67,14 @@ impl Table {
         self.entries.keys().map(String::as_str).collect()
     }
 
+    /// Moves everything by that many bytes, as if so much text stood before it.
+    pub fn moved(&mut self, by: usize) {
+        for entry in self.entries.values_mut() {
+            entry.key = entry.key.moved(by);
+            entry.node.moved(by);
+        }
+    }
+
     /// Lays another table over this one: tables merge deeply, everything else is replaced.
     pub fn overlay(&mut self, over: &Table) {
         for (key, entry) in &over.entries {
@@ -82,6 +90,15 @@ impl Table {
 }
 
 impl Node {
+    fn moved(&mut self, by: usize) {
+        self.span = self.span.moved(by);
+        match &mut self.value {
+            Value::List(nodes) => nodes.iter_mut().for_each(|node| node.moved(by)),
+            Value::Table(table) => table.moved(by),
+            _ => {}
+        }
+    }
+
     /// The article and name of its type.
     pub fn kind(&self) -> &'static str {
         match self.value {

@@ -1,0 +1,230 @@
+//! What is proven of the rows: that every run ends, closes only what is verified, and does not go round in circles.
+
+use super::case::{Case, Expected};
+use super::diagram::{Diagrams, Region};
+use super::machine::{End, Machine, StateIndex, Tick};
+use super::{Breach, Evidence};
+use crate::policy::facts::{CiStatus, RunFact};
+use crate::policy::{Matcher, Span, Test};
+
+/// A way in which a run goes on: from a state, by a tick.
+type Move<'m> = (StateIndex, &'m Tick);
+
+impl Machine<'_> {
+    /// No run is without an end: from some age on, whatever the other facts.
+    pub fn unbounded_run(&self, diagrams: &mut Diagrams, stranded: &[StateIndex]) -> Option<Breach> {
+        let old = self.last_range(diagrams, RunFact::Age);
+        let old = diagrams.and(self.possible, old);
+        let (attempts, ranges) = self.space.single(RunFact::Attempts)?;
+        for range in 0..ranges {
+            // Turns are counted: a run that goes on for ever either sends none any more, or has sent more than any bound.
+            let counted = diagrams.is(attempts, range);
+            let bound = range.saturating_add(1) == ranges;
+            let here = diagrams.and(old, counted);
+            let mut moves: Vec<Move<'_>> = Vec::new();
+            for (state, tick) in self.all_ticks().filter(|(state, _)| !stranded.contains(state)) {
+                let goes_on = match tick.end {
+                    End::Wait | End::Circle => true,
+                    End::Act(row) => bound || !self.sends_turn(row),
+                    // It waits for a fact to be read or the kill switch to go off, not for the policy.
+                    End::Held(_) => false,
+                };
+                if goes_on && diagrams.meet(tick.region, here) {
+                    moves.push((state, tick));
+                }
+            }
+            // Whoever cannot go on among those that can go on comes to an end.
+            loop {
+                let before = moves.len();
+                let starts: Vec<StateIndex> = moves.iter().map(|(state, _)| *state).collect();
+                moves.retain(|(_, tick)| starts.contains(&tick.state));
+                if moves.len() == before {
+                    break;
+                }
+            }
+            if let Some(breach) = self.endless(diagrams, here, &moves) {
+                return Some(breach);
+            }
+        }
+        None
+    }
+
+    /// The breach that moves without an end make; a run that simply waits is the plainest.
+    fn endless(&self, diagrams: &mut Diagrams, here: Region, moves: &[Move<'_>]) -> Option<Breach> {
+        let waits = |(state, tick): &&Move<'_>| tick.end == End::Wait && tick.state == *state;
+        let start = moves.iter().find(waits).or(moves.first())?;
+        let mut circle: Vec<&Move<'_>> = vec![start];
+        while let Some((_, tick)) = circle.last() {
+            let next = moves.iter().filter(|(state, _)| *state == tick.state);
+            let next = next.min_by_key(|(_, next)| !circle.iter().any(|(state, _)| *state == next.state))?;
+            if let Some(again) = circle.iter().position(|(state, _)| *state == next.0) {
+                circle.drain(..again);
+                break;
+            }
+            circle.push(next);
+        }
+        let mut states: Vec<&str> = moves.iter().map(|(state, _)| self.state_name(*state)).collect();
+        states.dedup();
+        let named = listed(&states);
+        let (first, tick) = circle.first()?;
+        let message = if tick.end == End::Wait && tick.path.is_empty() {
+            format!("a run in {named} can wait for ever, however old it is")
+        } else {
+            format!("a run can go back and forth between {named} for ever, however old it is")
+        };
+        let cases = circle
+            .iter()
+            .filter_map(|(state, tick)| self.case("unbounded-run", "goes on for ever", *state, tick, here, diagrams))
+            .collect();
+        Some(Breach {
+            message,
+            span: self.rules.states.get(*first).map_or(Span::default(), |state| state.span),
+            label: "no row is sure to end it".to_owned(),
+            cases,
+            notes: Vec::new(),
+        })
+    }
+
+    /// A row that closes takes effect only where CI is green.
+    pub fn unverified_close(&self, diagrams: &mut Diagrams) -> Option<Breach> {
+        let green = Matcher::OneOf(vec![CiStatus::Green.word().to_owned()]);
+        let green = self.space.matches(diagrams, &Test { fact: RunFact::Ci, matcher: green, span: Span::default() });
+        let not_green = diagrams.not(green);
+        self.acts(|row| self.closes(row)).find_map(|(state, tick, row)| {
+            let name = self.row(row)?.name.clone();
+            let case = self.case("unverified-close", "closed unverified", state, tick, not_green, diagrams)?;
+            Some(Breach {
+                message: format!("row `{name}` can close an issue although CI is not green"),
+                span: self.row(row)?.span,
+                label: "it does not require `ci = \"green\"`".to_owned(),
+                cases: vec![case],
+                notes: Vec::new(),
+            })
+        })
+    }
+
+    /// A row that sends a turn takes effect only below a bound on `attempts`.
+    pub fn endless_fixing(&self, diagrams: &mut Diagrams) -> Option<Breach> {
+        let beyond = self.last_range(diagrams, RunFact::Attempts);
+        self.acts(|row| self.sends_turn(row)).find_map(|(state, tick, row)| {
+            let name = self.row(row)?.name.clone();
+            let case = self.case("endless-fixing", "one turn more", state, tick, beyond, diagrams)?;
+            Some(Breach {
+                message: format!("row `{name}` can send turns without a bound on `attempts`"),
+                span: self.row(row)?.span,
+                label: "it does not require `attempts` to be below a limit".to_owned(),
+                cases: vec![case],
+                notes: Vec::new(),
+            })
+        })
+    }
+
+    /// Rows without effects never follow each other in a circle.
+    pub fn spin(&self, diagrams: &mut Diagrams) -> Option<Breach> {
+        let (state, tick) = self.all_ticks().find(|(_, tick)| tick.end == End::Circle)?;
+        let rows: Vec<&str> = tick.path.iter().filter_map(|row| self.row(*row)).map(|row| row.name.as_str()).collect();
+        let last = self.row(*tick.path.last()?)?;
+        Some(Breach {
+            message: format!("rows without effects can follow each other in a circle: {}", listed(&rows)),
+            span: last.span,
+            label: format!("it leads back to `{}`", last.to),
+            cases: self
+                .case("spin", "goes in a circle", state, tick, Region::EVERYTHING, diagrams)
+                .into_iter()
+                .collect(),
+            notes: Vec::new(),
+        })
+    }
+
+    /// The states in which a run can rest and from which no end can be reached.
+    pub fn stranded(&self) -> Vec<StateIndex> {
+        let mut ends: Vec<bool> = (0..self.ticks.len()).map(|state| self.is_terminal(state)).collect();
+        loop {
+            let found = self.all_ticks().find(|(state, tick)| {
+                let at = |state: StateIndex| ends.get(state).copied().unwrap_or(false);
+                !at(*state) && at(tick.state)
+            });
+            let Some((state, _)) = found else { break };
+            if let Some(end) = ends.get_mut(state) {
+                *end = true;
+            }
+        }
+        (0..self.ticks.len()).filter(|state| self.rests(*state) && ends.get(*state) == Some(&false)).collect()
+    }
+
+    /// Every state in which a run can rest has a way to an end.
+    pub fn dead_end(&self, stranded: &[StateIndex]) -> Option<Breach> {
+        let names: Vec<&str> = stranded.iter().map(|state| self.state_name(*state)).collect();
+        let first = self.rules.states.get(*stranded.first()?)?;
+        Some(Breach {
+            message: format!("no run that is in {} can ever end", listed(&names)),
+            span: first.span,
+            label: "no row leads from here to a terminal state, and none to one that has such a row".to_owned(),
+            cases: Vec::new(),
+            notes: Vec::new(),
+        })
+    }
+
+    /// The ticks that carry out a row of this kind.
+    pub fn acts(&self, wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = (StateIndex, &Tick, usize)> {
+        self.all_ticks().filter_map(move |(state, tick)| match tick.end {
+            End::Act(row) if wanted(row) => Some((state, tick, row)),
+            _ => None,
+        })
+    }
+
+    /// The inputs whose number lies beyond every constant of the policy.
+    fn last_range(&self, diagrams: &mut Diagrams, fact: RunFact) -> Region {
+        self.space.single(fact).map_or(Region::EVERYTHING, |(variable, size)| {
+            let last = size.saturating_sub(1);
+            diagrams.values(variable, size, |value| value == last)
+        })
+    }
+
+    /// A tick as a test case that says what this policy does; `None` where it cannot happen on inputs of `within`.
+    pub fn case(
+        &self,
+        code: &str,
+        what: &str,
+        state: StateIndex,
+        tick: &Tick,
+        within: Region,
+        diagrams: &mut Diagrams,
+    ) -> Option<Case> {
+        let region = diagrams.all([tick.region, within, self.possible]);
+        let example = self.space.example(diagrams, region)?;
+        let name = |row: &usize| self.row(*row).map(|row| row.name.clone()).unwrap_or_default();
+        let path: Vec<String> = tick.path.iter().map(name).collect();
+        let expected = match tick.end {
+            End::Act(row) => Expected::Row(name(&row)),
+            End::Held(row) => Expected::Held(name(&row)),
+            End::Wait if path.is_empty() => Expected::Wait,
+            End::Wait | End::Circle => Expected::Path(path),
+        };
+        Some(Case {
+            name: format!("{code}: {what}"),
+            example,
+            run: Some((self.state_name(state).to_owned(), expected)),
+        })
+    }
+
+    /// What a proof stands on that asks these facts of rows like these.
+    pub fn evidence(&self, diagrams: &Diagrams, asked: &[RunFact], rows: impl Fn(usize) -> bool) -> Evidence {
+        let ticks = self.all_ticks().filter(|(_, tick)| match tick.end {
+            End::Act(row) | End::Held(row) => rows(row),
+            End::Wait | End::Circle => true,
+        });
+        let variables = asked.iter().filter_map(|fact| self.space.single(*fact)).map(|(variable, _)| variable);
+        Evidence::of(diagrams, &self.space, ticks.map(|(_, tick)| tick.region), variables)
+    }
+}
+
+/// Names for people: `a`, `b` and `c`.
+pub fn listed(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [before @ .., last] => format!("{} and {last}", before.join(", ")),
+    }
+}
