@@ -300,8 +300,9 @@ pub async fn runs_of(
         })
         .max_by_key(|(_, agent)| dispatched_at(agent));
     let unrecorded: Vec<&(String, AgentReport)> = live.into_iter().chain(newest_ended_agent).collect();
-    if (labelled || hinted) && !any_active && unrecorded.is_empty() && !fleet.unreadable_agents.is_empty() {
-        match has_unreadable_agent(tick, fleet, reference, &known).await {
+    let led_here = labelled || fleet.hinted.contains(reference);
+    if led_here && !any_active && unrecorded.is_empty() && !fleet.unreadable_agents.is_empty() {
+        match has_unreadable_agent(tick, fleet, reference, gone, &known).await {
             Ok(true) => return vec![run(None, None, Standing::Unclear)],
             Ok(false) => {}
             Err(error) => {
@@ -335,17 +336,22 @@ pub async fn runs_of(
 }
 
 /// Whether one of the agents that an executor cannot tell about answers an arming of this issue and left no record: its
-/// id alone leads there.
+/// id alone leads there. Of an issue that is gone nobody can tell any more, so any of them may.
 async fn has_unreadable_agent(
     tick: &Tick<'_>,
     fleet: &Fleet,
     reference: &IssueRef,
+    gone: bool,
     recorded: &BTreeSet<RunId>,
 ) -> PortResult<bool> {
+    let mut unreadable = fleet.unreadable_agents.keys().filter(|run| !fleet.orders.abandoned.contains(*run));
+    if gone {
+        return Ok(unreadable.next().is_some());
+    }
     let events = tick.world.tracker.label_events(reference).await?;
-    Ok(events.iter().filter(|event| event.added).map(|event| RunId::of_arming(&event.arming)).any(|run| {
-        fleet.unreadable_agents.contains_key(&run) && !fleet.orders.abandoned.contains(&run) && !recorded.contains(&run)
-    }))
+    let armed: BTreeSet<RunId> =
+        events.iter().filter(|event| event.added).map(|event| RunId::of_arming(&event.arming)).collect();
+    Ok(unreadable.any(|run| armed.contains(run) && !recorded.contains(run)))
 }
 
 /// The records of an issue; `None` where the issue is known to be gone. `listed`: this tick has seen it.

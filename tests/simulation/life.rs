@@ -92,6 +92,9 @@ impl Life {
         truth.policy = Some(script.policy);
         truth.policies.insert(script.policy);
         truth.tell(|| format!("seed {}, policy {}", script.seed, script.policy));
+        for change in &POLICIES[script.policy].changes {
+            truth.tell(|| format!("its rules are those of the shipped policy, but {change}"));
+        }
         let mut chance = Chance::of(!script.seed);
         truth.repos = (0..script.size.repos).map(|repo| format!("acme/r{repo}")).collect();
         for number in 1..=script.size.issues {

@@ -125,7 +125,8 @@ impl Truth {
             }
             Act::MergePolicy => {
                 let policy = pick as usize % COUNT;
-                self.tell(|| format!("{who} merges policy {policy}"));
+                let changes = POLICIES[policy].changes.join(", ");
+                self.tell(|| format!("{who} merges policy {policy} {changes}"));
                 self.policy = Some(policy);
                 self.policies.insert(policy);
             }

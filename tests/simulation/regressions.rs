@@ -95,3 +95,20 @@ fn the_lock_of_a_run_without_a_record_is_not_taken_off_for_an_earlier_run() {
         &["arms acme/r1#6 again", "tracker create_comment cannot be reached"],
     );
 }
+
+#[test]
+fn an_agent_that_cannot_be_read_keeps_its_slot_when_its_issue_is_deleted() {
+    keeps_every_invariant(
+        2_000_832,
+        13,
+        &[
+            Person(Arm, 1381231525),
+            Person(Arm, 2066307325),
+            Tick(Poll, None),
+            Agent(TurnsUnreadable, 1347492561),
+            Person(Delete, 810532758),
+            Tick(Poll, None),
+        ],
+        &["cannot be read any more", "deletes acme/r1#6"],
+    );
+}
