@@ -218,7 +218,10 @@ impl Tracker for Edge {
         self.read("tracker repos", |truth, _, _| Ok(truth.repos.iter().filter(matches).cloned().collect())).await
     }
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing> {
-        self.read("tracker labelled", |_, shown, partial| {
+        self.read("tracker labelled", |truth, shown, partial| {
+            if truth.broken.as_deref() == Some(repo) {
+                return Err(PortError::not_found("there is no such repository"));
+            }
             let from = IssueRef { repo: repo.to_owned(), number: 0 };
             let of_repo = shown.cards.range(from..).take_while(|(issue, _)| issue.repo == repo).map(|(_, card)| card);
             let wanted =

@@ -62,7 +62,10 @@ pub fn of_call(truth: &mut Truth, tick: TickId, write: &Write) {
             } else {
                 (Ok(()), Ok(()), Ok(()))
             };
+            let enrolled = truth.policy_of(eye).enrolled(&issue.repo);
+            let enrolled = demand(enrolled, || format!("{issue} is not enrolled any more, and is sent a turn"));
             hold(truth, "nothing begins while the kill switch is on", off);
+            hold(truth, "no turn where nothing is enrolled", enrolled);
             hold(truth, "a turn answers a red commit", red);
             hold(truth, "corrections are bounded", bounded);
             hold(truth, "nothing is sent to what was taken back", ours);
@@ -396,7 +399,8 @@ fn every_run_has_ended(truth: &Truth) -> Holds {
     for (issue, card) in &truth.cards {
         let (records, _) = truth.seal.read_all(issue, AFK, &card.comments);
         for record in records.into_iter().map(|recorded| recorded.record) {
-            if truth.accounts.get(&record.run).is_some_and(|account| account.overtaken) {
+            let unlisted = truth.broken.as_ref() == Some(&issue.repo);
+            if unlisted || truth.accounts.get(&record.run).is_some_and(|account| account.overtaken) {
                 continue;
             }
             let shown = (record.outcome.is_some(), record.pending.is_none());
@@ -406,13 +410,14 @@ fn every_run_has_ended(truth: &Truth) -> Holds {
     Ok(())
 }
 
-/// No issue carries the lock, except where a person put it there.
+/// No issue carries the lock, except where a person put it there, or nobody can list the repository.
 fn no_lock_is_left(truth: &Truth) -> Holds {
     for (issue, card) in &truth.cards {
         let locked = card.issue.labels.iter().any(|label| label == IN_PROGRESS);
         let event = card.events.iter().rfind(|event| event.added && event.label == IN_PROGRESS);
         let by_afk = event.is_some_and(|event| event.by.as_deref() == Some(AFK));
-        demand(!locked || !by_afk, || format!("{issue} is locked for ever"))?;
+        let listed = truth.broken.as_ref() != Some(&issue.repo);
+        demand(!locked || !by_afk || !listed, || format!("{issue} is locked for ever"))?;
     }
     Ok(())
 }
@@ -443,6 +448,7 @@ pub fn work_goes_on(truth: &mut Truth, started_before: usize) {
             .cards
             .iter()
             .filter(|(issue, _)| policy.enrolled(&issue.repo) && free(&issue.repo))
+            .filter(|(issue, _)| truth.broken.as_ref() != Some(&issue.repo))
             .find(|(issue, card)| may_be_dispatched(truth, issue, card))
             .map(|(issue, _)| issue.to_string());
     }

@@ -36,7 +36,7 @@ impl Truth {
         let who = if (pick >> 8).is_multiple_of(3) { "leo" } else { "ada" };
         let Some(issue) = self.some_issue(pick) else { return };
         match act {
-            Act::Arm | Act::ArmWithoutPermission | Act::ArmAsAgent => {
+            Act::Arm | Act::ArmWithoutPermission | Act::ArmAsAgent | Act::ArmAsAfk => {
                 let unarmed: Vec<IssueRef> = self
                     .cards
                     .iter()
@@ -47,6 +47,7 @@ impl Truth {
                 let who = match act {
                     Act::ArmWithoutPermission => "mallory",
                     Act::ArmAsAgent => ROBOT,
+                    Act::ArmAsAfk => AFK,
                     _ => who,
                 };
                 self.tell(|| format!("{who} arms {issue}"));
@@ -152,6 +153,11 @@ impl Truth {
                 });
                 if is_renamed { self.rename(&renamed, role) } else { self.rename(role, &renamed) }
             }
+            Act::BreakRepository => {
+                let repo = issue.repo.clone();
+                self.tell(|| format!("{repo} cannot be listed any more"));
+                self.broken = Some(repo);
+            }
             // The scheduler tells the installation.
             Act::Stop | Act::StopOne | Act::UndoStop | Act::Abandon => {}
         }
@@ -230,6 +236,10 @@ impl Truth {
             Deed::Asks => {
                 agent.status = AgentStatus::Waiting;
                 "asks something"
+            }
+            Deed::SaysSomethingNew => {
+                agent.status = AgentStatus::Unknown;
+                "says something that nobody knows"
             }
             Deed::Ends => {
                 (agent.status, agent.alive) = (AgentStatus::Idle, false);

@@ -104,10 +104,10 @@ fn with_limits(index: usize) -> (String, usize) {
     (text, attempts)
 }
 
-/// Changes the rules in one place, and says how. No row loses its `"interrupt"`: an agent that nobody tells to end keeps
-/// its repository locked for as long as it likes, and the language allows that.
+/// Changes the rules in one place, and says how.
 fn change(text: &mut String, chance: &mut Chance) -> Option<String> {
-    const PLACES: [(&str, &str); 14] = [
+    const PLACES: [(&str, &str); 15] = [
+        (", \"interrupt\"]", "]"),
         (", quiet = { gte = \"$limits.settle_time\" }", ""),
         ("agent = [\"idle\", \"failed\", \"gone\"]", "agent = [\"idle\", \"failed\"]"),
         ("agent = \"idle\"", "agent = [\"idle\", \"failed\"]"),

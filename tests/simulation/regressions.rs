@@ -112,3 +112,27 @@ fn an_agent_that_cannot_be_read_keeps_its_slot_when_its_issue_is_deleted() {
         &["cannot be read any more", "deletes acme/r1#6"],
     );
 }
+
+#[test]
+fn an_agent_that_a_late_turn_woke_after_its_run_is_told_to_end() {
+    keeps_every_invariant(
+        3_000_009,
+        0,
+        &[
+            Person(ArmAgain, 2355669984),
+            Tick(Poll, None),
+            Next("executor turn", ComesLate(2000)),
+            Agent(Pushes, 727932093),
+            Agent(Ends, 727932093),
+            Ci(Red, 0),
+            Tick(Watch, None),
+            Wait(620),
+            Tick(Watch, Some(11)),
+            Ci(Green, 0),
+            Tick(Watch, None),
+            Step::Go(None),
+            Tick(Watch, None),
+        ],
+        &["says done", "gets another turn"],
+    );
+}

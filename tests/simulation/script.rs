@@ -39,6 +39,7 @@ pub enum Act {
     Arm,
     ArmWithoutPermission,
     ArmAsAgent,
+    ArmAsAfk,
     Disarm,
     ArmAgain,
     Edit,
@@ -65,6 +66,7 @@ pub enum Act {
     Abandon,
     ChangePermission,
     RenameLabel,
+    BreakRepository,
 }
 
 /// What agents and their executor do.
@@ -79,6 +81,7 @@ pub enum Deed {
     PushesAfterItsEnd,
     OpensPullRequest,
     Asks,
+    SaysSomethingNew,
     Ends,
     Fails,
     TurnsStubborn,
@@ -322,6 +325,7 @@ fn deed(chance: &mut Chance) -> Step {
         PushesAfterItsEnd,
         OpensPullRequest,
         Asks,
+        SaysSomethingNew,
         Ends,
         Ends,
         Ends,
@@ -353,6 +357,7 @@ fn act(chance: &mut Chance) -> Step {
         Arm,
         ArmWithoutPermission,
         ArmAsAgent,
+        ArmAsAfk,
         Disarm,
         Disarm,
         ArmAgain,
@@ -389,6 +394,7 @@ fn act(chance: &mut Chance) -> Step {
         Abandon,
         ChangePermission,
         RenameLabel,
+        BreakRepository,
     ]);
     Step::Person(act, chance.pick())
 }

@@ -176,6 +176,8 @@ pub struct Truth {
     pub abandoned: BTreeSet<RunId>,
     /// Calls that fail until somebody mends it, by name.
     pub outages: BTreeMap<&'static str, PortErrorKind>,
+    /// A repository that cannot be listed, and never will be again.
+    pub broken: Option<String>,
     /// The fate of the next call of a kind.
     pub next: BTreeMap<&'static str, Fate>,
     /// Effects of calls that were given up, and when they come.
@@ -220,6 +222,7 @@ impl Truth {
             stopped: false,
             abandoned: BTreeSet::new(),
             outages: BTreeMap::new(),
+            broken: None,
             next: BTreeMap::new(),
             late: Vec::new(),
             past: None,
