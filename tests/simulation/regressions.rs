@@ -136,3 +136,19 @@ fn an_agent_that_a_late_turn_woke_after_its_run_is_told_to_end() {
         &["says done", "gets another turn"],
     );
 }
+
+#[test]
+fn a_dispatch_whose_record_was_not_confirmed_is_looked_for_in_the_next_tick() {
+    keeps_every_invariant(
+        4_000_060,
+        0,
+        &[
+            Person(Arm, 3069128430),
+            Next("tracker create_comment", LosesAnswer),
+            Tick(Poll, None),
+            Agent(Ends, 748148960),
+            Person(UnlockByHand, 2341079906),
+        ],
+        &["its answer is lost", "takes agent-in-progress of acme/r2#4 by hand"],
+    );
+}
