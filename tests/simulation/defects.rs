@@ -290,6 +290,12 @@ impl Executor for Defective {
             Err(_) if self.is(Defect::UnreachableIsEmpty) => Roster::default(),
             roster => roster?,
         };
+        if self.is(Defect::RandomTurnIds) {
+            let truth = self.edge.truth.borrow();
+            for turn in roster.agents.iter_mut().flat_map(|agent| &mut agent.turns) {
+                *turn = truth.aliases.get(turn).copied().unwrap_or(*turn);
+            }
+        }
         if self.is(Defect::CorrectedWithoutEnd) {
             for agent in &mut roster.agents {
                 agent.turns = agent.turns.split_off(agent.turns.len().saturating_sub(1));
@@ -313,9 +319,14 @@ impl Executor for Defective {
         self.edge.ensure(assignment).await
     }
     async fn turn(&self, run: RunId, turn: Uuid, prompt: &str) -> PortResult<()> {
-        let turn =
-            if self.is(Defect::RandomTurnIds) { Uuid::new_v5(&turn, &self.random().to_le_bytes()) } else { turn };
-        self.edge.turn(run, turn, prompt).await
+        if !self.is(Defect::RandomTurnIds) {
+            return self.edge.turn(run, turn, prompt).await;
+        }
+        let random = Uuid::new_v5(&turn, &self.random().to_le_bytes());
+        self.edge.turn(run, random, prompt).await?;
+        // Only with an answer does it know what the turn became.
+        self.edge.truth.borrow_mut().aliases.insert(random, turn);
+        Ok(())
     }
     async fn interrupt(&self, run: RunId) -> PortResult<()> {
         self.edge.interrupt(run).await

@@ -152,3 +152,29 @@ fn a_dispatch_whose_record_was_not_confirmed_is_looked_for_in_the_next_tick() {
         &["its answer is lost", "takes agent-in-progress of acme/r2#4 by hand"],
     );
 }
+
+#[test]
+fn a_commit_that_turns_red_again_counts_no_correction_that_was_not_sent() {
+    keeps_every_invariant(
+        23,
+        23,
+        &[
+            Person(Arm, 1570979062),
+            Tick(Poll, None),
+            Agent(PushesClosingTheIssue, 867491260),
+            Agent(Ends, 867491260),
+            Ci(Red, 0),
+            Tick(Watch, None),
+            Wait(620),
+            Tick(Watch, None),
+            Ci(Green, 0),
+            Agent(Ends, 867491260),
+            Tick(Watch, None),
+            Wait(130),
+            Ci(Red, 0),
+            Wait(700),
+            Tick(Watch, None),
+        ],
+        &["\"told     = false\\n\" became \"\"", "CI is green", "doing fix-forward"],
+    );
+}

@@ -196,6 +196,8 @@ pub struct Truth {
     pub turns_about: BTreeSet<(RunId, String)>,
     pub dispatches: usize,
     pub seal: Seal,
+    /// For a defect: turns that were sent under another id, and the id that afk knows them by.
+    pub aliases: BTreeMap<Uuid, Uuid>,
     /// For a defect that shows once a run.
     pub forgotten: BTreeSet<RunId>,
     pub violation: Option<Violation>,
@@ -236,6 +238,7 @@ impl Truth {
             turns_about: BTreeSet::new(),
             dispatches: 0,
             seal: Seal::new("sim", vec![KEY.to_owned().into()]),
+            aliases: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             violation: None,
             story: None,
