@@ -176,7 +176,8 @@ fn scene(chance: &mut Chance, size: Size, steps: &mut Vec<Step>) {
             steps.push(Step::Tick(TickKind::Watch, None));
         }
         26..42 => steps.push(deed(chance)),
-        42..56 => day(chance, size, steps),
+        42..54 => day(chance, size, steps),
+        54..56 => lost_correction(chance, steps),
         56..62 => steps.push(word(chance)),
         62..76 => {
             let act = act(chance);
@@ -225,6 +226,24 @@ fn scene(chance: &mut Chance, size: Size, steps: &mut Vec<Step>) {
         96..99 => steps.push(Step::Mend),
         _ => steps.push(Step::Clock(chance.of_these(&[-7_200, -600, -45, 0, 0, 45, 600, 7_200]))),
     }
+}
+
+/// A correction whose answer does not come, and an agent that ends without another push.
+fn lost_correction(chance: &mut Chance, steps: &mut Vec<Step>) {
+    let pick = chance.pick();
+    let fates = [Fate::LosesAnswer, Fate::LosesAnswer, Fate::LastDeed, Fate::ComesLate(90)];
+    steps.push(Step::Next("executor turn", chance.of_these(&fates)));
+    for step in [Step::Agent(Deed::Pushes, pick), Step::Agent(Deed::Ends, pick), Step::Ci(Word::Red, 0)] {
+        steps.push(step);
+    }
+    for _ in 0..2 {
+        steps.push(Step::Tick(TickKind::Watch, None));
+        steps.push(Step::Wait(620));
+        steps.push(Step::Tick(TickKind::Watch, None));
+        steps.push(Step::Agent(Deed::Ends, pick));
+    }
+    steps.push(Step::Wait(620));
+    steps.push(Step::Tick(TickKind::Watch, None));
 }
 
 /// One agent's day, so that lives get somewhere: it pushes, CI judges, it is corrected, until it ends well or does not.
