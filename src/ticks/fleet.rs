@@ -320,6 +320,8 @@ pub async fn runs_of(
         let ended_last = !any_active && unrecorded.is_empty() && newest_ended == Some(record.run);
         let lock = labelled && (state == RecordState::Active || ended_last);
         let presence = fleet.presence(record.run, Some(&record.executor));
+        // One that lived on after its lock was given up holds its slot, also while nobody can tell whether it still does.
+        let lock = lock || (ended_last && hinted && presence == AgentPresence::Unasked);
         let agent = fleet.agents.get(&record.run).filter(|_| presence != AgentPresence::None).cloned();
         runs.push(run(Some(recorded), agent, Standing::of(lock, state, presence)));
     }

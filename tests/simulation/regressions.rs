@@ -178,3 +178,24 @@ fn a_commit_that_turns_red_again_counts_no_correction_that_was_not_sent() {
         &["\"told     = false\\n\" became \"\"", "CI is green", "doing fix-forward"],
     );
 }
+
+#[test]
+fn an_agent_that_would_not_end_keeps_its_slot_when_it_cannot_be_read_any_more() {
+    keeps_every_invariant(
+        6_000_378,
+        0,
+        &[
+            Person(Arm, 2861851482),
+            Person(Arm, 3084612113),
+            Tick(Poll, None),
+            Agent(TurnsStubborn, 797613777),
+            Wait(620),
+            Tick(Watch, None),
+            Clock(7200),
+            Tick(Watch, None),
+            Agent(TurnsUnreadable, 4256495901),
+            Tick(Poll, None),
+        ],
+        &["will not end when told", "afk takes agent-in-progress off acme/r0#8", "cannot be read any more"],
+    );
+}
