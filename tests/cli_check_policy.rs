@@ -25,28 +25,28 @@ fn without_revision(mut ran: Ran) -> Ran {
 
 #[test]
 fn the_shipped_policy_is_fine_and_does_nothing() {
-    assert_snapshot!(check(&[]), @r"
+    assert_snapshot!(check(&[]), @r#"
     exit code 0
     --- stdout
     policies/afk.toml: ok (revision …)
       8 gates, 8 states, 26 transitions, 2 prompts
+      14 of 14 invariants hold for every input, with the kill switch off and any allowlist; 0 waivers
     note: this policy dispatches nothing: kill_switch is true (line 8), allowlist is empty (line 9)
-    note: each rule is checked by itself; what the rules together allow is not proven yet
     note: executor, CI commands, doorbells and repositories are held against the settings only with `--settings FILE`
-    ");
+    "#);
 }
 
 #[test]
 fn what_is_switched_on_is_not_said_to_do_nothing() {
     let on = [("kill_switch = true", "kill_switch = false"), ("allowlist   = []", "allowlist   = [\"acme/app\"]")];
-    assert_snapshot!(check(&on), @r"
+    assert_snapshot!(check(&on), @r#"
     exit code 0
     --- stdout
     policies/afk.toml: ok (revision …)
       8 gates, 8 states, 26 transitions, 2 prompts
-    note: each rule is checked by itself; what the rules together allow is not proven yet
+      14 of 14 invariants hold for every input, with the kill switch off and any allowlist; 0 waivers
     note: executor, CI commands, doorbells and repositories are held against the settings only with `--settings FILE`
-    ");
+    "#);
 }
 
 #[test]
@@ -77,6 +77,7 @@ fn every_error_is_drawn_with_its_place_and_what_to_write() {
     317 | any      = [{ attempts = 0 }, { red_for = { lt = 60 } }]
         |                                                  ^^ write "60s", "60m" or "60h"
 
+    note: 14 of 14 proofs were not made because of the errors above
     policies/afk.toml: 3 errors, 0 warnings. `afk poll` and `afk watch` would do nothing with this policy
     "#);
 }
@@ -97,6 +98,189 @@ fn programs_get_one_document() {
         "warnings": 0,
         "notes": 0
       },
+      "proofs": [
+        {
+          "invariant": "unbounded-run",
+          "outcome": "holds",
+          "regions": 571405363200,
+          "facts": [
+            "repo",
+            "agent",
+            "pushed",
+            "landed",
+            "pull_request",
+            "touched_protected",
+            "ci",
+            "attempts",
+            "told",
+            "age",
+            "quiet",
+            "verdict_wait",
+            "red_for",
+            "issue",
+            "held",
+            "cost_usd"
+          ]
+        },
+        {
+          "invariant": "unverified-close",
+          "outcome": "holds",
+          "regions": 3968092800,
+          "facts": [
+            "agent",
+            "pushed",
+            "landed",
+            "pull_request",
+            "touched_protected",
+            "ci",
+            "told",
+            "age",
+            "quiet",
+            "verdict_wait",
+            "issue",
+            "held",
+            "cost_usd"
+          ]
+        },
+        {
+          "invariant": "endless-fixing",
+          "outcome": "holds",
+          "regions": 571405363200,
+          "facts": [
+            "repo",
+            "agent",
+            "pushed",
+            "landed",
+            "pull_request",
+            "touched_protected",
+            "ci",
+            "attempts",
+            "told",
+            "age",
+            "quiet",
+            "verdict_wait",
+            "red_for",
+            "issue",
+            "held",
+            "cost_usd"
+          ]
+        },
+        {
+          "invariant": "repeat-effects",
+          "outcome": "holds",
+          "regions": 571405363200,
+          "facts": [
+            "repo",
+            "agent",
+            "pushed",
+            "landed",
+            "pull_request",
+            "touched_protected",
+            "ci",
+            "attempts",
+            "told",
+            "age",
+            "quiet",
+            "verdict_wait",
+            "red_for",
+            "issue",
+            "held",
+            "cost_usd"
+          ]
+        },
+        {
+          "invariant": "spin",
+          "outcome": "holds",
+          "regions": 571405363200,
+          "facts": [
+            "repo",
+            "agent",
+            "pushed",
+            "landed",
+            "pull_request",
+            "touched_protected",
+            "ci",
+            "attempts",
+            "told",
+            "age",
+            "quiet",
+            "verdict_wait",
+            "red_for",
+            "issue",
+            "held",
+            "cost_usd"
+          ]
+        },
+        {
+          "invariant": "dead-row",
+          "outcome": "holds",
+          "regions": 571405363200,
+          "facts": [
+            "repo",
+            "agent",
+            "pushed",
+            "landed",
+            "pull_request",
+            "touched_protected",
+            "ci",
+            "attempts",
+            "told",
+            "age",
+            "quiet",
+            "verdict_wait",
+            "red_for",
+            "issue",
+            "held",
+            "cost_usd"
+          ]
+        },
+        {
+          "invariant": "unreachable-state",
+          "outcome": "holds",
+          "regions": 571405363200,
+          "facts": [
+            "repo",
+            "agent",
+            "pushed",
+            "landed",
+            "pull_request",
+            "touched_protected",
+            "ci",
+            "attempts",
+            "told",
+            "age",
+            "quiet",
+            "verdict_wait",
+            "red_for",
+            "issue",
+            "held",
+            "cost_usd"
+          ]
+        },
+        {
+          "invariant": "dead-end",
+          "outcome": "holds",
+          "regions": 571405363200,
+          "facts": [
+            "repo",
+            "agent",
+            "pushed",
+            "landed",
+            "pull_request",
+            "touched_protected",
+            "ci",
+            "attempts",
+            "told",
+            "age",
+            "quiet",
+            "verdict_wait",
+            "red_for",
+            "issue",
+            "held",
+            "cost_usd"
+          ]
+        }
+      ],
       "findings": [
         {
           "code": "out-of-range",
@@ -114,8 +298,7 @@ fn programs_get_one_document() {
         }
       ],
       "not_checked": [
-        "each rule is checked by itself; what the rules together allow is not proven yet",
-        "executor, CI commands, doorbells and repositories are held against the settings only with `--settings FILE`"
+        "6 of 14 proofs were not made because of the errors above"
       ]
     }
     "#);
@@ -204,6 +387,7 @@ fn names_of_the_settings_are_held_against_them() {
        |                  ^^^^^^ write `agents`
 
     note: checked against the settings `afk.settings.toml`
+    note: 8 of 14 proofs were not made because of the errors above
     policies/afk.toml: 3 errors, 2 warnings. `afk poll` and `afk watch` would fail wherever they need these names
     "#);
 }
@@ -306,6 +490,7 @@ fn what_is_no_text_is_refused_with_its_place() {
     2 | kill_switch = "�"
       |                ^ remove the NUL byte
 
+    note: 14 of 14 proofs were not made because of the errors above
     x.toml: 1 error, 0 warnings. `afk poll` and `afk watch` would do nothing with this policy
     "#);
     let large = refused(&vec![b'#'; 2 * 1024 * 1024]);

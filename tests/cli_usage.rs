@@ -8,11 +8,12 @@ use std::process::{Command, Stdio};
 use insta::assert_snapshot;
 use support::Test;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "demo",
     "init",
     "check-policy",
     "test-policy",
+    "diff-policy",
     "explain",
     "status",
     "poll",
@@ -58,7 +59,7 @@ fn a_wrong_command_line_is_2_and_helps() {
     --- stderr
     error: unrecognized subcommand 'chek-policy'
 
-      tip: some similar subcommands exist: 'test-policy', 'check-policy'
+      tip: some similar subcommands exist: 'diff-policy', 'test-policy', 'check-policy'
 
     Usage: afk [OPTIONS] <COMMAND>
 

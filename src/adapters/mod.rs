@@ -10,5 +10,6 @@ pub mod http;
 pub mod installation;
 pub mod local;
 pub mod policy_file;
+pub mod policy_revision;
 pub mod terminal;
 pub mod webhook;

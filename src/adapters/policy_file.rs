@@ -23,7 +23,7 @@ pub struct Loaded {
     /// The policy, or what is wrong with it. A file that cannot be read is a finding too. Prompts, and findings in
     /// them, are named by where they lie.
     pub checked: Checked,
-    /// What was proven of it; `None` where the check found errors, or nobody asked for proofs.
+    /// What was proven of it; of a policy in error those proofs for which the sound part suffices. `None`: nobody asked.
     pub proofs: Option<Vec<Proof>>,
 }
 
@@ -41,7 +41,7 @@ pub fn load_unproven(path: &Path, installed: &InstalledNames) -> Loaded {
         Ok(source) => source,
         Err(finding) => {
             let source = Source { name: path.display().to_string(), text: String::new() };
-            let checked = Checked { policy: None, findings: vec![finding], prompts: Vec::new() };
+            let checked = Checked { policy: None, fragments: None, findings: vec![finding], prompts: Vec::new() };
             return Loaded { source, checked, proofs: None };
         }
     };
@@ -62,8 +62,11 @@ pub fn load_unproven(path: &Path, installed: &InstalledNames) -> Loaded {
 impl Loaded {
     /// Adds the proofs, made by `prove`.
     pub fn prove(&mut self, prove: impl FnOnce(&Policy) -> Proofs) {
-        let Some(policy) = &self.checked.policy else { return };
-        let Proofs { proofs, findings } = prove(policy);
+        let Proofs { proofs, findings } = match (&self.checked.policy, &self.checked.fragments) {
+            (Some(policy), _) => prove(policy),
+            (None, Some(fragments)) => verify::prove_fragments(fragments, &self.source),
+            (None, None) => return,
+        };
         if findings.iter().any(|finding| finding.severity == Severity::Error) {
             self.checked.policy = None;
         }

@@ -13,7 +13,7 @@ use crate::adapters::policy_file::{self, Loaded};
 use crate::policy::{Code, Finding, InstalledNames, Policy, Severity, Span, short_revision};
 use crate::schema::Validator;
 use crate::settings::DEFAULT_FILE;
-use crate::verify::{self, AXIOMS, Outcome, Proof};
+use crate::verify::{self, AXIOMS, INVARIANTS, Outcome, Proof};
 
 /// Check a policy: every finding of the file in one run
 ///
@@ -54,9 +54,6 @@ pub enum FindingFormat {
     Github,
 }
 
-/// What is left out where the rules are in error.
-const NO_PROOFS: &str = "what the rules allow together was not proven because of the errors above";
-
 /// What is left out without settings.
 const NO_SETTINGS: &str =
     "executor, CI commands, doorbells and repositories are held against the settings only with `--settings FILE`";
@@ -80,12 +77,11 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     loaded.checked.findings.extend(disagreement);
     let settings = settings.map(|file| file.display().to_string());
     let mut unchecked = Vec::new();
-    if loaded.proofs.is_none() {
-        unchecked.push(NO_PROOFS);
+    unchecked.extend(not_proven(&loaded));
+    if settings.is_none() && loaded.checked.policy.is_some() {
+        unchecked.push(NO_SETTINGS.to_owned());
     }
-    if settings.is_none() {
-        unchecked.push(NO_SETTINGS);
-    }
+    let unchecked: Vec<&str> = unchecked.iter().map(String::as_str).collect();
     let settings = settings.as_deref();
     match arguments.format {
         FindingFormat::Human => {
@@ -131,9 +127,7 @@ fn report(loaded: &Loaded, settings: Option<&str>, unchecked: &[&str], drawn: us
     let notes = loaded.checked.findings.iter().filter(|finding| finding.severity == Severity::Note);
     let held_against = settings.map(|file| format!("checked against the settings `{file}`"));
     let notes = notes.map(|finding| finding.message.as_str()).chain(held_against.as_deref());
-    // What is broken must be mended first; what else was not looked at matters to who thinks the policy is fine.
-    let matters = |note: &&str| *note == NO_PROOFS || loaded.checked.policy.is_some();
-    let notes = notes.chain(unchecked.iter().copied().filter(matters));
+    let notes = notes.chain(unchecked.iter().copied());
     let notes: String = notes.map(|note| format!("{STRONG}note{STRONG:#}: {}\n", printable(note))).collect();
     let Some(policy) = &loaded.checked.policy else {
         let (errors, warnings) = (findings::counted(errors, "error"), findings::counted(warnings, "warning"));
@@ -154,6 +148,14 @@ fn report(loaded: &Loaded, settings: Option<&str>, unchecked: &[&str], drawn: us
     let proofs = proven(loaded.proofs.as_deref().unwrap_or_default());
     let contents = contents(policy);
     format!("{drawings}{name}: {GOOD}ok{GOOD:#} (revision {revision}){warnings}\n  {contents}\n  {proofs}\n{notes}")
+}
+
+/// How many invariants could not be decided, because what they ask of is in error.
+fn not_proven(loaded: &Loaded) -> Option<String> {
+    let (all, made) = (INVARIANTS.len(), loaded.proofs.as_ref().map_or(0, Vec::len));
+    let unreadable = loaded.checked.findings.iter().any(|one| matches!(one.code, Code::Unreadable));
+    (made < all && !unreadable)
+        .then(|| format!("{} of {all} proofs were not made because of the errors above", all - made))
 }
 
 /// How many invariants hold, in one line.

@@ -115,7 +115,7 @@ impl Demo<'_> {
     /// Polls again: the repository is free, and the second issue is refused for trust.
     fn second_story(&mut self) -> Result<(), Failure> {
         let refused = match self.tick(TickKind::Poll)? {
-            Outcome::Polled(survey) => !survey.armed.is_empty() && survey.dispatched().is_empty(),
+            Outcome::Polled(survey, _) => !survey.armed.is_empty() && survey.dispatched().is_empty(),
             Outcome::Watched(_) => false,
         };
         if refused {
@@ -127,11 +127,11 @@ impl Demo<'_> {
 
     fn tick(&mut self, kind: TickKind) -> Result<Outcome, Failure> {
         let (policy, settings) = (self.directory.join("policies/afk.toml"), self.directory.join("afk.settings.toml"));
-        let request = Request { kind, policy: &policy, settings: &settings, dry_run: false };
+        let request = Request { kind, policy: &policy, settings: &settings, dry_run: false, snapshot: false };
         match tick::perform(request)? {
             Performed::Ran { policy, outcome, report, .. } => {
                 self.tell(kind, &report);
-                if let Outcome::Polled(survey) = &outcome {
+                if let Outcome::Polled(survey, _) = &outcome {
                     let candidates = survey.candidates();
                     for (index, (armed, decision)) in survey.armed.iter().zip(&survey.decisions).enumerate() {
                         let name = candidates.get(index).and_then(|candidate| fired(&policy, candidate, decision));

@@ -19,6 +19,10 @@ pub enum ExitStatus {
     CouldNotRun,
     /// Another tick holds the lock.
     Locked,
+    /// `diff-policy --exit-code`: decisions change, and none is looser.
+    DecisionsChange,
+    /// `diff-policy --exit-code`: something is looser.
+    Looser,
 }
 
 impl ExitStatus {
@@ -31,6 +35,8 @@ impl ExitStatus {
             ExitStatus::Partial => 3,
             ExitStatus::CouldNotRun => 4,
             ExitStatus::Locked => 5,
+            ExitStatus::DecisionsChange => 10,
+            ExitStatus::Looser => 11,
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod check_policy;
 pub mod ci_job;
 pub mod completions;
 pub mod demo;
+pub mod diff_policy;
 pub mod exit;
 pub mod explain;
 pub mod facts;
@@ -160,6 +161,7 @@ pub enum Command {
     Init(init::Arguments),
     CheckPolicy(check_policy::Arguments),
     TestPolicy(test_policy::Arguments),
+    DiffPolicy(diff_policy::Arguments),
     Explain(explain::Arguments),
     Status(status::Arguments),
     Poll(poll::Arguments),
@@ -184,6 +186,7 @@ impl Command {
             Command::Init(arguments) => init::run(arguments, out),
             Command::CheckPolicy(arguments) => check_policy::run(arguments, out),
             Command::TestPolicy(arguments) => test_policy::run(arguments, out),
+            Command::DiffPolicy(arguments) => diff_policy::run(arguments, out),
             Command::Explain(arguments) => explain::run(arguments, out),
             Command::Status(arguments) => status::run(arguments, out),
             Command::Poll(arguments) => tick::run(TickKind::Poll, &arguments.tick, out),

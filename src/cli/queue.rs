@@ -1,12 +1,15 @@
 //! The queue as a poll decided it: for people, and as the snapshot that other commands read.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::output::{FAINT, GOOD, Output, printable};
 use crate::engine::select::{Outcome, fired, sentence};
 use crate::policy::Policy;
 use crate::policy::facts::{FactName, Facts, Reading};
+use crate::ticks::fleet::{Fleet, Standing};
 use crate::ticks::survey::Survey;
+use crate::ticks::world::Tick;
 
 /// One line an armed issue: what becomes of it, and why.
 pub fn write(policy: &Policy, survey: &Survey, dry_run: bool, out: &mut Output) {
@@ -32,6 +35,33 @@ pub fn write(policy: &Policy, survey: &Survey, dry_run: bool, out: &mut Output) 
     } else if survey.armed.is_empty() {
         out.line("no issue is armed");
     }
+}
+
+/// What `diff-policy --over` reads: every armed issue, and what is in flight.
+pub fn snapshot(policy: &Policy, survey: &Survey, runs: Vec<Value>, at: DateTime<Utc>) -> Map<String, Value> {
+    let mut snapshot = Map::new();
+    snapshot.insert("at".to_owned(), json!(at));
+    snapshot.insert("issues".to_owned(), documents(policy, survey));
+    snapshot.insert("in_flight".to_owned(), json!(survey.fleet.in_flight()));
+    snapshot.insert("runs".to_owned(), Value::Array(runs));
+    snapshot
+}
+
+/// Every run that rows decide on, with its state and its facts.
+pub async fn runs(tick: &Tick<'_>, fleet: &Fleet) -> Vec<Value> {
+    let mut runs = Vec::new();
+    for run in fleet.runs.iter().filter(|run| run.standing == Standing::Active) {
+        let Some(record) = run.record() else { continue };
+        let view = crate::ticks::facts::read(tick, fleet, run, record).await;
+        runs.push(json!({
+            "issue": run.reference.to_string(),
+            "number": run.reference.number,
+            "state": record.state,
+            "pending": record.pending.is_some(),
+            "facts": facts(&view.facts),
+        }));
+    }
+    runs
 }
 
 /// Every armed issue with its facts, its decision and its trace.

@@ -70,16 +70,7 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         return Ok(ExitStatus::Findings);
     };
     let files = if arguments.files.is_empty() { beside(path)? } else { arguments.files.clone() };
-    let prompt = policy_file::prompts_beside(path);
-    let surroundings = Surroundings { prompt: &prompt, installed: &installed };
-    let mut runs = Vec::new();
-    for file in &files {
-        runs.push(match policy_file::source(file) {
-            Ok(tests) => cases::run(&loaded.source, &tests, &surroundings)
-                .map_err(|_| Failure::could_not_run(format!("`{}` changed while it was read", path.display())))?,
-            Err(finding) => unreadable(file, finding),
-        });
-    }
+    let runs = run_files(path, &loaded, &files)?;
     let report = Report {
         policy,
         coverage: Coverage::of(policy, runs.iter().map(|run| &run.covered)),
@@ -91,6 +82,34 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         Format::Human => draw(&report, out),
     }
     Ok(if report.passed() { ExitStatus::Done } else { ExitStatus::Findings })
+}
+
+/// Runs test files against a policy that has no errors.
+fn run_files(path: &Path, loaded: &Loaded, files: &[PathBuf]) -> Result<Vec<TestRun>, Failure> {
+    let installed = InstalledNames::default();
+    let prompt = policy_file::prompts_beside(path);
+    let surroundings = Surroundings { prompt: &prompt, installed: &installed };
+    let mut runs = Vec::new();
+    for file in files {
+        runs.push(match policy_file::source(file) {
+            Ok(tests) => cases::run(&loaded.source, &tests, &surroundings)
+                .map_err(|_| Failure::could_not_run(format!("`{}` changed while it was read", path.display())))?,
+            Err(finding) => unreadable(file, finding),
+        });
+    }
+    Ok(runs)
+}
+
+/// What the tests beside a policy come to, in one line; `None` where there are none.
+pub fn beside_in_words(path: &Path, loaded: &Loaded) -> Option<String> {
+    let policy = loaded.checked.policy.as_ref()?;
+    let runs = run_files(path, loaded, &beside(path).ok()?).ok()?;
+    let cases = || runs.iter().flat_map(|run| &run.cases);
+    let (all, passed) = (cases().count(), cases().filter(|case| case.passed()).count());
+    let broken = runs.iter().filter(|run| !run.findings.is_empty()).map(|run| run.source.name.as_str());
+    let broken: String = broken.map(|name| format!("; `{name}` has errors")).collect();
+    let coverage = Coverage::of(policy, runs.iter().map(|run| &run.covered)).percent();
+    Some(format!("{passed} of {all} pass, coverage {coverage} %{broken}"))
 }
 
 /// The test files beside a policy, by name.
@@ -158,7 +177,7 @@ fn refuse(loaded: &Loaded, format: Format, out: &mut Output) {
 
 /// A test file as findings are drawn from it.
 fn as_loaded(run: &TestRun) -> Loaded {
-    let checked = Checked { policy: None, findings: run.findings.clone(), prompts: Vec::new() };
+    let checked = Checked { policy: None, fragments: None, findings: run.findings.clone(), prompts: Vec::new() };
     Loaded { source: run.source.clone(), checked, proofs: None }
 }
 

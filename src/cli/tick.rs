@@ -4,13 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tracing::Instrument;
 
 use super::exit::{ExitStatus, Failure};
 use super::output::{BAD, FAINT, Output, STRONG, WARN, printable};
 use super::wiring::{self, Access};
-use super::{Format, FormatArguments, Installed, alarm, findings};
+use super::{Format, FormatArguments, Installed, alarm, findings, queue};
 use crate::adapters::confined::DirectoryLock;
 use crate::adapters::installation::{Heartbeat, Installation, TickKind};
 use crate::adapters::policy_file::{self, Loaded};
@@ -48,20 +48,28 @@ pub struct Request<'a> {
     pub settings: &'a Path,
     /// Change nothing.
     pub dry_run: bool,
+    /// Read the facts of the runs in flight, too, so that what is written can be decided again.
+    pub snapshot: bool,
 }
 
 impl<'a> Request<'a> {
     /// One tick of an installation.
     pub fn new(kind: TickKind, installed: &'a Installed, dry_run: bool) -> Self {
-        Self { kind, policy: &installed.policy.policy, settings: &installed.settings.settings, dry_run }
+        Self {
+            kind,
+            policy: &installed.policy.policy,
+            settings: &installed.settings.settings,
+            dry_run,
+            snapshot: false,
+        }
     }
 }
 
 /// What a tick came to.
 #[derive(Debug)]
 pub enum Outcome {
-    /// A poll, and the queue as it decided it.
-    Polled(Box<Survey>),
+    /// A poll, the queue as it decided it, and what [`Request::snapshot`] asks for besides.
+    Polled(Box<Survey>, Map<String, Value>),
     /// A watch, and the issues that are still in flight, each with its state.
     Watched(Vec<(IssueRef, String)>),
 }
@@ -91,8 +99,9 @@ pub enum Performed {
 /// # Errors
 /// When it could not run at all.
 pub fn run(kind: TickKind, arguments: &TickArguments, out: &mut Output) -> Result<ExitStatus, Failure> {
-    let request = Request::new(kind, &arguments.installed, arguments.dry_run);
     let format = arguments.format.format;
+    let snapshot = arguments.dry_run && format == Format::Json;
+    let request = Request { snapshot, ..Request::new(kind, &arguments.installed, arguments.dry_run) };
     Ok(match perform(request)? {
         Performed::Ran { policy, outcome, report, calls } => {
             write(request, &policy, &outcome, &report, calls, format, out);
@@ -216,9 +225,14 @@ async fn work(request: Request<'_>, tick: &Tick<'_>) -> Result<Outcome, PortErro
         (TickKind::Poll, true) => {
             let survey = survey(tick, None).await?;
             foretell(tick, &survey).await;
-            Ok(Outcome::Polled(Box::new(survey)))
+            let snapshot = if request.snapshot {
+                queue::snapshot(tick.policy, &survey, queue::runs(tick, &survey.fleet).await, tick.started)
+            } else {
+                Map::new()
+            };
+            Ok(Outcome::Polled(Box::new(survey), snapshot))
         }
-        (TickKind::Poll, false) => poll(tick).await.map(Box::new).map(Outcome::Polled),
+        (TickKind::Poll, false) => poll(tick).await.map(|survey| Outcome::Polled(Box::new(survey), Map::new())),
         (TickKind::Watch, true) => look(tick).await.map(in_flight).map(Outcome::Watched),
         (TickKind::Watch, false) => watch(tick).await.map(in_flight).map(Outcome::Watched),
     }
@@ -254,7 +268,7 @@ fn broken_policy(request: Request<'_>, loaded: Loaded) -> Result<Performed, Fail
 
 fn beat(kind: TickKind, policy: &Policy, world: &World, outcome: &Result<Outcome, PortError>, report: &Report) {
     let in_flight = match outcome {
-        Ok(Outcome::Polled(survey)) => survey.fleet.runs_in_flight().map(|run| run.reference.clone()).collect(),
+        Ok(Outcome::Polled(survey, _)) => survey.fleet.runs_in_flight().map(|run| run.reference.clone()).collect(),
         Ok(Outcome::Watched(in_flight)) => in_flight.iter().map(|(issue, _)| issue.clone()).collect(),
         // What was known before is still where to look.
         Err(_) => world.installation.heartbeat(kind).ok().flatten().map(|beat| beat.in_flight).unwrap_or_default(),
@@ -296,15 +310,16 @@ fn write(
             "problems": report.problems,
             "calls": calls,
         });
-        if let (Outcome::Polled(survey), Some(object)) = (outcome, document.as_object_mut()) {
-            object.insert("issues".to_owned(), super::queue::documents(policy, survey));
+        if let (Outcome::Polled(survey, snapshot), Some(object)) = (outcome, document.as_object_mut()) {
+            object.insert("issues".to_owned(), queue::documents(policy, survey));
+            object.extend(snapshot.clone());
         }
         out.json(&document);
         return;
     }
     write_events(report, out);
-    if let Outcome::Polled(survey) = outcome {
-        super::queue::write(policy, survey, request.dry_run, out);
+    if let Outcome::Polled(survey, _) = outcome {
+        queue::write(policy, survey, request.dry_run, out);
     }
     if let Outcome::Watched(in_flight) = outcome {
         write_unchanged(in_flight, report, out);

@@ -66,6 +66,8 @@ pub struct InstalledNames {
 pub struct Checked {
     /// There when no finding is an error.
     pub policy: Option<Policy>,
+    /// Otherwise what could be read of it all the same.
+    pub fragments: Option<Box<Fragments>>,
     /// In the order of the file.
     pub findings: Vec<Finding>,
     /// The prompt files that were read, by the path that the policy writes: findings may lie in them.

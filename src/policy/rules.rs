@@ -152,7 +152,105 @@ impl Rules {
 
     /// The effects of a row, empty where it has none.
     pub fn effects(&self, row: &Transition) -> &[Located<Effect>] {
+        RunRules::from(self).effects(row)
+    }
+}
+
+/// What decides which issues may be dispatched: a part of [`Rules`], or of what could be read of a policy in error.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GateRules<'p> {
+    /// The label names of the roles.
+    pub labels: &'p Labels,
+    /// Runs in flight in one repository.
+    pub slots_per_repo: usize,
+    /// In file order; all must hold.
+    pub gates: &'p [Gate],
+}
+
+impl<'p> From<&'p Rules> for GateRules<'p> {
+    fn from(rules: &'p Rules) -> Self {
+        Self { labels: &rules.labels, slots_per_repo: rules.dispatch.slots_per_repo.value, gates: &rules.gates }
+    }
+}
+
+/// What moves runs: a part of [`Rules`], or of what could be read of a policy in error.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RunRules<'p> {
+    /// The label names of the roles.
+    pub labels: &'p Labels,
+    /// Where verdicts come from, in order.
+    pub stages: &'p [Stage],
+    /// In file order.
+    pub states: &'p [State],
+    /// In file order; the first match wins.
+    pub transitions: &'p [Transition],
+    /// Named lists of effects.
+    pub actions: &'p BTreeMap<String, Vec<Located<Effect>>>,
+}
+
+impl<'p> From<&'p Rules> for RunRules<'p> {
+    fn from(rules: &'p Rules) -> Self {
+        Self {
+            labels: &rules.labels,
+            stages: &rules.stages,
+            states: &rules.states,
+            transitions: &rules.transitions,
+            actions: &rules.actions,
+        }
+    }
+}
+
+impl<'p> RunRules<'p> {
+    /// The effects of a row, empty where it has none.
+    pub fn effects(&self, row: &Transition) -> &'p [Located<Effect>] {
         row.action.as_ref().and_then(|name| self.actions.get(name)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// What could be read of a policy that is in error elsewhere, for the proofs that need no more.
+#[derive(Debug, Clone)]
+pub struct Fragments {
+    /// Repositories taken out again.
+    pub denylist: Vec<RepoPattern>,
+    /// Safety invariants that the operator gives up.
+    pub waivers: Vec<Waiver>,
+    /// Of the rules of a repository without overrides.
+    pub base: Fragment,
+    /// Of the rules of the repositories under `[repos]`.
+    pub overrides: Vec<(RepoPattern, Fragment)>,
+}
+
+/// What could be read of the rules for one repository.
+#[derive(Debug, Clone)]
+pub struct Fragment {
+    pub(super) labels: Option<Labels>,
+    pub(super) slots_per_repo: Option<usize>,
+    pub(super) gates: Option<Vec<Gate>>,
+    pub(super) stages: Option<Vec<Stage>>,
+    pub(super) states: Option<Vec<State>>,
+    pub(super) transitions: Option<Vec<Transition>>,
+    pub(super) actions: Option<BTreeMap<String, Vec<Located<Effect>>>>,
+}
+
+impl Fragment {
+    /// What decides which issues may be dispatched, where all of it could be read.
+    pub fn gate_rules(&self) -> Option<GateRules<'_>> {
+        Some(GateRules {
+            labels: self.labels.as_ref()?,
+            slots_per_repo: self.slots_per_repo?,
+            gates: self.gates.as_deref()?,
+        })
+    }
+
+    /// What moves runs, where all of it could be read.
+    pub fn run_rules(&self) -> Option<RunRules<'_>> {
+        Some(RunRules {
+            labels: self.labels.as_ref()?,
+            stages: self.stages.as_deref()?,
+            states: self.states.as_deref()?,
+            transitions: self.transitions.as_deref()?,
+            actions: self.actions.as_ref()?,
+        })
     }
 }
 

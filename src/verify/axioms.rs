@@ -7,7 +7,7 @@
 use super::diagram::{Diagrams, Region};
 use super::space::{Constants, Scope, Space};
 use crate::policy::facts::{CiStatus, FactName, IssueFact, RunFact};
-use crate::policy::{Comparison, Matcher, Quantity, Rules, Test};
+use crate::policy::{Comparison, GateRules, Matcher, Quantity, RunRules, Test};
 
 /// The axioms in words: on issues, then on runs.
 pub const AXIOMS: [&str; 8] = [
@@ -48,24 +48,24 @@ impl Scope for RunFact {
 }
 
 /// Cuts that the axioms themselves need.
-pub fn cuts_of_issues(constants: &mut Constants<IssueFact>, rules: &Rules) {
+pub fn cuts_of_issues(constants: &mut Constants<IssueFact>, rules: &GateRules<'_>) {
     let labels = &rules.labels;
     for label in [&labels.ready, &labels.human, &labels.paused] {
         constants.text(IssueFact::Labels, &label.value);
     }
-    let slots = i64::try_from(rules.dispatch.slots_per_repo.value).unwrap_or(i64::MAX);
+    let slots = i64::try_from(rules.slots_per_repo).unwrap_or(i64::MAX);
     constants.quantity(IssueFact::InFlightInRepo, i128::from(slots));
 }
 
 /// Cuts that the axioms themselves need.
-pub fn cuts_of_runs(constants: &mut Constants<RunFact>, rules: &Rules) {
-    for stage in &rules.stages {
+pub fn cuts_of_runs(constants: &mut Constants<RunFact>, rules: &RunRules<'_>) {
+    for stage in rules.stages {
         constants.text(RunFact::GreenStages, &stage.name.value);
     }
 }
 
 /// The issues there can be.
-pub fn issues(space: &Space<IssueFact>, diagrams: &mut Diagrams, rules: &Rules) -> Region {
+pub fn issues(space: &Space<IssueFact>, diagrams: &mut Diagrams, rules: &GateRules<'_>) -> Region {
     let mut axioms = Axioms { space, diagrams, all: Region::EVERYTHING };
     let known = axioms.known(IssueFact::Labels);
     let ready = axioms.space.has(axioms.diagrams, IssueFact::Labels, &rules.labels.ready.value);
@@ -77,7 +77,7 @@ pub fn issues(space: &Space<IssueFact>, diagrams: &mut Diagrams, rules: &Rules) 
 }
 
 /// The runs there can be.
-pub fn runs(space: &Space<RunFact>, diagrams: &mut Diagrams, rules: &Rules) -> Region {
+pub fn runs(space: &Space<RunFact>, diagrams: &mut Diagrams, rules: &RunRules<'_>) -> Region {
     let mut axioms = Axioms { space, diagrams, all: Region::EVERYTHING };
     let pushed = axioms.test(RunFact::Pushed, Matcher::Is(true));
     let nothing_pushed = axioms.test(RunFact::Pushed, Matcher::Is(false));

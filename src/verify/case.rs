@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
-use super::space::{Chosen, Example};
+use super::domain::Chosen;
+use super::space::Example;
 use crate::policy::duration;
+use crate::policy::facts::{FactName, RunFact};
 
 /// An input, and what is said of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +71,14 @@ impl Case {
     }
 
     fn facts(&self) -> String {
-        self.example.facts.iter().map(|(fact, chosen)| format!(", {fact} = {}", written(chosen))).collect()
+        let given = |wanted: &str| self.example.facts.iter().any(|(fact, _)| *fact == wanted);
+        let mut facts: String =
+            self.example.facts.iter().map(|(fact, chosen)| format!(", {fact} = {}", written(chosen))).collect();
+        // In a test case `landed` follows `pushed` where it is not given.
+        if self.run.is_some() && given(RunFact::Pushed.spec().name) && !given(RunFact::Landed.spec().name) {
+            facts.push_str(", landed = false");
+        }
+        facts
     }
 }
 

@@ -103,18 +103,21 @@ impl Diagrams {
 
     /// The inputs whose `variable` has a value for which `wanted` says yes; `size` values are asked.
     pub fn values(&mut self, variable: Variable, size: Value, wanted: impl Fn(Value) -> bool) -> Region {
+        if !self.spend(size.div_euclid(8)) {
+            return Region::NOTHING;
+        }
         let region = |value| if wanted(value) { Region::EVERYTHING } else { Region::NOTHING };
         let branches = (0..size).map(|value| (value, region(value))).collect();
         self.node(variable, branches)
     }
 
-    /// The inputs whose `variable` has this value.
-    pub fn is(&mut self, variable: Variable, value: Value) -> Region {
-        let mut branches = vec![(value, Region::EVERYTHING), (value.saturating_add(1), Region::NOTHING)];
-        if value > 0 {
-            branches.insert(0, (0, Region::NOTHING));
-        }
-        self.node(variable, branches)
+    /// The inputs whose `variable` has this value, of `size` values.
+    pub fn is(&mut self, variable: Variable, size: Value, value: Value) -> Region {
+        // A range that no value lies in would make a region that is never empty.
+        let after = value.saturating_add(1);
+        let branches = [(0, Region::NOTHING), (value, Region::EVERYTHING), (after, Region::NOTHING)];
+        let branches = branches.into_iter().skip(usize::from(value == 0)).take_while(|(start, _)| *start < size);
+        self.node(variable, branches.collect())
     }
 
     /// The inputs that are in the region which `chosen` gives for their value of `variable`; `size` values are asked.
@@ -357,4 +360,130 @@ fn side_by_side<'b>(lefts: &'b [Branch], rights: &'b [Branch]) -> impl Iterator<
         }
         Some((start, left, right))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
+
+    /// How many values each variable has.
+    const SIZES: [Value; 4] = [2, 3, 4, 2];
+
+    type Input = [Value; 4];
+
+    fn inputs() -> impl Iterator<Item = Input> {
+        (0..SIZES.iter().product()).map(|mut number: Value| {
+            SIZES.map(|size| {
+                let value = number % size;
+                number /= size;
+                value
+            })
+        })
+    }
+
+    fn contains(diagrams: &Diagrams, region: Region, input: Input) -> bool {
+        let mut at = region;
+        while let Some(node) = diagrams.get(at) {
+            let branch = node.branches.iter().rev().find(|(start, _)| *start <= input[node.variable]);
+            at = branch.unwrap().1;
+        }
+        at == Region::EVERYTHING
+    }
+
+    fn members(diagrams: &Diagrams, region: Region) -> BTreeSet<Input> {
+        inputs().filter(|input| contains(diagrams, region, *input)).collect()
+    }
+
+    /// A set, built from its members one by one.
+    fn region(diagrams: &mut Diagrams, set: &BTreeSet<Input>) -> Region {
+        let each: Vec<Region> = set
+            .iter()
+            .map(|input| {
+                let parts: Vec<Region> =
+                    (0..4).map(|variable| diagrams.is(variable, SIZES[variable], input[variable])).collect();
+                diagrams.all(parts)
+            })
+            .collect();
+        diagrams.any(each)
+    }
+
+    fn sets() -> impl Strategy<Value = BTreeSet<Input>> {
+        let all: Vec<Input> = inputs().collect();
+        let most = all.len();
+        prop::sample::subsequence(all, 0..=most).prop_map(|some| some.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn operations_on_regions_are_those_on_sets(one in sets(), other in sets()) {
+            let mut diagrams = Diagrams::new(u32::MAX);
+            let (left, right) = (region(&mut diagrams, &one), region(&mut diagrams, &other));
+            prop_assert_eq!(&members(&diagrams, left), &one);
+            prop_assert_eq!(diagrams.meet(left, right), !one.is_disjoint(&other));
+            let both = diagrams.and(left, right);
+            prop_assert_eq!(&members(&diagrams, both), &(&one & &other));
+            let any = diagrams.or(left, right);
+            prop_assert_eq!(&members(&diagrams, any), &(&one | &other));
+            let rest = diagrams.without(left, right);
+            prop_assert_eq!(&members(&diagrams, rest), &(&one - &other));
+            // Equal sets are the same region, however they came about.
+            for (made, set) in [(both, &one & &other), (any, &one | &other), (rest, &one - &other)] {
+                prop_assert_eq!(made, region(&mut diagrams, &set));
+                prop_assert_eq!(made.is_empty(), set.is_empty());
+            }
+            let not = diagrams.not(left);
+            prop_assert_eq!(diagrams.not(not), left);
+        }
+
+        #[test]
+        fn a_variable_can_be_given_or_let_go(set in sets(), variable in 0_usize..4) {
+            let mut diagrams = Diagrams::new(u32::MAX);
+            let whole = region(&mut diagrams, &set);
+            let with = |input: &Input, value| { let mut input = *input; input[variable] = value; input };
+            for value in 0..SIZES[variable] {
+                let given = diagrams.given(whole, variable, value);
+                let wanted = inputs().filter(|input| set.contains(&with(input, value))).collect();
+                prop_assert_eq!(members(&diagrams, given), wanted);
+                prop_assert!(!diagrams.support(given).contains(&variable));
+            }
+            let some = diagrams.for_some(whole, variable);
+            let wanted = inputs().filter(|input| (0..SIZES[variable]).any(|value| set.contains(&with(input, value))));
+            prop_assert_eq!(members(&diagrams, some), wanted.collect());
+        }
+
+        #[test]
+        fn the_cheapest_input_is_in_the_region_and_none_is_cheaper(set in sets(), usual in [0_u32..2, 0..3, 0..4, 0..2]) {
+            let mut diagrams = Diagrams::new(u32::MAX);
+            let whole = region(&mut diagrams, &set);
+            let price = |variable: Variable, first: Value, last: Option<Value>| {
+                let usual = usual[variable];
+                if (first..=last.unwrap_or(Value::MAX)).contains(&usual) { (usual, 0) } else { (first, 2) }
+            };
+            let cost = |input: &Input| (0..4).filter(|variable| input[*variable] != usual[*variable]).count();
+            let Some(path) = diagrams.cheapest(whole, &price) else {
+                prop_assert!(set.is_empty());
+                return Ok(());
+            };
+            let mut input = usual;
+            for (variable, value) in path {
+                input[variable] = value;
+            }
+            prop_assert!(set.contains(&input));
+            prop_assert_eq!(Some(cost(&input)), set.iter().map(cost).min());
+        }
+    }
+
+    #[test]
+    fn work_that_runs_out_is_noticed() {
+        let mut diagrams = Diagrams::new(3);
+        let (one, other) = (diagrams.is(0, 2, 1), diagrams.is(1, 3, 2));
+        let both = diagrams.and(one, other);
+        diagrams.or(both, one);
+        assert!(diagrams.exceeded());
+        assert_eq!(diagrams.left(), 0);
+    }
 }

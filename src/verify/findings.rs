@@ -2,24 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use super::{Area, Breach, Evidence, INVARIANTS, Outcome, Proof, Proofs};
-use crate::policy::{Code, Finding, Policy, SAFETY_INVARIANTS, Severity, Span};
+use super::{Area, Breach, Evidence, INVARIANTS, OF_GATES, Outcome, Proof, Proofs, Subject};
+use crate::policy::{Code, Finding, SAFETY_INVARIANTS, Severity};
 
 /// Collects what was proven.
 pub struct Report<'p> {
-    policy: &'p Policy,
+    subject: &'p Subject<'p>,
     proofs: BTreeMap<Code, (Outcome, Evidence)>,
     findings: Vec<Finding>,
 }
 
 impl<'p> Report<'p> {
-    pub fn new(policy: &'p Policy) -> Self {
-        Self { policy, proofs: BTreeMap::new(), findings: Vec::new() }
+    pub fn new(subject: &'p Subject<'p>) -> Self {
+        let (gates, runs) = subject.readable();
+        let made = INVARIANTS.into_iter().filter(|code| if OF_GATES.contains(code) { gates } else { runs });
+        // Until somebody shows that it does not.
+        let proofs = made.map(|code| (code, (Outcome::Holds, Evidence::default()))).collect();
+        Self { subject, proofs, findings: Vec::new() }
     }
 
     /// Adds what the proof of an invariant stands on.
     pub fn evidence(&mut self, code: Code, evidence: Evidence) {
-        self.proofs.entry(code).or_insert((Outcome::Holds, Evidence::default())).1.join(evidence);
+        if let Some((_, known)) = self.proofs.get_mut(&code) {
+            known.join(evidence);
+        }
     }
 
     /// A rule that does nothing, or nothing while a limit is 0.
@@ -28,7 +34,7 @@ impl<'p> Report<'p> {
             let message = format!("{}: a limit of 0 switches it off", breach.message);
             self.findings.push(self.finding(Code::SwitchedOff, Severity::Note, Breach { message, ..breach }));
         } else {
-            self.proofs.insert(code, (Outcome::Broken, Evidence::default()));
+            self.set(code, Outcome::Broken);
             self.findings.push(self.finding(code, Severity::Warning, breach));
         }
     }
@@ -42,7 +48,7 @@ impl<'p> Report<'p> {
         if self.findings.iter().any(|one| one.message.ends_with(&breach.message) && one.span == breach.span) {
             return;
         }
-        let waiver = self.policy.waivers.iter().find(|waiver| waiver.invariant.value == code.name());
+        let waiver = self.subject.waivers.iter().find(|waiver| waiver.invariant.value == code.name());
         let (outcome, severity) = match waiver {
             Some(waiver) if SAFETY_INVARIANTS.contains(&code.name()) => {
                 breach.message = format!("waived ({}): {}", waiver.reason, breach.message);
@@ -50,9 +56,14 @@ impl<'p> Report<'p> {
             }
             _ => (Outcome::Broken, Severity::Error),
         };
-        let proof = self.proofs.entry(code).or_insert((outcome, Evidence::default()));
-        proof.0 = outcome;
+        self.set(code, outcome);
         self.findings.push(self.finding(code, severity, breach));
+    }
+
+    fn set(&mut self, code: Code, outcome: Outcome) {
+        if let Some((known, _)) = self.proofs.get_mut(&code) {
+            *known = outcome;
+        }
     }
 
     fn finding(&self, code: Code, severity: Severity, breach: Breach) -> Finding {
@@ -70,7 +81,7 @@ impl<'p> Report<'p> {
             code,
             severity,
             message: breach.message,
-            file: self.policy.source.name.clone(),
+            file: self.subject.source.name.clone(),
             span: breach.span,
             label: breach.label,
             help,
@@ -80,30 +91,29 @@ impl<'p> Report<'p> {
     /// The work ran out while an area was decided: nothing that was not decided is accepted.
     pub fn undecided(&mut self, area: &Area<'_>) {
         let scope = area.scope.map_or(String::new(), |scope| format!(" for `{scope}`"));
-        let span = area.rules.transitions.first().map_or(Span::default(), |row| row.span);
+        let row = area.runs.and_then(|rules| rules.transitions.first()).map(|row| row.span);
+        let gate = area.gates.and_then(|rules| rules.gates.first()).map(|gate| gate.span);
         let breach = Breach {
             message: format!("the rules are too entangled to be decided exactly{scope}"),
-            span,
+            span: row.or(gate).unwrap_or_default(),
             label: "gates or rows of this policy combine too many facts".to_owned(),
             cases: Vec::new(),
             notes: Vec::new(),
         };
         self.findings.retain(|finding| finding.severity == Severity::Error);
         self.findings.push(self.finding(Code::TooLargeToProve, Severity::Error, breach));
-        for code in INVARIANTS {
-            let proof = self.proofs.entry(code).or_insert((Outcome::Undecided, Evidence::default()));
-            if proof.0 == Outcome::Holds {
-                proof.0 = Outcome::Undecided;
-            }
+        for (outcome, _) in self.proofs.values_mut().filter(|(outcome, _)| *outcome == Outcome::Holds) {
+            *outcome = Outcome::Undecided;
         }
     }
 
     /// A waiver of what holds is one that nobody needs.
     fn needless_waivers(&mut self) {
-        for waiver in &self.policy.waivers {
+        for waiver in self.subject.waivers {
             let code = Code::named(&waiver.invariant.value);
-            let holds =
-                code.and_then(|code| self.proofs.get(&code)).is_some_and(|(outcome, _)| *outcome == Outcome::Holds);
+            // What nothing was said of holds.
+            let holds = |code| self.proofs.get(&code).is_none_or(|(outcome, _)| *outcome == Outcome::Holds);
+            let holds = code.is_some_and(holds);
             if holds {
                 let breach = Breach {
                     message: format!("`{}` is waived, and holds", waiver.invariant.value),
@@ -120,9 +130,9 @@ impl<'p> Report<'p> {
     pub fn finish(mut self) -> Proofs {
         self.needless_waivers();
         self.findings.sort_by_key(|finding| (finding.severity, finding.span));
-        let proofs = INVARIANTS.into_iter().map(|invariant| {
-            let (outcome, evidence) = self.proofs.remove(&invariant).unwrap_or((Outcome::Holds, Evidence::default()));
-            Proof { invariant, outcome, evidence }
+        let proofs = INVARIANTS.into_iter().filter_map(|invariant| {
+            let (outcome, evidence) = self.proofs.remove(&invariant)?;
+            Some(Proof { invariant, outcome, evidence })
         });
         Proofs { proofs: proofs.collect(), findings: self.findings }
     }

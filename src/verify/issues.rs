@@ -7,12 +7,12 @@ use super::space::{Constants, Space, Truth};
 use super::{Breach, Evidence};
 use crate::policy::facts::{FactName, IssueFact, IssueFacts};
 use crate::policy::{
-    Code, Comparison, Condition, LabelRole, Matcher, Quantity, RepoList, RepoPattern, Rules, Span, Test,
+    Code, Comparison, Condition, GateRules, LabelRole, Matcher, Quantity, RepoList, RepoPattern, Span, Test,
 };
 
 /// The gates of one scope, decided.
 pub struct Gates<'p> {
-    pub rules: &'p Rules,
+    pub rules: GateRules<'p>,
     pub space: Space<IssueFact>,
     pub possible: Region,
     pub truths: Vec<Truth>,
@@ -26,7 +26,7 @@ impl<'p> Gates<'p> {
     /// `None`: more variables than can be decided.
     pub fn new(
         diagrams: &mut Diagrams,
-        rules: &'p Rules,
+        rules: GateRules<'p>,
         denylist: &[RepoPattern],
         scope: Option<&RepoPattern>,
         outside: &[RepoPattern],
@@ -36,8 +36,8 @@ impl<'p> Gates<'p> {
     }
 
     /// The gates over a space that is already cut.
-    pub fn over(diagrams: &mut Diagrams, rules: &'p Rules, space: Space<IssueFact>) -> Self {
-        let possible = axioms::issues(&space, diagrams, rules);
+    pub fn over(diagrams: &mut Diagrams, rules: GateRules<'p>, space: Space<IssueFact>) -> Self {
+        let possible = axioms::issues(&space, diagrams, &rules);
         let truths: Vec<Truth> = rules.gates.iter().map(|gate| space.truth(diagrams, &gate.require)).collect();
         let passes = diagrams.all(truths.iter().map(|truth| truth.holds));
         let passes = diagrams.and(passes, possible);
@@ -67,7 +67,7 @@ impl<'p> Gates<'p> {
             let known = self.space.known(diagrams, fact);
             diagrams.not(known)
         };
-        let slots = i64::try_from(self.rules.dispatch.slots_per_repo.value).unwrap_or(i64::MAX);
+        let slots = i64::try_from(self.rules.slots_per_repo).unwrap_or(i64::MAX);
         let denied = RepoList { patterns: denylist.to_vec(), is_allowlist: false };
         let listed = self.space.allowlisted(diagrams);
         let human = self.rules.labels.of(LabelRole::Human);
@@ -198,7 +198,7 @@ struct Forbidden {
 
 /// The space of the issues of several policies, cut along the constants of all of them.
 pub fn space<'p>(
-    policies: impl IntoIterator<Item = &'p Rules>,
+    policies: impl IntoIterator<Item = GateRules<'p>>,
     denylist: &[RepoPattern],
     scope: Option<&RepoPattern>,
     outside: &[RepoPattern],
@@ -207,7 +207,7 @@ pub fn space<'p>(
     let mut harmless = None;
     for rules in policies {
         rules.gates.iter().for_each(|gate| constants.of_condition(&gate.require));
-        axioms::cuts_of_issues(&mut constants, rules);
+        axioms::cuts_of_issues(&mut constants, &rules);
         harmless.get_or_insert_with(|| IssueFacts::harmless("acme/app", 1, &rules.labels.ready.value));
     }
     constants.patterns(denylist);

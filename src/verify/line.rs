@@ -3,7 +3,7 @@
 use crate::policy::facts::{Kind, Reading};
 use crate::policy::{Comparison, Matcher, Quantity};
 
-use super::space::Chosen;
+use super::domain::Chosen;
 
 /// The ranges of one fact, ascending. Every value has a place among the whole numbers: counts are their own, durations
 /// count seconds (facts never hold parts of one), and amounts take the place of their bits, which sort like they do.
@@ -108,5 +108,90 @@ impl Line {
             }
             _ => Chosen::Int(i64::try_from(if first < 0 && last >= 0 { 0 } else { first }).ok()?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
+
+    const COMPARISONS: [Comparison; 6] =
+        [Comparison::Lt, Comparison::Lte, Comparison::Gt, Comparison::Gte, Comparison::Eq, Comparison::Ne];
+
+    fn holds<T: PartialOrd>(comparison: Comparison, value: T, bound: T) -> bool {
+        match comparison {
+            Comparison::Lt => value < bound,
+            Comparison::Lte => value <= bound,
+            Comparison::Gt => value > bound,
+            Comparison::Gte => value >= bound,
+            Comparison::Eq => value == bound,
+            Comparison::Ne => value != bound,
+        }
+    }
+
+    fn ranges(line: &Line) -> Vec<(i128, i128)> {
+        (0..line.len()).map(|index| line.range(index).unwrap()).collect()
+    }
+
+    #[test]
+    fn neighbours_and_the_ends_of_the_line_are_ranges_of_their_own() {
+        let seconds = Line::new(Kind::Duration, 0, [59, 60, 61].into_iter());
+        assert_eq!(ranges(&seconds), [(0, 58), (59, 59), (60, 60), (61, 61), (62, i128::from(u64::MAX))]);
+        let whole = Line::new(Kind::Int, i128::from(i64::MIN), [i64::MIN, 0, i64::MAX].map(i128::from).into_iter());
+        let (least, most) = (i128::from(i64::MIN), i128::from(i64::MAX));
+        assert_eq!(ranges(&whole), [(least, least), (least + 1, -1), (0, 0), (1, most - 1), (most, most)]);
+        let below = Line::new(Kind::Int, 0, [-5, -1].into_iter());
+        assert_eq!(ranges(&below), [(0, most)]);
+    }
+
+    proptest! {
+        #[test]
+        fn whole_numbers_compare_like_their_range(bounds in prop::collection::vec(-3_i64..4, 1..4), value in -6_i64..7) {
+            let line = Line::new(Kind::Int, i128::from(i64::MIN), bounds.iter().copied().map(i128::from));
+            let index = line.index(Reading::Int(value));
+            let (first, last) = line.range(index).unwrap();
+            prop_assert!((first..=last).contains(&i128::from(value)));
+            for bound in bounds {
+                for comparison in COMPARISONS {
+                    let matcher = Matcher::Compare(comparison, Quantity::Int(bound));
+                    prop_assert_eq!(line.matches(index, &matcher), holds(comparison, value, bound));
+                }
+                let one_of = Matcher::OneOfQuantities(vec![Quantity::Int(bound)]);
+                prop_assert_eq!(line.matches(index, &one_of), value == bound);
+            }
+        }
+
+        #[test]
+        fn amounts_compare_like_their_range(
+            bounds in prop::collection::vec(prop_oneof![Just(0.3), Just(0.1 + 0.2), Just(-0.0), Just(0.0), -1.0..200.0_f64], 1..4),
+            value in prop_oneof![Just(0.3), Just(0.1 + 0.2), Just(-0.0), Just(f64::INFINITY), 0.0..200.0_f64],
+        ) {
+            let line = Line::new(Kind::Number, 0, bounds.iter().map(|bound| Line::place(Quantity::Number(*bound))));
+            let index = line.index(Reading::Number(value));
+            for bound in bounds {
+                for comparison in COMPARISONS {
+                    let matcher = Matcher::Compare(comparison, Quantity::Number(bound));
+                    prop_assert_eq!(line.matches(index, &matcher), holds(comparison, value, bound));
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_chosen_of_a_range_lies_in_it(bounds in prop::collection::vec(0_u64..10_000, 0..6)) {
+            let line = Line::new(Kind::Duration, 0, bounds.iter().copied().map(i128::from));
+            for index in 0..line.len() {
+                let Some(Chosen::Seconds(seconds)) = line.chosen(index) else { panic!() };
+                prop_assert_eq!(line.index(Reading::Duration(Duration::from_secs(seconds))), index);
+            }
+            let line = Line::new(Kind::Number, 0, bounds.iter().map(|bound| Line::place(Quantity::Number(*bound as f64 / 8.0))));
+            for index in 0..line.len() {
+                let Some(Chosen::Number(amount)) = line.chosen(index) else { panic!() };
+                prop_assert_eq!(line.index(Reading::Number(amount)), index);
+            }
+        }
     }
 }

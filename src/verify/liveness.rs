@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Breach;
 use super::diagram::{Diagrams, Region};
 use super::findings::Report;
 use super::issues::Gates;
 use super::machine::{End, Machine};
 use super::runs::listed;
-use crate::policy::{Code, Policy, Span};
+use super::{Breach, Subject};
+use crate::policy::{Code, Span};
 
 /// What does something for at least one repository, by its place in the policy; and what shadows the rest.
 #[derive(Debug, Default)]
@@ -60,26 +60,32 @@ impl Alive {
 }
 
 /// Reports what is dead; what `revived` would bring to life is only switched off.
-pub fn report(policy: &Policy, alive: &Alive, revived: Option<&Alive>, report: &mut Report<'_>) {
-    let rules = &policy.base;
-    let line = |span: Span| policy.line(span);
+pub fn report(subject: &Subject<'_>, alive: &Alive, revived: Option<&Alive>, report: &mut Report<'_>) {
+    let (gates_readable, runs_readable) = subject.readable();
+    let Some(base) = subject.areas.first() else { return };
+    let line = |span: Span| subject.source.line_and_column(span.start).0;
     let revived_by =
         |part: fn(&Alive) -> &BTreeSet<usize>, index| revived.is_some_and(|all| part(all).contains(&index));
 
-    for (index, gate) in rules.gates.iter().enumerate().filter(|(index, _)| !alive.gates.contains(index)) {
-        let shadows = alive.before_gates.get(&index).into_iter().flatten();
-        let shadows: Vec<(&str, usize)> =
-            shadows.filter_map(|one| rules.gates.get(*one)).map(|one| (one.name.as_str(), line(one.span))).collect();
-        let breach = Breach {
-            message: format!("gate `{}` can never fire", gate.name),
-            span: gate.span,
-            label: shadowed(&shadows, "it holds for every issue"),
-            cases: Vec::new(),
-            notes: Vec::new(),
-        };
-        report.idle(Code::DeadGate, breach, revived_by(|all| &all.gates, index));
+    if let Some(rules) = base.gates.filter(|_| gates_readable) {
+        for (index, gate) in rules.gates.iter().enumerate().filter(|(index, _)| !alive.gates.contains(index)) {
+            let shadows = alive.before_gates.get(&index).into_iter().flatten();
+            let shadows: Vec<(&str, usize)> = shadows
+                .filter_map(|one| rules.gates.get(*one))
+                .map(|one| (one.name.as_str(), line(one.span)))
+                .collect();
+            let breach = Breach {
+                message: format!("gate `{}` can never fire", gate.name),
+                span: gate.span,
+                label: shadowed(&shadows, "it holds for every issue"),
+                cases: Vec::new(),
+                notes: Vec::new(),
+            };
+            report.idle(Code::DeadGate, breach, revived_by(|all| &all.gates, index));
+        }
     }
 
+    let Some(rules) = base.runs.filter(|_| runs_readable) else { return };
     let reached = |name: &String| {
         rules.states.iter().enumerate().any(|(index, state)| state.name == *name && alive.states.contains(&index))
     };

@@ -2,9 +2,10 @@
 
 use super::axioms;
 use super::diagram::{Diagrams, Region};
+use super::moments::{Earliest, Moments};
 use super::space::{Constants, Space, Truth};
 use crate::policy::facts::{RunFact, RunFacts};
-use crate::policy::{Effect, Matcher, RepoList, RepoPattern, Rules, Test, Transition};
+use crate::policy::{Effect, Matcher, RepoList, RepoPattern, RunRules, Test, Transition};
 
 /// A state by its place in the policy.
 pub type StateIndex = usize;
@@ -39,7 +40,7 @@ pub enum End {
 
 /// The rows of one scope, decided.
 pub struct Machine<'p> {
-    pub rules: &'p Rules,
+    pub rules: RunRules<'p>,
     pub space: Space<RunFact>,
     /// The inputs that the axioms allow. Kept apart from the regions, which it would make many times larger.
     pub possible: Region,
@@ -49,6 +50,9 @@ pub struct Machine<'p> {
     pub ticks: Vec<Vec<Tick>>,
     /// The states that a run can be in, if only within a tick.
     pub visited: Vec<bool>,
+    /// For each state the inputs on which a run can be in it at the start of a tick: `age` and `attempts` never fall, so
+    /// a run is at least as old as it was when it got there.
+    within: Vec<Region>,
     /// For each state its rows in order, with the inputs on which each is the first that matches; then the others.
     choices: Vec<(Vec<(RowIndex, Region)>, Region)>,
     /// Where a row that sends a turn or closes may take effect.
@@ -59,7 +63,7 @@ impl<'p> Machine<'p> {
     /// `None`: more variables than can be decided.
     pub fn new(
         diagrams: &mut Diagrams,
-        rules: &'p Rules,
+        rules: RunRules<'p>,
         denylist: &[RepoPattern],
         scope: Option<&RepoPattern>,
         outside: &[RepoPattern],
@@ -69,8 +73,8 @@ impl<'p> Machine<'p> {
     }
 
     /// The rows over a space that is already cut.
-    pub fn over(diagrams: &mut Diagrams, rules: &'p Rules, space: Space<RunFact>, denylist: &[RepoPattern]) -> Self {
-        let possible = axioms::runs(&space, diagrams, rules);
+    pub fn over(diagrams: &mut Diagrams, rules: RunRules<'p>, space: Space<RunFact>, denylist: &[RepoPattern]) -> Self {
+        let possible = axioms::runs(&space, diagrams, &rules);
         let truths: Vec<Truth> = rules.transitions.iter().map(|row| space.truth(diagrams, &row.when)).collect();
         let listed = space.allowlisted(diagrams);
         let denied = RepoList { patterns: denylist.to_vec(), is_allowlist: false };
@@ -90,7 +94,7 @@ impl<'p> Machine<'p> {
                         continue;
                     }
                     let matches =
-                        if sends_turn(rules, row) { diagrams.and(truth.holds, enrolled) } else { truth.holds };
+                        if sends_turn(&rules, row) { diagrams.and(truth.holds, enrolled) } else { truth.holds };
                     rows.push((index, diagrams.and(rest, matches)));
                     rest = diagrams.without(rest, matches);
                 }
@@ -105,6 +109,7 @@ impl<'p> Machine<'p> {
             truths,
             ticks: vec![Vec::new(); count],
             visited: vec![false; count],
+            within: vec![Region::NOTHING; count],
             choices,
             delicate,
         };
@@ -150,7 +155,7 @@ impl<'p> Machine<'p> {
 
     /// Whether a row sends a turn.
     pub fn sends_turn(&self, row: RowIndex) -> bool {
-        self.row(row).is_some_and(|row| sends_turn(self.rules, row))
+        self.row(row).is_some_and(|row| sends_turn(&self.rules, row))
     }
 
     /// Whether a row closes the issue.
@@ -163,33 +168,88 @@ impl<'p> Machine<'p> {
         self.ticks.iter().enumerate().flat_map(|(state, ticks)| ticks.iter().map(move |tick| (state, tick)))
     }
 
+    /// The inputs on which a run can be in a state at the start of a tick.
+    pub fn within(&self, state: StateIndex) -> Region {
+        self.within.get(state).copied().unwrap_or(Region::NOTHING)
+    }
+
     /// Follows what ticks can do, from the initial state on.
     fn explore(&mut self, diagrams: &mut Diagrams) {
-        let mut open: Vec<StateIndex> = self.rules.states.iter().position(|state| state.initial).into_iter().collect();
+        let Some(start) = self.rules.states.iter().position(|state| state.initial) else { return };
+        let Some(moments) = Moments::new(&self.space) else { return };
+        let mut reached: Vec<Option<Earliest>> = vec![None; self.rules.states.len()];
+        if let Some(first) = reached.get_mut(start) {
+            *first = Some(moments.always());
+        }
+        self.visit(start);
+        let mut open = vec![start];
         while let Some(state) = open.pop() {
-            if self.rests(state) || diagrams.exceeded() {
+            let Some(Some(earliest)) = reached.get(state) else { continue };
+            let since = moments.since(diagrams, earliest);
+            let within = diagrams.and(self.possible, since);
+            if self.is_terminal(state) || diagrams.exceeded() {
                 continue;
             }
-            self.visit(state);
-            if self.is_terminal(state) {
-                continue;
+            if let Some(of_state) = self.within.get_mut(state) {
+                *of_state = within;
             }
             let mut ticks = Vec::new();
             self.follow(diagrams, state, Region::EVERYTHING, &mut Vec::new(), &mut vec![state], &mut ticks);
             for tick in &ticks {
-                tick.path
-                    .iter()
-                    .filter_map(|row| self.target(*row))
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .for_each(|passed| self.visit(passed));
+                for passed in tick.path.iter().filter_map(|row| self.target(*row)).collect::<Vec<_>>() {
+                    self.visit(passed);
+                }
                 self.visit(tick.state);
-                open.push(tick.state);
+                // When a run came to its end matters to nothing that follows.
+                if !self.is_terminal(tick.state)
+                    && moments.arrive(diagrams, tick.region, within, reached.get_mut(tick.state))
+                {
+                    open.push(tick.state);
+                }
             }
             if let Some(of_state) = self.ticks.get_mut(state) {
                 *of_state = ticks;
             }
         }
+    }
+
+    /// Follows what ticks can do from every active state on, whether or not a run gets there under this policy: one that
+    /// was begun under another may be anywhere.
+    pub fn explore_everywhere(&mut self, diagrams: &mut Diagrams) {
+        self.within.fill(self.possible);
+        for state in 0..self.ticks.len() {
+            let mut ticks = Vec::new();
+            if !self.is_terminal(state) {
+                self.follow(diagrams, state, Region::EVERYTHING, &mut Vec::new(), &mut vec![state], &mut ticks);
+            }
+            if let Some(of_state) = self.ticks.get_mut(state) {
+                *of_state = ticks;
+            }
+        }
+    }
+
+    /// Whether a run that is in a state can get to an end.
+    pub fn can_end(&self, diagrams: &mut Diagrams, state: StateIndex) -> bool {
+        let Some(moments) = Moments::new(&self.space) else { return false };
+        let mut reached: Vec<Option<Earliest>> = vec![None; self.ticks.len()];
+        let mut open = vec![(state, self.within(state))];
+        while let Some((state, within)) = open.pop() {
+            let ticks = self.ticks.get(state).map_or(&[][..], Vec::as_slice);
+            let (ends, others): (Vec<&Tick>, Vec<&Tick>) = ticks.iter().partition(|tick| self.is_terminal(tick.state));
+            if ends.into_iter().any(|tick| diagrams.meet(tick.region, within)) {
+                return true;
+            }
+            for tick in others {
+                if moments.arrive(diagrams, tick.region, within, reached.get_mut(tick.state))
+                    && let Some(Some(earliest)) = reached.get(tick.state)
+                {
+                    let since = moments.since(diagrams, earliest);
+                    let within = diagrams.and(self.within(tick.state), since);
+                    open.push((tick.state, within));
+                }
+            }
+        }
+        false
     }
 
     fn visit(&mut self, state: StateIndex) {
@@ -209,17 +269,18 @@ impl<'p> Machine<'p> {
     ) {
         let tick = |path: &[RowIndex], end, state, region| Tick { path: path.to_vec(), end, state, region };
         let Some((rows, rest)) = self.choices.get(state) else { return };
+        let within = passed.first().map_or(Region::NOTHING, |start| self.within(*start));
         if self.is_terminal(state) {
             ticks.push(tick(path, End::Wait, state, region));
             return;
         }
         let waits = diagrams.and(region, *rest);
-        if diagrams.meet(waits, self.possible) {
+        if diagrams.meet(waits, within) {
             ticks.push(tick(path, End::Wait, state, waits));
         }
         for (row, chosen) in rows {
             let chosen = diagrams.and(region, *chosen);
-            let (Some(target), true) = (self.target(*row), diagrams.meet(chosen, self.possible)) else { continue };
+            let (Some(target), true) = (self.target(*row), diagrams.meet(chosen, within)) else { continue };
             if !diagrams.spend(1) {
                 return;
             }
@@ -228,7 +289,7 @@ impl<'p> Machine<'p> {
                 let acts = if delicate { diagrams.and(chosen, self.delicate) } else { chosen };
                 let held = diagrams.without(chosen, acts);
                 for (end, state, region) in [(End::Act(*row), target, acts), (End::Held(*row), state, held)] {
-                    if diagrams.meet(region, self.possible) {
+                    if diagrams.meet(region, within) {
                         ticks.push(tick(path, end, state, region));
                     }
                 }
@@ -249,7 +310,7 @@ impl<'p> Machine<'p> {
 
 /// The space of the runs of several policies, cut along the constants of all of them.
 pub fn space<'p>(
-    policies: impl IntoIterator<Item = &'p Rules>,
+    policies: impl IntoIterator<Item = RunRules<'p>>,
     denylist: &[RepoPattern],
     scope: Option<&RepoPattern>,
     outside: &[RepoPattern],
@@ -258,7 +319,7 @@ pub fn space<'p>(
     let mut harmless = None;
     for rules in policies {
         rules.transitions.iter().for_each(|row| constants.of_condition(&row.when));
-        axioms::cuts_of_runs(&mut constants, rules);
+        axioms::cuts_of_runs(&mut constants, &rules);
         let labels = &rules.labels;
         harmless.get_or_insert_with(|| RunFacts::harmless("acme/app", &labels.ready.value, &labels.in_progress.value));
     }
@@ -266,6 +327,6 @@ pub fn space<'p>(
     Space::new(constants, &harmless?, scope, outside)
 }
 
-fn sends_turn(rules: &Rules, row: &Transition) -> bool {
+fn sends_turn(rules: &RunRules<'_>, row: &Transition) -> bool {
     rules.effects(row).iter().any(|effect| matches!(effect.value, Effect::Turn(_)))
 }

@@ -23,11 +23,14 @@
 mod axioms;
 pub mod case;
 mod diagram;
+pub mod difference;
+mod domain;
 mod findings;
 mod issues;
 mod line;
 mod liveness;
 mod machine;
+mod moments;
 mod repetition;
 mod repos;
 mod runs;
@@ -36,11 +39,14 @@ mod space;
 use std::collections::BTreeSet;
 
 use crate::policy::facts::RunFact;
-use crate::policy::{Code, Finding, Policy, RepoPattern, Rules, Span};
+use crate::policy::{
+    Code, Finding, Fragment, Fragments, GateRules, Policy, RepoPattern, Rules, RunRules, Source, Span, Waiver,
+};
 
 pub use axioms::AXIOMS;
 use case::Case;
 use diagram::{Diagrams, Region, Variable};
+pub use difference::difference;
 use issues::Gates;
 use liveness::Alive;
 use machine::Machine;
@@ -68,10 +74,20 @@ pub const INVARIANTS: [Code; 14] = [
     Code::DeadEnd,
 ];
 
+/// Those of [`INVARIANTS`] that gates answer; rows answer the others.
+const OF_GATES: [Code; 6] = [
+    Code::UntrustedDispatch,
+    Code::UnlistedDispatch,
+    Code::DoubleDispatch,
+    Code::BlockedDispatch,
+    Code::RearmLoop,
+    Code::DeadGate,
+];
+
 /// What was proven of a policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Proofs {
-    /// One for each of [`INVARIANTS`].
+    /// One for each of [`INVARIANTS`] that the sound part of the policy is enough for.
     pub proofs: Vec<Proof>,
     /// What does not hold, what was waived, and what could not be decided.
     pub findings: Vec<Finding>,
@@ -151,127 +167,201 @@ struct Breach {
 
 /// The repositories that one set of rules is for.
 struct Area<'p> {
-    rules: &'p Rules,
+    /// `None`: in error, and nothing is proven of them.
+    gates: Option<GateRules<'p>>,
+    /// `None`: in error, and nothing is proven of them.
+    runs: Option<RunRules<'p>>,
     /// `None`: every repository without overrides.
     scope: Option<&'p RepoPattern>,
     /// Those that have rules of their own.
     outside: Vec<RepoPattern>,
 }
 
-fn areas(policy: &Policy) -> Vec<Area<'_>> {
-    let patterns = || policy.overrides.iter().map(|(pattern, _)| pattern);
-    let base = Area { rules: &policy.base, scope: None, outside: patterns().cloned().collect() };
-    let overrides = policy.overrides.iter().map(|(pattern, rules)| {
-        let inner = patterns().filter(|one| one.is_exact() && *one != pattern && !pattern.is_exact());
-        Area { rules, scope: Some(pattern), outside: inner.cloned().collect() }
+/// What is proven something of: a policy, or what could be read of one in error.
+struct Subject<'p> {
+    source: &'p Source,
+    denylist: &'p [RepoPattern],
+    waivers: &'p [Waiver],
+    /// The first is that of the repositories without overrides.
+    areas: Vec<Area<'p>>,
+}
+
+impl<'p> Subject<'p> {
+    fn of_policy(policy: &'p Policy) -> Self {
+        let rules = |rules: &'p Rules| (Some(rules.into()), Some(rules.into()));
+        let overrides = policy.overrides.iter().map(|(pattern, of)| (pattern, rules(of)));
+        Self {
+            source: &policy.source,
+            denylist: &policy.denylist.value,
+            waivers: &policy.waivers,
+            areas: areas(rules(&policy.base), overrides.collect()),
+        }
+    }
+
+    fn of_fragments(fragments: &'p Fragments, source: &'p Source) -> Self {
+        let rules = |fragment: &'p Fragment| (fragment.gate_rules(), fragment.run_rules());
+        let overrides = fragments.overrides.iter().map(|(pattern, of)| (pattern, rules(of)));
+        Self {
+            source,
+            denylist: &fragments.denylist,
+            waivers: &fragments.waivers,
+            areas: areas(rules(&fragments.base), overrides.collect()),
+        }
+    }
+
+    /// Whether the gates, and whether the rows could be read for every repository.
+    fn readable(&self) -> (bool, bool) {
+        (self.areas.iter().all(|area| area.gates.is_some()), self.areas.iter().all(|area| area.runs.is_some()))
+    }
+}
+
+type PartsOfRules<'p> = (Option<GateRules<'p>>, Option<RunRules<'p>>);
+
+fn areas<'p>(base: PartsOfRules<'p>, overrides: Vec<(&'p RepoPattern, PartsOfRules<'p>)>) -> Vec<Area<'p>> {
+    // Overrides that change nothing the proofs look at, such as the agent, leave their repositories with the others.
+    let own = |(pattern, parts): &(&RepoPattern, PartsOfRules<'p>)| {
+        let beyond = |wide: &RepoPattern| !wide.is_exact() && wide.matches(&pattern.to_string());
+        let inside = overrides.iter().any(|(wide, parts)| pattern.is_exact() && *parts != base && beyond(wide));
+        *parts != base || inside
+    };
+    let own: Vec<(&RepoPattern, PartsOfRules<'p>)> = overrides.iter().copied().filter(own).collect();
+    let outside = own.iter().map(|(pattern, _)| (*pattern).clone()).collect();
+    let (gates, runs) = base;
+    let areas = own.iter().map(|(pattern, (gates, runs))| {
+        let inner = own.iter().filter(|(one, _)| one.is_exact() && one != pattern && !pattern.is_exact());
+        let outside = inner.map(|(one, _)| (*one).clone()).collect();
+        Area { gates: *gates, runs: *runs, scope: Some(*pattern), outside }
     });
-    std::iter::once(base).chain(overrides).collect()
+    std::iter::once(Area { gates, runs, scope: None, outside }).chain(areas).collect()
 }
 
 /// Decides every invariant for every repository with overrides, and once for any other.
 pub fn prove(policy: &Policy) -> Proofs {
-    decide(policy, false)
+    decide(&Subject::of_policy(policy), policy.switched_on.as_deref(), false)
 }
 
 /// [`prove`], with the evidence of each proof: what it was decided on.
 pub fn prove_with_evidence(policy: &Policy) -> Proofs {
-    decide(policy, true)
+    decide(&Subject::of_policy(policy), policy.switched_on.as_deref(), true)
 }
 
-fn decide(policy: &Policy, with_evidence: bool) -> Proofs {
-    let mut report = findings::Report::new(policy);
+/// Decides the invariants of what could be read of a policy that is in error elsewhere, with the evidence.
+pub fn prove_fragments(fragments: &Fragments, source: &Source) -> Proofs {
+    decide(&Subject::of_fragments(fragments, source), None, true)
+}
+
+fn decide(subject: &Subject<'_>, switched_on: Option<&Policy>, with_evidence: bool) -> Proofs {
+    let mut report = findings::Report::new(subject);
     let mut alive = Alive::default();
     let mut steps = MAX_STEPS;
-    for area in areas(policy) {
-        steps = prove_area(policy, &area, steps, &mut alive, &mut report);
-        if with_evidence {
-            evidence_of_area(policy, &area, &mut report);
-        }
-        if steps == 0 {
-            report.undecided(&area);
+    for area in &subject.areas {
+        let Some(left) = prove_area(subject, area, steps, &mut alive, &mut report) else {
+            report.undecided(area);
             return report.finish();
+        };
+        steps = left;
+        if with_evidence {
+            evidence_of_area(subject, area, &mut report);
         }
     }
-    let revived = policy.switched_on.as_deref().map(|policy| survey(policy, steps));
-    liveness::report(policy, &alive, revived.as_ref(), &mut report);
+    let revived = match switched_on.map(|policy| survey(&Subject::of_policy(policy), steps)) {
+        // Without it nobody can tell what is dead from what is switched off.
+        Some(None) => {
+            subject.areas.iter().take(1).for_each(|area| report.undecided(area));
+            return report.finish();
+        }
+        revived => revived.flatten(),
+    };
+    liveness::report(subject, &alive, revived.as_ref(), &mut report);
     report.finish()
 }
 
-/// Proves one area; the steps that are left.
+/// Proves one area; the steps that are left, `None` where they did not suffice.
 fn prove_area(
-    policy: &Policy,
+    subject: &Subject<'_>,
     area: &Area<'_>,
     steps: u32,
     alive: &mut Alive,
     report: &mut findings::Report<'_>,
-) -> u32 {
-    let denylist = &policy.denylist.value;
+) -> Option<u32> {
+    let mut breaches = Vec::new();
     let mut diagrams = Diagrams::new(steps);
-    let Some(gates) = Gates::new(&mut diagrams, area.rules, denylist, area.scope, &area.outside) else { return 0 };
-    for (code, breach) in gates.breaches(&mut diagrams, denylist) {
+    if let Some(rules) = area.gates {
+        let gates = Gates::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside)?;
+        breaches.extend(gates.breaches(&mut diagrams, subject.denylist));
+        alive.of_gates(&mut diagrams, &gates);
+    }
+    let mut diagrams = Diagrams::new(diagrams.left());
+    if let Some(rules) = area.runs {
+        let machine = Machine::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside)?;
+        let stranded = machine.stranded(&mut diagrams);
+        let of_runs = [
+            (Code::UnboundedRun, machine.unbounded_run(&mut diagrams, &stranded)),
+            (Code::UnverifiedClose, machine.unverified_close(&mut diagrams)),
+            (Code::EndlessFixing, machine.endless_fixing(&mut diagrams)),
+            (Code::RepeatEffects, machine.repeat_effects(&mut diagrams)),
+            (Code::Spin, machine.spin(&mut diagrams)),
+            (Code::DeadEnd, machine.dead_end(&stranded)),
+        ];
+        breaches.extend(of_runs.into_iter().filter_map(|(code, breach)| Some((code, breach?))));
+        alive.of_machine(&mut diagrams, &machine);
+    }
+    // What was found with too few steps is not to be believed.
+    if diagrams.exceeded() {
+        return None;
+    }
+    for (code, breach) in breaches {
         report.broken(area, code, breach);
     }
-    alive.of_gates(&mut diagrams, &gates);
-    if diagrams.exceeded() {
-        return 0;
-    }
-
-    let mut diagrams = Diagrams::new(diagrams.left());
-    let Some(machine) = Machine::new(&mut diagrams, area.rules, denylist, area.scope, &area.outside) else { return 0 };
-    let stranded = machine.stranded();
-    for (code, breach) in [
-        (Code::UnboundedRun, machine.unbounded_run(&mut diagrams, &stranded)),
-        (Code::UnverifiedClose, machine.unverified_close(&mut diagrams)),
-        (Code::EndlessFixing, machine.endless_fixing(&mut diagrams)),
-        (Code::RepeatEffects, machine.repeat_effects(&mut diagrams)),
-        (Code::Spin, machine.spin(&mut diagrams)),
-        (Code::DeadEnd, machine.dead_end(&stranded)),
-    ] {
-        if let Some(breach) = breach {
-            report.broken(area, code, breach);
-        }
-    }
-    alive.of_machine(&mut diagrams, &machine);
-    diagrams.left()
+    Some(diagrams.left())
 }
 
 /// Adds what the proofs of one area stand on.
-fn evidence_of_area(policy: &Policy, area: &Area<'_>, report: &mut findings::Report<'_>) {
-    let denylist = &policy.denylist.value;
+fn evidence_of_area(subject: &Subject<'_>, area: &Area<'_>, report: &mut findings::Report<'_>) {
     let mut diagrams = Diagrams::new(MAX_STEPS);
-    let gates = Gates::new(&mut diagrams, area.rules, denylist, area.scope, &area.outside);
-    let machine = Machine::new(&mut diagrams, area.rules, denylist, area.scope, &area.outside);
-    let (Some(gates), Some(machine)) = (gates, machine) else { return };
-    for code in INVARIANTS {
-        let evidence = match code {
-            Code::UnboundedRun => machine.evidence(&diagrams, &[RunFact::Age, RunFact::Attempts], |_| true),
-            Code::UnverifiedClose => machine.evidence(&diagrams, &[RunFact::Ci], |row| machine.closes(row)),
-            Code::EndlessFixing => machine.evidence(&diagrams, &[RunFact::Attempts], |row| machine.sends_turn(row)),
-            Code::RepeatEffects | Code::Spin | Code::DeadRow | Code::UnreachableState | Code::DeadEnd => {
-                machine.evidence(&diagrams, &[], |_| true)
-            }
-            Code::DeadGate => gates.evidence_of_all(&diagrams),
-            _ => gates.evidence(&mut diagrams, denylist, code),
-        };
-        report.evidence(code, evidence);
+    let gates =
+        area.gates.and_then(|rules| Gates::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside));
+    if let Some(gates) = gates {
+        for code in OF_GATES {
+            let evidence = match code {
+                Code::DeadGate => gates.evidence_of_all(&diagrams),
+                code => gates.evidence(&mut diagrams, subject.denylist, code),
+            };
+            report.evidence(code, evidence);
+        }
+    }
+    let mut diagrams = Diagrams::new(MAX_STEPS);
+    let machine =
+        area.runs.and_then(|rules| Machine::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside));
+    if let Some(machine) = machine {
+        for code in INVARIANTS.into_iter().filter(|code| !OF_GATES.contains(code)) {
+            let evidence = match code {
+                Code::UnboundedRun => machine.evidence(&diagrams, &[RunFact::Age, RunFact::Attempts], |_| true),
+                Code::UnverifiedClose => machine.evidence(&diagrams, &[RunFact::Ci], |row| machine.closes(row)),
+                Code::EndlessFixing => machine.evidence(&diagrams, &[RunFact::Attempts], |row| machine.sends_turn(row)),
+                _ => machine.evidence(&diagrams, &[], |_| true),
+            };
+            report.evidence(code, evidence);
+        }
     }
 }
 
-/// What is alive in a policy, without any other question.
-fn survey(policy: &Policy, steps: u32) -> Alive {
-    let denylist = &policy.denylist.value;
+/// What is alive, without any other question; `None` where that is too much to decide.
+fn survey(subject: &Subject<'_>, steps: u32) -> Option<Alive> {
     let mut alive = Alive::default();
     let mut left = steps;
-    for area in areas(policy) {
+    for area in &subject.areas {
         let mut diagrams = Diagrams::new(left);
-        if let Some(gates) = Gates::new(&mut diagrams, area.rules, denylist, area.scope, &area.outside) {
+        if let Some(rules) = area.gates {
+            let gates = Gates::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside)?;
             alive.of_gates(&mut diagrams, &gates);
         }
         let mut diagrams = Diagrams::new(diagrams.left());
-        if let Some(machine) = Machine::new(&mut diagrams, area.rules, denylist, area.scope, &area.outside) {
+        if let Some(rules) = area.runs {
+            let machine = Machine::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside)?;
             alive.of_machine(&mut diagrams, &machine);
         }
         left = diagrams.left();
     }
-    alive
+    (left > 0).then_some(alive)
 }

@@ -18,6 +18,8 @@ struct Trail<'m> {
     done: Vec<RowIndex>,
     /// The inputs on which it comes so far; it asks neither `attempts` nor, after a turn, `told`.
     region: Region,
+    /// Where a run can be in the state that it starts from.
+    within: Region,
     /// Turns sent so far.
     turns: i128,
     /// The `attempts` at the start that lead here, both ends included.
@@ -41,6 +43,7 @@ impl Machine<'_> {
                 ticks: Vec::new(),
                 done: Vec::new(),
                 region: Region::EVERYTHING,
+                within: Region::NOTHING,
                 turns: 0,
                 first: least,
                 last: i128::from(i64::MAX),
@@ -81,7 +84,10 @@ impl Machine<'_> {
                     here = diagrams.given(here, variables.told, 1);
                 }
                 let mut region = diagrams.and(trail.region, here);
-                if !diagrams.meet(region, self.possible) {
+                if trail.ticks.is_empty() {
+                    trail.within = diagrams.given(self.within(state), variables.attempts, range);
+                }
+                if !diagrams.meet(region, trail.within) {
                     continue;
                 }
                 if trail.done.contains(&row) {
@@ -129,11 +135,11 @@ impl Machine<'_> {
             let mut here = region;
             if turns > 0 {
                 // `told` was let go at the first turn; from then on it is true.
-                let told = diagrams.is(variables.told, 1);
+                let told = diagrams.is(variables.told, 2, 1);
                 here = diagrams.and(here, told);
             }
             let range = self.space.range_of(RunFact::Attempts, attempts)?;
-            let counted = diagrams.is(variables.attempts, range);
+            let counted = diagrams.is(variables.attempts, self.space.single(RunFact::Attempts)?.1, range);
             here = diagrams.and(here, counted);
             if index >= start {
                 let what = if index == start { "carried out" } else { "carried out again, on the same facts" };

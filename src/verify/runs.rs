@@ -14,39 +14,45 @@ impl Machine<'_> {
     /// No run is without an end: from some age on, whatever the other facts.
     pub fn unbounded_run(&self, diagrams: &mut Diagrams, stranded: &[StateIndex]) -> Option<Breach> {
         let old = self.last_range(diagrams, RunFact::Age);
-        let old = diagrams.and(self.possible, old);
+        // Whoever cannot go on with any number of attempts cannot with a certain one.
+        self.going_on(diagrams, old, stranded).first()?;
         let (attempts, ranges) = self.space.single(RunFact::Attempts)?;
         for range in 0..ranges {
-            // Turns are counted: a run that goes on for ever either sends none any more, or has sent more than any bound.
-            let counted = diagrams.is(attempts, range);
-            let bound = range.saturating_add(1) == ranges;
+            // In a run that goes on for ever, `attempts` stays in one range at last. That it sends turns changes nothing:
+            // one that is given up is not counted.
+            let counted = diagrams.is(attempts, ranges, range);
             let here = diagrams.and(old, counted);
-            let mut moves: Vec<Move<'_>> = Vec::new();
-            for (state, tick) in self.all_ticks().filter(|(state, _)| !stranded.contains(state)) {
-                let goes_on = match tick.end {
-                    End::Wait | End::Circle => true,
-                    End::Act(row) => bound || !self.sends_turn(row),
-                    // It waits for a fact to be read or the kill switch to go off, not for the policy.
-                    End::Held(_) => false,
-                };
-                if goes_on && diagrams.meet(tick.region, here) {
-                    moves.push((state, tick));
-                }
-            }
-            // Whoever cannot go on among those that can go on comes to an end.
-            loop {
-                let before = moves.len();
-                let starts: Vec<StateIndex> = moves.iter().map(|(state, _)| *state).collect();
-                moves.retain(|(_, tick)| starts.contains(&tick.state));
-                if moves.len() == before {
-                    break;
-                }
-            }
+            let moves = self.going_on(diagrams, here, stranded);
             if let Some(breach) = self.endless(diagrams, here, &moves) {
                 return Some(breach);
             }
         }
         None
+    }
+
+    /// The moves that can follow each other without an end on inputs of `here`.
+    fn going_on(&self, diagrams: &mut Diagrams, here: Region, stranded: &[StateIndex]) -> Vec<Move<'_>> {
+        let mut moves: Vec<Move<'_>> = Vec::new();
+        for state in (0..self.ticks.len()).filter(|state| self.rests(*state) && !stranded.contains(state)) {
+            let here = diagrams.and(self.within(state), here);
+            for tick in self.ticks.get(state).into_iter().flatten() {
+                // What is held waits for a fact to be read or the kill switch to go off, not for the policy. And who has
+                // come to an end does not go on.
+                let goes_on = !matches!(tick.end, End::Held(_)) && !self.is_terminal(tick.state);
+                if goes_on && diagrams.meet(tick.region, here) {
+                    moves.push((state, tick));
+                }
+            }
+        }
+        // Whoever cannot go on among those that can go on comes to an end.
+        loop {
+            let before = moves.len();
+            let starts: Vec<StateIndex> = moves.iter().map(|(state, _)| *state).collect();
+            moves.retain(|(_, tick)| starts.contains(&tick.state));
+            if moves.len() == before {
+                return moves;
+            }
+        }
     }
 
     /// The breach that moves without an end make; a run that simply waits is the plainest.
@@ -137,19 +143,8 @@ impl Machine<'_> {
     }
 
     /// The states in which a run can rest and from which no end can be reached.
-    pub fn stranded(&self) -> Vec<StateIndex> {
-        let mut ends: Vec<bool> = (0..self.ticks.len()).map(|state| self.is_terminal(state)).collect();
-        loop {
-            let found = self.all_ticks().find(|(state, tick)| {
-                let at = |state: StateIndex| ends.get(state).copied().unwrap_or(false);
-                !at(*state) && at(tick.state)
-            });
-            let Some((state, _)) = found else { break };
-            if let Some(end) = ends.get_mut(state) {
-                *end = true;
-            }
-        }
-        (0..self.ticks.len()).filter(|state| self.rests(*state) && ends.get(*state) == Some(&false)).collect()
+    pub fn stranded(&self, diagrams: &mut Diagrams) -> Vec<StateIndex> {
+        (0..self.ticks.len()).filter(|state| self.rests(*state) && !self.can_end(diagrams, *state)).collect()
     }
 
     /// Every state in which a run can rest has a way to an end.
@@ -191,7 +186,7 @@ impl Machine<'_> {
         within: Region,
         diagrams: &mut Diagrams,
     ) -> Option<Case> {
-        let region = diagrams.all([tick.region, within, self.possible]);
+        let region = diagrams.all([tick.region, within, self.within(state)]);
         let example = self.space.example(diagrams, region)?;
         let name = |row: &usize| self.row(*row).map(|row| row.name.clone()).unwrap_or_default();
         let path: Vec<String> = tick.path.iter().map(name).collect();

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::diagram::{Diagrams, Region, Value, Variable};
+use super::domain::{Chosen, Domain, unlike};
 use super::line::Line;
 use super::repos::RepoClasses;
 use crate::policy::facts::{FactName, Facts, Kind, Members, Reading};
@@ -30,18 +31,6 @@ pub struct Truth {
     pub fails: Region,
 }
 
-/// How the values of a fact are counted; one more stands for unknown where the fact does not always have a value.
-#[derive(Debug, Clone)]
-enum Domain {
-    /// `false`, `true`.
-    Bool,
-    Words(&'static [&'static str]),
-    Line(Line),
-    /// The ones that the policy names, in lower case, then any other.
-    Logins(Vec<String>),
-    Repos(RepoClasses),
-}
-
 /// The variables of a fact.
 #[derive(Debug, Clone)]
 enum Place {
@@ -63,25 +52,6 @@ struct Column {
     unknown: Option<Value>,
 }
 
-/// The value of a fact in an example.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Chosen {
-    /// Could not be established.
-    Unknown,
-    /// As conditions write it.
-    Bool(bool),
-    /// A count.
-    Int(i64),
-    /// An amount.
-    Number(f64),
-    /// Whole seconds.
-    Seconds(u64),
-    /// A word, login or repository.
-    Text(String),
-    /// A set.
-    Set(Vec<String>),
-}
-
 /// The input space of one scope, cut along the constants of its conditions.
 #[derive(Debug)]
 pub struct Space<F> {
@@ -99,7 +69,7 @@ pub const MAX_VARIABLES: usize = 1_000;
 pub struct Constants<F: Ord> {
     quantities: BTreeMap<F, BTreeSet<i128>>,
     texts: BTreeMap<F, BTreeSet<String>>,
-    patterns: Vec<RepoPattern>,
+    patterns: Vec<Vec<RepoPattern>>,
 }
 
 impl<F: Scope + Ord> Constants<F> {
@@ -146,9 +116,9 @@ impl<F: Scope + Ord> Constants<F> {
         self.texts.entry(fact).or_default().insert(text.to_ascii_lowercase());
     }
 
-    /// Adds patterns of repositories.
+    /// Adds a list of patterns of repositories.
     pub fn patterns(&mut self, patterns: &[RepoPattern]) {
-        self.patterns.extend_from_slice(patterns);
+        self.patterns.push(patterns.to_vec());
     }
 }
 
@@ -309,14 +279,14 @@ impl<F: Scope + Ord> Space<F> {
                 let size = domain.size().unwrap_or(Value::MAX);
                 diagrams.values(*variable, size.saturating_add(Value::from(!fact.spec().always)), |value| value < size)
             }
-            Some(Place::Set { known, .. }) => diagrams.is(*known, 1),
+            Some(Place::Set { known, .. }) => diagrams.is(*known, 2, 1),
             None => Region::EVERYTHING,
         }
     }
 
     /// Where the repository is on the allowlist.
     pub fn allowlisted(&self, diagrams: &mut Diagrams) -> Region {
-        diagrams.is(self.allowlisted, 1)
+        diagrams.is(self.allowlisted, 2, 1)
     }
 
     /// Where a set is known and holds a member.
@@ -332,8 +302,8 @@ impl<F: Scope + Ord> Space<F> {
         match self.place_of(test.fact) {
             None => Region::NOTHING,
             Some(Place::Single { variable, domain }) => match &test.matcher {
-                Matcher::In(list) if list.is_allowlist => diagrams.is(self.allowlisted, 1),
-                Matcher::NotIn(list) if list.is_allowlist => diagrams.is(self.allowlisted, 0),
+                Matcher::In(list) if list.is_allowlist => diagrams.is(self.allowlisted, 2, 1),
+                Matcher::NotIn(list) if list.is_allowlist => diagrams.is(self.allowlisted, 2, 0),
                 matcher => {
                     let size = domain.size().unwrap_or(Value::MAX);
                     let asked = size.saturating_add(Value::from(!test.fact.spec().always));
@@ -341,10 +311,10 @@ impl<F: Scope + Ord> Space<F> {
                 }
             },
             Some(Place::Set { known, members, other }) => {
-                let known = diagrams.is(*known, 1);
+                let known = diagrams.is(*known, 2, 1);
                 let has = |diagrams: &mut Diagrams, wanted: &String| {
                     let variable = members.iter().find(|(member, _)| pattern::same(member, wanted));
-                    variable.map_or(Region::NOTHING, |(_, variable)| diagrams.is(*variable, 1))
+                    variable.map_or(Region::NOTHING, |(_, variable)| diagrams.is(*variable, 2, 1))
                 };
                 let picked = match &test.matcher {
                     Matcher::HasAny(wanted) => wanted.iter().fold(Region::NOTHING, |any, one| {
@@ -362,7 +332,7 @@ impl<F: Scope + Ord> Space<F> {
                     Matcher::Empty(empty) => {
                         let variables = members.iter().map(|(_, variable)| variable).chain(other);
                         let nothing = variables.fold(Region::EVERYTHING, |none, variable| {
-                            let absent = diagrams.is(*variable, 0);
+                            let absent = diagrams.is(*variable, 2, 0);
                             diagrams.and(none, absent)
                         });
                         if *empty { nothing } else { diagrams.not(nothing) }
@@ -442,7 +412,7 @@ impl<F: Scope + Ord> Space<F> {
                         .map(|(member, _)| member.clone())
                         .collect();
                     if other.is_some_and(|other| value(other) == 1) {
-                        set.push(something_else(members));
+                        set.push(unlike("other", |name| members.iter().any(|(member, _)| member == name)));
                     }
                     let variables = members.iter().map(|(_, variable)| variable).chain(other);
                     let usual = |variable: Variable| {
@@ -462,16 +432,6 @@ impl<F: Scope + Ord> Space<F> {
     }
 }
 
-/// A member that the policy does not name.
-fn something_else(members: &[(String, Variable)]) -> String {
-    let mut name = "other".to_owned();
-    while members.iter().any(|(member, _)| *member == name) {
-        name.push('-');
-        name.push('x');
-    }
-    name
-}
-
 /// One input, as a test case would write it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
@@ -481,60 +441,4 @@ pub struct Example {
     pub allowlisted: bool,
     /// The facts that are not harmless, in catalogue order.
     pub facts: Vec<(&'static str, Chosen)>,
-}
-
-impl Domain {
-    /// How many values, without "unknown"; `None`: more than can be counted.
-    fn size(&self) -> Option<Value> {
-        match self {
-            Domain::Bool => Some(2),
-            Domain::Words(words) => Value::try_from(words.len()).ok(),
-            Domain::Line(line) => Value::try_from(line.len()).ok(),
-            Domain::Logins(names) => Value::try_from(names.len().checked_add(1)?).ok(),
-            Domain::Repos(classes) => Value::try_from(classes.len()).ok(),
-        }
-    }
-
-    fn matches(&self, value: Value, matcher: &Matcher) -> bool {
-        let Ok(index) = usize::try_from(value) else { return false };
-        match (self, matcher) {
-            (Domain::Bool, Matcher::Is(wanted)) => *wanted == (value == 1),
-            (Domain::Words(words), Matcher::OneOf(wanted)) => {
-                words.get(index).is_some_and(|word| wanted.iter().any(|one| pattern::same(one, word)))
-            }
-            (Domain::Logins(names), Matcher::OneOf(wanted)) => {
-                names.get(index).is_some_and(|name| wanted.iter().any(|one| pattern::same(one, name)))
-            }
-            (Domain::Repos(classes), matcher) => classes.matches(index, matcher),
-            (Domain::Line(line), matcher) => line.matches(index, matcher),
-            _ => false,
-        }
-    }
-
-    /// The value that a reading falls under.
-    fn value(&self, reading: Reading<'_>) -> Value {
-        let index = match (self, reading) {
-            (Domain::Bool, Reading::Bool(value)) => usize::from(value),
-            (Domain::Words(words), Reading::Text(text)) => words.iter().position(|word| *word == text).unwrap_or(0),
-            (Domain::Logins(names), Reading::Text(text)) => {
-                names.iter().position(|name| pattern::same(name, text)).unwrap_or(names.len())
-            }
-            (Domain::Line(line), reading) => line.index(reading),
-            _ => 0,
-        };
-        Value::try_from(index).unwrap_or(0)
-    }
-
-    fn chosen(&self, value: Value) -> Chosen {
-        let Ok(index) = usize::try_from(value) else { return Chosen::Unknown };
-        match self {
-            Domain::Bool if value < 2 => Chosen::Bool(value == 1),
-            Domain::Bool => Chosen::Unknown,
-            Domain::Words(words) => words.get(index).map_or(Chosen::Unknown, |word| Chosen::Text((*word).to_owned())),
-            Domain::Logins(names) if index == names.len() => Chosen::Text("somebody".to_owned()),
-            Domain::Logins(names) => names.get(index).cloned().map_or(Chosen::Unknown, Chosen::Text),
-            Domain::Repos(classes) => classes.witness(index).map_or(Chosen::Unknown, Chosen::Text),
-            Domain::Line(line) => line.chosen(index).unwrap_or(Chosen::Unknown),
-        }
-    }
 }

@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn nothing_leaves_the_block_of_the_summary() {
         let source = source("x");
-        let checked = Checked { policy: None, findings: vec![finding("x")], prompts: Vec::new() };
+        let checked = Checked { policy: None, fragments: None, findings: vec![finding("x")], prompts: Vec::new() };
         let loaded = Loaded { source: Source { name: "`<b>@ada`".to_owned(), ..source }, checked, proofs: None };
         let report = "\u{1b}[1merror\u{1b}[0m: ````\n````\n<img src=x> @ada [a](b)\n";
         assert_eq!(

@@ -17,6 +17,11 @@ const RESERVED: [&str; 4] = ["kill-switch", "paused", "slot", "capacity"];
 /// Reads the gates.
 pub fn read<'a>(scope: Scope<'a>, field: &Field<'a>, conditions: &Conditions<'a>) -> Option<Vec<Gate>> {
     let mut names = Names::new("gate", field.report);
+    if field.list(MAX_GATES)?.is_empty() {
+        let message = "`gates` is empty, so every armed issue would be dispatched";
+        field.report.error(Code::OutOfRange, field.node.span, message, "write at least one [[gates]]");
+        return None;
+    }
     let gates: Vec<Option<Gate>> =
         field.list(MAX_GATES)?.iter().map(|element| gate(scope, element, &mut names, conditions)).collect();
     gates.into_iter().collect()

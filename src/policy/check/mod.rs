@@ -29,7 +29,7 @@ use std::cell::Cell;
 
 use super::finding::{Code, Finding, Severity};
 use super::pattern::RepoPattern;
-use super::rules::{Policy, Rules, Waiver};
+use super::rules::{Fragments, Policy, Rules, Waiver};
 use super::source::{Located, Source, Span};
 use super::{Checked, Surroundings};
 pub(crate) use overlaid::check_overlaid;
@@ -46,24 +46,27 @@ pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
 pub fn check(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Checked {
     let report = Report::new(name);
     let prompts = PromptFiles::new(surroundings.prompt);
-    let mut switched_on = None;
-    let sound = match syntax::parse(text, &report) {
+    let (mut sound, mut fragments, mut switched_on) = (None, None, None);
+    match syntax::parse(text, &report) {
         Some(parsed) if parsed.sound => {
-            switched_on = limits::switched_on(&parsed.root);
-            read(text, parsed.root, surroundings, &prompts, &report)
+            let again = limits::switched_on(&parsed.root);
+            match read(text, parsed.root, surroundings, &prompts, &report) {
+                Ok(read) => {
+                    sound = Some(read);
+                    let again = again.map(|root| read_again(text, root, surroundings, &prompts, &report));
+                    switched_on = again.flatten();
+                }
+                Err(rest) => fragments = rest,
+            }
         }
         Some(parsed) => {
             // What stands elsewhere is judged all the same, but not what the broken place may have swallowed.
             let aside = report.aside();
-            read(text, parsed.root, surroundings, &prompts, &aside);
+            let _ = read(text, parsed.root, surroundings, &prompts, &aside);
             syntax::keep_independent(text, aside.finish(), &report);
-            None
         }
-        None => None,
-    };
-    let sound = sound.filter(|_| !report.has_errors());
-    let switched_on = switched_on.filter(|_| sound.is_some());
-    let switched_on = switched_on.and_then(|root| read(text, root, surroundings, &prompts, &report.aside()));
+        None => {}
+    }
     let prompts = prompts.sources();
     let policy = sound.map(|sound| {
         let source = Source { name: name.to_owned(), text: text.to_owned() };
@@ -71,7 +74,18 @@ pub fn check(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Checked
         let switched_on = switched_on.map(|read| Box::new(read.into_policy(source.clone(), &prompts)));
         Policy { switched_on, ..sound.into_policy(source, &prompts) }
     });
-    Checked { policy, findings: report.finish(), prompts }
+    Checked { policy, fragments, findings: report.finish(), prompts }
+}
+
+/// Reads a policy that differs from one without errors in a few values.
+fn read_again(
+    text: &str,
+    root: Table,
+    surroundings: &Surroundings<'_>,
+    prompts: &PromptFiles<'_>,
+    report: &Report,
+) -> Option<Read> {
+    read(text, root, surroundings, prompts, &report.aside()).ok()
 }
 
 struct Read {
@@ -101,13 +115,14 @@ impl Read {
     }
 }
 
+/// The whole policy; of one in error what could be read of it, where that is enough to prove something.
 fn read(
     text: &str,
     mut root: Table,
     surroundings: &Surroundings<'_>,
     prompts: &PromptFiles<'_>,
     report: &Report,
-) -> Option<Read> {
+) -> Result<Read, Option<Box<Fragments>>> {
     let version = version(&root, report);
     with_default_lists(&mut root);
     let top = Reader::new("the policy", &root, Span::default(), &rules::ROOT_KEYS, report);
@@ -125,26 +140,39 @@ fn read(
     let budget = Cell::new(Some(reference::MAX_VALUES));
     let scope = Scope { root: &root, text, report, prompts, installed: surroundings.installed, budget: &budget };
     let base = rules::read(scope, None);
-    let overrides: Vec<Option<(RepoPattern, Rules)>> = overrides::read(&root, text.len(), report)
+    let overrides: Vec<(RepoPattern, rules::Sections)> = overrides::read(&root, text.len(), report)
         .into_iter()
-        .map(|one| {
-            let rules = rules::read(Scope { root: &one.root, ..scope }, one.paused);
-            rules.map(|rules| (one.pattern, rules))
-        })
+        .map(|one| (one.pattern, rules::read(Scope { root: &one.root, ..scope }, one.paused)))
         .collect();
     // A reference in error may have meant the limit.
     if !report.has_errors() {
         limits::warn_of_unused(&root, report);
     }
-    version?;
-    Some(Read {
-        kill_switch: kill_switch?,
-        allowlist: allowlist?,
-        denylist: denylist?,
-        base: base?,
-        overrides: overrides.into_iter().collect::<Option<_>>()?,
-        waivers: waivers?,
-    })
+    if report.has_errors() {
+        let fragments = || {
+            let of = |(pattern, sections): (RepoPattern, rules::Sections)| (pattern, sections.fragment());
+            Some(Box::new(Fragments {
+                denylist: denylist?.value,
+                waivers: waivers?,
+                base: base.fragment(),
+                overrides: overrides.into_iter().map(of).collect(),
+            }))
+        };
+        return Err(fragments());
+    }
+    let whole = || {
+        version?;
+        let of = |(pattern, sections): (RepoPattern, rules::Sections)| Some((pattern, sections.whole()?));
+        Some(Read {
+            kill_switch: kill_switch?,
+            allowlist: allowlist?,
+            denylist: denylist?,
+            base: base.whole()?,
+            overrides: overrides.into_iter().map(of).collect::<Option<_>>()?,
+            waivers: waivers?,
+        })
+    };
+    whole().ok_or(None)
 }
 
 /// Lists that may be left out, so that `"$denylist"` leads somewhere all the same.

@@ -68,7 +68,7 @@ pub(crate) fn check_overlaid(
             Severity::Warning | Severity::Note => {}
         }
     }
-    match read.filter(|_| !own.has_errors()) {
+    match read.ok().filter(|_| !own.has_errors()) {
         Some(read) => Ok(Policy { overlay: Some(test.clone()), ..read.into_policy(policy.clone(), &prompts) }),
         None => Err(own.finish()),
     }

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::super::finding::Code;
-use super::super::rules::Rules;
+use super::super::pattern::ProtectedPaths;
+use super::super::rules::{
+    AgentChoice, ChecklistItem, Dispatch, Effect, Fragment, Gate, Labels, Notification, Priority, Prompt, Rules, Stage,
+    State, Transition, Trust,
+};
+use super::super::sentence::Sentence;
 use super::super::source::{Located, Span};
 use super::conditions::Conditions;
 use super::reader::{Field, Reader};
@@ -36,8 +40,29 @@ pub const ROOT_KEYS: [&str; 22] = [
     "waivers",
 ];
 
+/// What each section came to; where one is in error, the others are there all the same.
+pub struct Sections {
+    paused: Option<Located<String>>,
+    labels: Option<Labels>,
+    trust: Option<Trust>,
+    priority: Option<Priority>,
+    dispatch: Option<Dispatch>,
+    limits: Option<limits::Limits>,
+    agent: Option<AgentChoice>,
+    stages: Option<Vec<Stage>>,
+    protect: Option<ProtectedPaths>,
+    gates: Option<Vec<Gate>>,
+    states: Option<Vec<State>>,
+    transitions: Option<Vec<Transition>>,
+    actions: Option<BTreeMap<String, Vec<Located<Effect>>>>,
+    checklist: Option<Vec<ChecklistItem>>,
+    comments: Option<BTreeMap<String, Sentence>>,
+    notify: Option<BTreeMap<String, Notification>>,
+    prompts: Option<BTreeMap<String, Prompt>>,
+}
+
 /// Reads everything that may differ between repositories. Every section is read, whatever the others came to.
-pub fn read(scope: Scope<'_>, paused: Option<Located<String>>) -> Option<Rules> {
+pub fn read(scope: Scope<'_>, paused: Option<Located<String>>) -> Sections {
     let root = Reader { what: "the policy", table: scope.root, span: Span::default(), report: scope.report };
     let required = |key: &str, example: &str| root.required(key, example);
     let labels = required("labels", "[labels]").and_then(|field| sections::labels(&field));
@@ -46,7 +71,7 @@ pub fn read(scope: Scope<'_>, paused: Option<Located<String>>) -> Option<Rules> 
     let dispatch = required("dispatch", "[dispatch]").and_then(|field| sections::dispatch(&field));
     let limits = required("limits", "[limits]").and_then(|field| limits::read(&field));
     let agent = required("agent", "[agent]").and_then(|field| sections::agent(scope, &field));
-    let ci = required("ci", "[[ci.stages]]").and_then(|field| stages::read(scope, &field));
+    let stages = required("ci", "[[ci.stages]]").and_then(|field| stages::read(scope, &field));
     let protect = root.optional("protect").map_or_else(|| Some(Default::default()), |field| sections::protect(&field));
 
     let stage_names = stages::names(scope.root);
@@ -60,41 +85,67 @@ pub fn read(scope: Scope<'_>, paused: Option<Located<String>>) -> Option<Rules> 
     let comments = or_empty(root.optional("comments"), |field| texts::comments(scope, field));
     let notify = or_empty(root.optional("notify"), |field| texts::notifications(scope, field));
     let prompts = required("prompts", "[prompts]").and_then(|field| prompts::read(scope, &field));
-
-    let limits = limits?;
-    let gates = gates?;
-    if gates.is_empty() {
-        let message = "`gates` is empty, so every armed issue would be dispatched";
-        scope.report.error(
-            Code::OutOfRange,
-            root.optional("gates")?.node.span,
-            message,
-            "write at least one [[gates]]",
-        );
-        return None;
-    }
-    Some(Rules {
+    Sections {
         paused,
-        labels: labels?,
-        trust: trust?,
-        priority: priority?,
-        dispatch: dispatch?,
-        limits: limits.all,
-        settle_time: limits.settle_time,
-        effect_timeout: limits.effect_timeout,
-        edit_window: limits.edit_window,
-        agent: agent?,
-        stages: ci?,
-        protect: protect?,
+        labels,
+        trust,
+        priority,
+        dispatch,
+        limits,
+        agent,
+        stages,
+        protect,
         gates,
-        states: states?,
-        transitions: transitions?,
-        actions: actions?,
-        checklist: checklist?,
-        comments: comments?,
-        notify: notify?,
-        prompts: prompts?,
-    })
+        states,
+        transitions,
+        actions,
+        checklist,
+        comments,
+        notify,
+        prompts,
+    }
+}
+
+impl Sections {
+    /// The rules, where nothing is in error.
+    pub fn whole(self) -> Option<Rules> {
+        let limits = self.limits?;
+        Some(Rules {
+            paused: self.paused,
+            labels: self.labels?,
+            trust: self.trust?,
+            priority: self.priority?,
+            dispatch: self.dispatch?,
+            limits: limits.all,
+            settle_time: limits.settle_time,
+            effect_timeout: limits.effect_timeout,
+            edit_window: limits.edit_window,
+            agent: self.agent?,
+            stages: self.stages?,
+            protect: self.protect?,
+            gates: self.gates?,
+            states: self.states?,
+            transitions: self.transitions?,
+            actions: self.actions?,
+            checklist: self.checklist?,
+            comments: self.comments?,
+            notify: self.notify?,
+            prompts: self.prompts?,
+        })
+    }
+
+    /// What the proofs can work with.
+    pub fn fragment(self) -> Fragment {
+        Fragment {
+            labels: self.labels,
+            slots_per_repo: self.dispatch.map(|dispatch| dispatch.slots_per_repo.value),
+            gates: self.gates,
+            stages: self.stages,
+            states: self.states,
+            transitions: self.transitions,
+            actions: self.actions,
+        }
+    }
 }
 
 fn or_empty<T>(

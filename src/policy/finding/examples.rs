@@ -149,42 +149,68 @@ impl Code {
             ),
             Code::UntrustedDispatch => Example::shipped(
                 "require = { trusted = true }",
-                "require = { any = [{ trusted = true }, { author_trusted = true }] }",
+                "require = { any = [{ trusted = true }, { author_trusted = true }] }  # <--",
             ),
             Code::UnlistedDispatch => Example::shipped(
                 r#"require = { repo = { in = "$allowlist", not_in = "$denylist" } }"#,
-                r#"require = { repo = { in = ["acme/*"], not_in = "$denylist" } }"#,
+                r#"require = { repo = { in = ["acme/*"], not_in = "$denylist" } }  # <--"#,
             ),
             Code::DoubleDispatch => Example::shipped(
                 r#"require = { in_flight_in_repo = { lt = "$dispatch.slots_per_repo" } }"#,
-                r#"require = { in_flight_in_repo = { lte = "$dispatch.slots_per_repo" } }"#,
+                r#"require = { in_flight_in_repo = { lte = "$dispatch.slots_per_repo" } }  # <--"#,
             ),
             Code::BlockedDispatch => Example::shipped(
                 "require = { open_blockers = { empty = true } }",
-                "require = { any = [{ open_blockers = { empty = true } }, { priority = 0 }] }",
+                "require = { any = [{ open_blockers = { empty = true } }, { priority = 0 }] }  # <--",
             ),
             Code::RearmLoop => Example::shipped(
                 r#"require = { labels = { has_none = ["$labels.human", "$labels.paused"] } }"#,
-                r#"require = { labels = { lacks = "$labels.paused" } }"#,
+                r#"require = { labels = { lacks = "$labels.paused" } }  # <--"#,
             ),
             Code::UnboundedRun => Example::shipped(
                 "name   = \"overdue\"\nfrom   = \"*\"",
                 "name   = \"overdue\"\nfrom   = [\"working\", \"verifying\"]",
             ),
             Code::UnverifiedClose => Example::shipped(
-                r#"when = { landed = true, touched_protected = false, ci = "green", agent = "idle", quiet = { gte = "$limits.settle_time" } }"#,
-                r#"when = { landed = true, touched_protected = false, ci = ["green", "none"], agent = "idle", quiet = { gte = "$limits.settle_time" } }"#,
+                r#"name = "landed"
+from = ["verifying"]
+when = { landed = true, touched_protected = false, ci = "green", agent = "idle", quiet = { gte = "$limits.settle_time" } }"#,
+                r#"name = "landed"  # <--
+from = ["verifying"]
+when = { landed = true, touched_protected = false, ci = ["green", "none"], agent = "idle", quiet = { gte = "$limits.settle_time" } }"#,
             ),
             Code::EndlessFixing => Example::shipped(
-                r#"attempts = { lt = "$limits.fix_forward_attempts" }
+                r#"name = "fix-forward"
+from = ["verifying"]
+to   = "fixing"
+do   = "fix-forward"
+[transitions.when]
+ci       = "red"
+told     = false
+agent    = ["idle", "failed"]
+quiet    = { gte = "$limits.settle_time" }
+attempts = { lt = "$limits.fix_forward_attempts" }
 any      = [{ attempts = 0 }, { red_for = { lt = "$limits.fix_forward_time" } }]"#,
-                r#"any      = [{ attempts = { lt = "$limits.fix_forward_attempts" } }, { red_for = { lt = "$limits.fix_forward_time" } }]"#,
+                r#"name = "fix-forward"  # <--
+from = ["verifying"]
+to   = "fixing"
+do   = "fix-forward"
+[transitions.when]
+ci       = "red"
+told     = false
+agent    = ["idle", "failed"]
+quiet    = { gte = "$limits.settle_time" }
+any      = [{ attempts = { lt = "$limits.fix_forward_attempts" } }, { red_for = { lt = "$limits.fix_forward_time" } }]"#,
             ),
             Code::RepeatEffects => Example::shipped(
-                r#"when   = { agent = "waiting", quiet = { gte = "$limits.input_timeout" } }
+                r#"name   = "needs-input"
+from   = ["working"]
+when   = { agent = "waiting", quiet = { gte = "$limits.input_timeout" } }
 to     = "needs-human"
 do     = "escalate""#,
-                r#"when   = { agent = "waiting", quiet = { gte = "$limits.input_timeout" } }
+                r#"name   = "needs-input"  # <--
+from   = ["working"]
+when   = { agent = "waiting", quiet = { gte = "$limits.input_timeout" } }
 to     = "working"
 do     = "escalate""#,
             ),
@@ -202,7 +228,7 @@ to   = "fixing""#,
             ),
             Code::DeadGate => Example::added(
                 r#"[[gates]]
-name    = "paused-issue"
+name    = "paused-issue"  # <--
 require = { labels = { lacks = "$labels.paused" } }
 message = "it carries {labels.paused}""#,
                 r#"[[gates]]
@@ -212,7 +238,7 @@ message = "it carries {labels}""#,
             ),
             Code::DeadRow => Example::added(
                 r#"[[transitions]]
-name   = "nothing-pushed"
+name   = "nothing-pushed"  # <--
 from   = ["working"]
 when   = { age = { gte = "48h" }, pushed = false }
 to     = "needs-human"
@@ -227,7 +253,7 @@ do     = "escalate"
 reason = "nothing pushed after {age}""#,
             ),
             Code::UnreachableState => Example::added(
-                r#"[states.postponed]
+                r#"[states.postponed]  # <--
 title   = "Put off until later"
 outcome = "cancelled""#,
                 r#"[states.postponed]
@@ -245,7 +271,7 @@ reason = "the issue was put off""#,
             Code::DeadEnd => Example {
                 within: Within::Policy { file: "examples/policies/classic.toml", lines: "" },
                 given: "the policy is `examples/policies/classic.toml`, without rows from every state",
-                broken: r#"[states.parked]
+                broken: r#"[states.parked]  # <--
 title = "The agent asks, and nobody answers"
 
 [[transitions]]

@@ -1,4 +1,11 @@
-//! The proofs, on the policies of the distribution.
+//! The proofs: of the policies of the distribution, and against plain search.
+
+mod adversarial;
+mod breaks;
+mod enumeration;
+mod generated;
+mod reproduce;
+mod values;
 
 use std::path::Path;
 

@@ -1,0 +1,340 @@
+//! `afk diff-policy`: where policies come from, how the difference is written, and how it ends.
+
+#[path = "support/local.rs"]
+mod local;
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use insta::assert_snapshot;
+use local::Installation;
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
+use support::{Ran, Test};
+
+const ENROLL: (&str, &str) = ("allowlist   = []", "allowlist   = [\"acme/site\"]");
+const TURNS: (&str, &str) = ("fix_forward_attempts = 5", "fix_forward_attempts = 8");
+const TEXT: (&str, &str) = ("\"[FROZEN] {ref}: {reason}\"", "\"[ICE] {ref}: {reason}\"");
+
+fn diff(test: Test, arguments: &[&str]) -> Ran {
+    test.args(std::iter::once("diff-policy").chain(arguments.iter().copied())).run()
+}
+
+#[test]
+fn a_change_is_told_with_its_line_and_its_smallest_example() {
+    let ran = diff(Test::new().shipped_policy(&[ENROLL, TURNS, TEXT]), &["builtin:standard"]);
+    assert_eq!(ran.code, 0);
+    let shown = ran.stdout.lines().map(|line| line.split(" → ").next().unwrap()).collect::<Vec<_>>();
+    assert_eq!(shown[0], "LOOSER   issues in `acme/site` may be dispatched  policies/afk.toml:9");
+    assert!(ran.stdout.contains(
+        "LOOSER   red CI gets up to 8 corrective turns (was 5): in `verifying`: `freeze` (→ frozen) becomes `fix-forward` (→ fixing), and 5 more  policies/afk.toml:34\n           \
+         for example `acme/app`, in `verifying`: `agent = \"idle\", pushed = true, ci = \"red\", attempts = 5, age = \"2m\", quiet = \"2m\"`: `freeze` (→ frozen) → `fix-forward` (→ fixing)\n"
+    ), "{ran}");
+    assert!(ran.stdout.contains("also     notification `frozen`: `[FROZEN] {ref}: {reason}"), "{ran}");
+    assert!(
+        ran.stdout.contains(": 2 looser, over every possible input\nchecked: no errors, 14 of 14 proofs hold\n"),
+        "{ran}"
+    );
+}
+
+#[test]
+fn a_comment_is_found_again_by_its_first_line_and_links_to_lines() {
+    let ran = diff(
+        Test::new().shipped_policy(&[ENROLL, TEXT]),
+        &["builtin:standard", "--format", "markdown", "--link-base", "https://github.com/acme/ops/blob/b81d07c"],
+    );
+    insta::with_settings!({ filters => vec![("`[0-9a-f]{8}`", "`[revision]`")] }, {
+        assert_snapshot!(ran.stdout, @r"
+    <!-- afk-diff-policy: policies/afk.toml -->
+    ### Policy change: 🔓 1 looser
+
+    `[revision]` → `[revision]` · checked: no errors, 14 of 14 proofs hold
+
+    | | what changes, over every possible input | smallest example | line |
+    |---|---|---|---|
+    | 🔓 | issues in `acme/site` may be dispatched |  | [9](https://github.com/acme/ops/blob/b81d07c/policies/afk.toml#L9) |
+
+    <details><summary>Also changed, without any effect on decisions (1)</summary>
+
+    - notification `frozen`: `[FROZEN] {ref}: {reason} (high, to every doorbell)` → `[ICE] {ref}: {reason} (high, to every doorbell)`
+
+    </details>
+
+
+    <sub>afk 0.1.0 · reproduce: `afk diff-policy builtin:standard policies/afk.toml` · revisions are of policy and prompts</sub>
+    ");
+    });
+}
+
+#[test]
+fn links_come_from_the_variables_of_github_actions() {
+    let linked = Test::new()
+        .shipped_policy(&[ENROLL])
+        .variable("GITHUB_SERVER_URL", "https://github.com")
+        .variable("GITHUB_REPOSITORY", "acme/ops")
+        .variable("GITHUB_SHA", "b81d07c");
+    let ran = diff(linked, &["builtin:standard", "--format", "markdown"]);
+    assert!(ran.stdout.contains("| [9](https://github.com/acme/ops/blob/b81d07c/policies/afk.toml#L9) |"), "{ran}");
+    let ran = diff(Test::new().shipped_policy(&[ENROLL]), &["builtin:standard", "--link-base", "javascript:alert(1)"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+}
+
+#[test]
+fn nothing_in_a_policy_pings_anybody_or_leaves_its_cell() {
+    let hostile = (
+        "[actions] ",
+        "[[waivers]]\ninvariant = \"rearm-loop\"\nreason = \"@acme/all | <img src=x> ` [x](http://e) \\n\\n# h\"\n\n[actions] ",
+    );
+    let label = ("paused      = \"paused\"", "paused      = \"`@acme/all` | <b>\"");
+    let ran = diff(Test::new().shipped_policy(&[hostile, label]), &["builtin:standard", "--format", "markdown"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(!ran.stdout.contains("@acme") && !ran.stdout.contains("<img") && !ran.stdout.contains("<b>"), "{ran}");
+    assert!(!ran.stdout.contains("[x](http") && !ran.stdout.contains("\n# h"), "{ran}");
+    for row in ran.stdout.lines().filter(|line| line.starts_with("| ")) {
+        assert_eq!(row.matches('|').count(), 5, "{row}");
+    }
+}
+
+#[test]
+fn a_comment_stays_within_what_a_forge_takes_and_says_that_it_was_cut() {
+    let repositories: Vec<String> = (0..2_000).map(|n| format!("\"acme/repository-with-a-name-{n}\"")).collect();
+    let many = format!("allowlist   = [{}]", repositories.join(", "));
+    let ran =
+        diff(Test::new().shipped_policy(&[("allowlist   = []", &many)]), &["builtin:standard", "--format", "markdown"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.len() <= 65_536);
+    assert!(ran.stdout.contains("🔓 2000 looser"));
+    assert!(ran.stdout.contains("<summary>1990 more changes</summary>"));
+    assert!(ran.stdout.contains("\n</details>\n"));
+    assert!(ran.stdout.contains("**Cut here:** a comment takes no more; the command below says all of it.\n\n<sub>"));
+}
+
+#[test]
+fn equal_in_meaning_is_said_so() {
+    let test = || Test::new().shipped_policy(&[("# ━━ 2. Gates", "# More.\n\n# ━━ 2. Gates")]);
+    let ran = diff(test(), &["builtin:standard", "--exit-code"]);
+    assert_eq!(ran.code, 0);
+    insta::with_settings!({ filters => vec![("[0-9a-f]{8}", "[revision]")] }, {
+        assert_snapshot!(ran.stdout, @r"
+    no decision changes: the two policies are equal in meaning
+    also     comments, spacing or the order of keys
+    [revision] → [revision]: no decision changes, over every possible input
+    checked: no errors, 14 of 14 proofs hold
+    ");
+    });
+    let ran = diff(test(), &["builtin:standard", "--format", "markdown"]);
+    assert!(ran.stdout.contains("\n### Policy change: ✅ no decision changes\n") && !ran.stdout.contains("|---"));
+}
+
+#[test]
+fn the_exit_code_tells_looser_from_other_changes_only_where_it_is_asked_to() {
+    for (edit, code) in [
+        (TURNS, 11),
+        (("fix_forward_attempts = 5", "fix_forward_attempts = 4"), 10),
+        (("executor     = \"t3\"", "executor     = \"t4\""), 10),
+        (TEXT, 0),
+    ] {
+        assert_eq!(
+            diff(Test::new().shipped_policy(&[edit]), &["builtin:standard", "--exit-code"]).code,
+            code,
+            "{edit:?}"
+        );
+        assert_eq!(diff(Test::new().shipped_policy(&[edit]), &["builtin:standard"]).code, 0, "{edit:?}");
+    }
+}
+
+#[test]
+fn a_policy_in_error_is_shown_and_it_is_said_which() {
+    let broken = || Test::new().shipped_policy(&[("kill_switch = true", "kill_switch = maybe")]);
+    let ran = diff(broken(), &["builtin:standard"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stdout.contains("error[syntax]") || ran.stdout.contains("error["), "{ran}");
+    assert!(ran.stdout.ends_with("the new policy cannot be used: policies/afk.toml has 1 error\n"), "{ran}");
+    let ran = diff(broken(), &["policies/afk.toml", "builtin:standard", "--format", "json"]);
+    assert_eq!((ran.code, &ran.json()["error"]), (1, &json!("the old policy cannot be used")));
+}
+
+#[test]
+fn a_policy_that_breaks_a_proof_is_compared_and_is_wrong_all_the_same() {
+    let ran = diff(
+        Test::new().shipped_policy(&[("require = { trusted = true }", "require = { already_run = false }")]),
+        &["builtin:standard"],
+    );
+    assert_eq!(ran.code, 1);
+    assert!(ran.stdout.contains("LOOSER   `trust` lets more issues pass"), "{ran}");
+    assert!(ran.stdout.contains("; broken: untrusted-dispatch"), "{ran}");
+    assert!(ran.stdout.starts_with("error[untrusted-dispatch]: "), "{ran}");
+}
+
+// Revisions.
+
+fn git(directory: &Path, arguments: &[&str]) {
+    let done = Command::new("git")
+        .current_dir(directory)
+        .args(arguments)
+        .envs([("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1")])
+        .envs([
+            ("GIT_AUTHOR_NAME", "a"),
+            ("GIT_AUTHOR_EMAIL", "a@e"),
+            ("GIT_COMMITTER_NAME", "a"),
+            ("GIT_COMMITTER_EMAIL", "a@e"),
+        ])
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// A repository whose `main` has the shipped policy.
+fn committed() -> Test {
+    let test = Test::new().shipped_policy(&[]);
+    let folder = test.path("");
+    git(&folder, &["init", "-q", "-b", "main"]);
+    std::os::unix::fs::symlink("afk.toml", test.path("policies/link.toml")).unwrap();
+    git(&folder, &["add", "--all"]);
+    git(&folder, &["commit", "-q", "-m", "Begin"]);
+    test
+}
+
+#[test]
+fn a_revision_is_read_from_git_with_the_prompts_of_that_revision() {
+    let test = committed().shipped_policy(&[TURNS]);
+    fs::write(test.path("policies/prompts/implement.md"), "Do {{ ref }}.\n").unwrap();
+    let ran = diff(test, &["main:policies/afk.toml"]);
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(ran.stdout.starts_with("LOOSER   red CI gets up to 8 corrective turns"), "{ran}");
+    assert!(ran.stdout.contains("also     prompt `prompts/implement.md`: +1 −"), "{ran}");
+    assert!(ran.stdout.contains("lines; not proven: what an agent does with a prompt"), "{ran}");
+}
+
+#[test]
+fn both_may_be_revisions_and_paths_may_be_relative_to_the_directory() {
+    let ran = diff(committed(), &["HEAD:./policies/afk.toml", "main:policies/afk.toml", "--exit-code"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn what_is_no_revision_or_no_file_of_it_is_said() {
+    for (old, said) in [
+        ("nowhere:policies/afk.toml", "git knows no revision `nowhere` here"),
+        ("main:policies/none.toml", "does not exist"),
+        ("main:policies", "is not a regular file"),
+        ("main:policies/link.toml", "is not a regular file"),
+        ("main:../afk.toml", "leads out of the repository"),
+        ("main:/etc/passwd", "leads out of the repository"),
+        ("--output=x:policies/afk.toml", "is not a revision"),
+        (":policies/afk.toml", "is not a revision"),
+        ("builtin:other", "there is no built-in policy `other`"),
+    ] {
+        let ran = diff(committed(), &["--", old]);
+        assert!(ran.code == 4 || ran.code == 2, "{old}: {ran}");
+        assert!(ran.stderr.contains(said), "{old}: {ran}");
+        assert!(!ran.folder.path().join("x:policies").exists());
+    }
+    let ran = diff(Test::new().shipped_policy(&[]), &["main:policies/afk.toml"]);
+    assert!(ran.stderr.contains("not a git repository"), "{ran}");
+}
+
+// Today.
+
+/// An installation with one run at work, one issue behind it and one that a stranger armed; and its snapshot.
+fn today() -> (Installation, Value) {
+    let afk = Installation::new();
+    afk.armed(1);
+    afk.poll();
+    afk.look_until("1", "agent running");
+    afk.armed(2);
+    afk.issue(
+        3,
+        "held",
+        &format!("{}{}", local::event("ada", "labeled", "ready-for-agent"), local::event("ada", "labeled", "paused")),
+        "",
+    );
+    let said = afk.afk(&["poll", "--dry-run", "--format", "json"]);
+    fs::write(afk.path("snapshot.json"), &said.stdout).unwrap();
+    let snapshot = serde_json::from_str(&said.stdout).unwrap();
+    fs::copy(afk.path("policies/afk.toml"), afk.path("policies/before.toml")).unwrap();
+    (afk, snapshot)
+}
+
+fn over(afk: &Installation, arguments: &[&str]) -> Value {
+    let arguments = [&["diff-policy", "policies/before.toml", "--format", "json"], arguments].concat();
+    let said = afk.afk(&arguments);
+    serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", said.stdout, said.stderr))
+}
+
+#[test]
+fn todays_issues_and_runs_are_decided_by_both() {
+    let (afk, snapshot) = today();
+    assert_eq!(snapshot["in_flight"], json!(["greeter"]));
+    assert_eq!(snapshot["runs"][0]["state"], json!("working"));
+    let same = over(&afk, &["--over", "snapshot.json"]);
+    assert_eq!((&same["today"]["issues"], &same["today"]["runs"]), (&json!([]), &json!([])));
+    assert_eq!((&same["today"]["issues_read"], &same["today"]["runs_read"]), (&json!(3), &json!(1)));
+
+    // The run is older than the limit now, and there is a slot for another.
+    afk.policy("run_timeout          = \"24h\"", "run_timeout          = \"1h\"");
+    afk.policy("slots_per_repo = 1", "slots_per_repo = 2");
+    let mut older = snapshot.clone();
+    *older.pointer_mut("/runs/0/facts/age").unwrap() = json!("2h");
+    fs::write(afk.path("snapshot.json"), older.to_string()).unwrap();
+    let changed = over(&afk, &["--over", "snapshot.json"]);
+    assert_eq!(changed["today"]["issues"][0]["issue"], json!("greeter#2"), "{changed}");
+    assert_eq!(changed["today"]["issues"][0]["before"], json!("denied: repo-lock"));
+    assert_eq!(changed["today"]["issues"][0]["after"], json!("goes next, unless a fact not read yet denies it"));
+    assert_eq!(changed["today"]["runs"][0]["issue"], json!("greeter#1"), "{changed}");
+    assert_eq!(changed["today"]["runs"][0]["before"], json!("working: waits"));
+    assert_eq!(changed["today"]["runs"][0]["after"], json!("working: overdue → frozen"));
+    // What is read now is what the new policy wants to know.
+    let live = over(&afk, &["--live"]);
+    assert_eq!(live["today"]["issues"][0]["issue"], json!("greeter#2"), "{live}");
+    assert_eq!(live["today"]["issues"][0]["after"], json!("dispatched (as number 1)"));
+    assert_eq!((&live["today"]["runs"], &live["today"]["runs_read"]), (&json!([]), &json!(1)));
+
+    let said = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json", "--format", "markdown"]);
+    assert!(said.stdout.contains("| `greeter#1` | working: waits | working: overdue → frozen |"), "{}", said.stdout);
+    assert!(said.stdout.contains("<details><summary>Full traces of the"), "{}", said.stdout);
+}
+
+#[test]
+fn a_snapshot_is_not_believed() {
+    let (afk, snapshot) = today();
+    let change = |path: &str, value: Value| {
+        let mut snapshot = snapshot.clone();
+        *snapshot.pointer_mut(path).unwrap() = value;
+        snapshot.to_string()
+    };
+    let without = |key: &str| {
+        let mut snapshot = snapshot.clone();
+        snapshot.as_object_mut().unwrap().remove(key);
+        snapshot.to_string()
+    };
+    for (text, said) in [
+        ("no json".to_owned(), "not JSON"),
+        ("[]".to_owned(), "it is not an object"),
+        (without("runs"), "it has no `runs`"),
+        (without("in_flight"), "it has no `in_flight`"),
+        (change("/issues/0/facts/trusted", json!("yes")), "issue 1: fact `trusted` is no bool"),
+        (change("/issues/1/facts/age", json!(7)), "issue 2: fact `age` is no duration"),
+        (change("/issues/0/facts/repo", json!("a/b/c")), "`a/b/c` is not a repository"),
+        (change("/issues/0/armed_at", json!("soon")), "`armed_at` is not a time"),
+        (change("/runs/0/facts/agent", json!("asleep")), "run 1: fact `agent` is no enum"),
+        (change("/runs/0/facts/told", json!({ "value": null, "why": "x" })), "fact `told` has no value"),
+        (r#"{ "switched_off": "kill_switch is true" }"#.to_owned(), "it was taken while nothing was read"),
+    ] {
+        fs::write(afk.path("snapshot.json"), text).unwrap();
+        let ran = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json"]);
+        assert_eq!(ran.code, 4, "{said}: {}", ran.stdout);
+        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    }
+    let hostile = change("/issues/2/facts/labels", json!(["ready-for-agent", "paused", "@all | <b> ``` \u{1b}[31m"]));
+    fs::write(afk.path("snapshot.json"), hostile).unwrap();
+    afk.policy("\"$labels.human\", \"$labels.paused\"", "\"$labels.human\"");
+    let ran = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json", "--format", "markdown"]);
+    assert!(
+        !ran.stdout.contains("@all") && !ran.stdout.contains("<b>") && !ran.stdout.contains('\u{1b}'),
+        "{}",
+        ran.stdout
+    );
+}
