@@ -93,7 +93,7 @@ pub fn of_call(truth: &mut Truth, tick: TickId, write: &Write) {
 /// An agent was begun. `tick` is `None` where the executor did so after it had let the call fail: no design can hold a
 /// slot for that, so only what does not depend on it is asked.
 pub fn of_start(truth: &mut Truth, tick: Option<TickId>, assignment: &Assignment) {
-    let once = one_run_per_arming(truth, assignment);
+    let once = one_run_per_arming(truth, assignment, tick.is_none());
     hold(truth, "one run per arming", once);
     truth.started.insert(assignment.run, assignment.issue.clone());
     truth.runs_of_armings.insert(assignment.arming.clone(), assignment.run);
@@ -229,13 +229,14 @@ fn dispatched_on_what_was_true(truth: &Truth, eye: &Eye, assignment: &Assignment
 }
 
 /// One arming gets at most one run, under one id; one issue at most one live agent.
-fn one_run_per_arming(truth: &Truth, assignment: &Assignment) -> Holds {
+fn one_run_per_arming(truth: &Truth, assignment: &Assignment, by_itself: bool) -> Holds {
     let issue = &assignment.issue;
     if let Some(run) = truth.runs_of_armings.get(&assignment.arming) {
         demand(*run == assignment.run, || format!("{issue} got two runs for one arming"))?;
         // Begun again: only where nothing was left that told of the first time.
-        let recorded = truth.accounts.contains_key(run);
-        demand(!recorded, || format!("{issue} got its run a second time for one arming"))?;
+        // And where the executor forgot it, and then got to a call that it had let fail, nobody asked for that.
+        let again = truth.accounts.contains_key(run) && !by_itself;
+        demand(!again, || format!("{issue} got its run a second time for one arming"))?;
     }
     let other = truth.agents.values().find(|agent| {
         agent.works() && agent.assignment.issue == *issue && agent.assignment.run != assignment.run && !agent.late
