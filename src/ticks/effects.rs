@@ -129,6 +129,12 @@ impl Enactment<'_> {
         };
         record.sending = Some(sending.clone());
         let turn = record.run.derive(Purpose::CorrectiveTurn { red_commit: &sending.commit }, sending.n);
+        if self.view.agent.as_ref().is_some_and(|agent| agent.turns.contains(&turn)) {
+            // It had this very turn: one commit never gets two, and none counts twice.
+            record.told = Some(sending.commit);
+            record.sending = None;
+            return Ok(());
+        }
         let said = arming::trusted_comments(self.tick, &self.fleet.afk, issue).await?;
         let brief = brief::again(issue, &said, record);
         let text = brief::corrective_prompt(self.tick, template, record, issue, &brief, &self.view.failures());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::engine::identity::Purpose;
 use crate::policy::duration::since;
 use crate::policy::facts::{AgentStatus, CiStatus, IssueStatus, Observed, RunFacts};
 use crate::policy::{Rules, Stage};
@@ -88,6 +89,7 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
     let pushed = || Observed::from_result(commits.as_ref());
     let mut record = record.clone();
     remember(&mut record, agent_status, newest, ci, now);
+    believe_executor(&mut record, agent);
     let facts = RunFacts {
         repo: record.repo.clone(),
         priority: labels.clone().map(|labels| rules.priority.of(&labels)),
@@ -201,6 +203,18 @@ fn remember(record: &mut Record, agent: AgentStatus, newest: Option<String>, ci:
                 record.undecided_since.get_or_insert(now);
             }
         }
+    }
+}
+
+/// Which turns there were, the executor knows best: a tracker may have put an older text of the record in the place of a
+/// newer one.
+fn believe_executor(record: &mut Record, agent: Option<&AgentReport>) {
+    let Some(agent) = agent else { return };
+    let corrections = u32::try_from(agent.turns.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    record.attempts = record.attempts.max(corrections);
+    let about_this = record.run.derive(Purpose::CorrectiveTurn { red_commit: record.subject() }, 0);
+    if agent.turns.contains(&about_this) {
+        record.told = Some(record.subject().to_owned());
     }
 }
 

@@ -285,31 +285,47 @@ pub async fn runs_of(
         records.iter().rfind(|recorded| recorded.record.outcome.is_some()).map(|recorded| recorded.record.run);
     let newest_record = records.iter().map(|recorded| recorded.record.dispatched_at).max();
     let any_active = records.iter().any(|recorded| recorded.record.outcome.is_none());
-    let mut runs = Vec::new();
-    for recorded in records {
-        let record = &recorded.record;
-        let state = if record.outcome.is_some() { RecordState::Ended } else { RecordState::Active };
-        // The one lock label belongs to the run that goes on, else to the run that ended last.
-        let lock = labelled && (state == RecordState::Active || (!any_active && newest_ended == Some(record.run)));
-        let presence = fleet.presence(record.run, Some(&record.executor));
-        let agent = fleet.agents.get(&record.run).filter(|_| presence != AgentPresence::None).cloned();
-        runs.push(run(Some(recorded), agent, Standing::of(lock, state, presence)));
-    }
     let (live, ended): (Vec<_>, Vec<_>) = agents_here
         .into_iter()
         .filter(|(_, agent)| !known.contains(&agent.run) && fleet.presence(agent.run, None) != AgentPresence::None)
         .partition(|(_, agent)| agent.is_live());
+    let hinted = !gone && fleet.hinted.contains(reference);
     let dispatched_at = |agent: &AgentReport| agent.assignment.as_ref().map(|assignment| assignment.dispatched_at);
     let newest_ended_agent = ended
         .into_iter()
         .filter(|(_, agent)| {
-            let hinted = !gone && fleet.hinted.contains(reference);
             let expected = (labelled && !any_active) || hinted || arming == Some(agent.run);
             // One that was never begun did nothing.
             expected && !agent.turns.is_empty() && dispatched_at(agent) > newest_record
         })
         .max_by_key(|(_, agent)| dispatched_at(agent));
-    for agent in live.into_iter().chain(newest_ended_agent) {
+    let unrecorded: Vec<&(String, AgentReport)> = live.into_iter().chain(newest_ended_agent).collect();
+    let led_here = labelled || fleet.hinted.contains(reference);
+    if led_here && !any_active && unrecorded.is_empty() && !fleet.unreadable_agents.is_empty() {
+        match has_unreadable_agent(tick, fleet, reference, gone, &known).await {
+            Ok(true) => return vec![run(None, None, Standing::Unclear)],
+            Ok(false) => {}
+            Err(error) => {
+                tick.problem(reference, &error);
+                return vec![run(None, None, Standing::Unreadable)];
+            }
+        }
+    }
+    let mut runs = Vec::new();
+    for recorded in records {
+        let record = &recorded.record;
+        let state = if record.outcome.is_some() { RecordState::Ended } else { RecordState::Active };
+        // The one lock label belongs to the run that goes on, else to the one whose record is still to be written, else
+        // to the run that ended last.
+        let ended_last = !any_active && unrecorded.is_empty() && newest_ended == Some(record.run);
+        let lock = labelled && (state == RecordState::Active || ended_last);
+        let presence = fleet.presence(record.run, Some(&record.executor));
+        // One that lived on after its lock was given up holds its slot, also while nobody can tell whether it still does.
+        let lock = lock || (ended_last && hinted && presence == AgentPresence::Unasked);
+        let agent = fleet.agents.get(&record.run).filter(|_| presence != AgentPresence::None).cloned();
+        runs.push(run(Some(recorded), agent, Standing::of(lock, state, presence)));
+    }
+    for agent in unrecorded {
         runs.push(run(None, Some(agent.clone()), Standing::Adopt));
     }
     runs.retain(|run| run.standing.is_in_flight());
@@ -319,6 +335,25 @@ pub async fn runs_of(
         runs.push(run(None, None, Standing::of(true, RecordState::None, presence)));
     }
     runs
+}
+
+/// Whether one of the agents that an executor cannot tell about answers an arming of this issue and left no record: its
+/// id alone leads there. Of an issue that is gone nobody can tell any more, so any of them may.
+async fn has_unreadable_agent(
+    tick: &Tick<'_>,
+    fleet: &Fleet,
+    reference: &IssueRef,
+    gone: bool,
+    recorded: &BTreeSet<RunId>,
+) -> PortResult<bool> {
+    let mut unreadable = fleet.unreadable_agents.keys().filter(|run| !fleet.orders.abandoned.contains(*run));
+    if gone {
+        return Ok(unreadable.next().is_some());
+    }
+    let events = tick.world.tracker.label_events(reference).await?;
+    let armed: BTreeSet<RunId> =
+        events.iter().filter(|event| event.added).map(|event| RunId::of_arming(&event.arming)).collect();
+    Ok(unreadable.any(|run| armed.contains(run) && !recorded.contains(run)))
 }
 
 /// The records of an issue; `None` where the issue is known to be gone. `listed`: this tick has seen it.

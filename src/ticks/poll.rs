@@ -28,10 +28,28 @@ pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
         if switched_off(tick, armed) {
             break;
         }
-        match dispatch(tick, fleet, armed).await {
-            Ok(run) => fleet.runs.extend(run),
-            Err(error) => tick.problem(&armed.issue.reference, format!("not dispatched: {error}")),
+        let reference = &armed.issue.reference;
+        let (assignment, record) = match prepare(tick, fleet, armed).await {
+            Ok(Some(prepared)) => prepared,
+            Ok(None) => continue,
+            Err(error) => {
+                tick.problem(reference, format!("not dispatched: {error}"));
+                continue;
+            }
+        };
+        let mut run = Run {
+            reference: reference.clone(),
+            issue: Some(armed.issue.clone()),
+            labelled: false,
+            recorded: None,
+            agent: None,
+            standing: Standing::Unclear,
+        };
+        if let Err(error) = begin(tick, &mut run, &assignment, record).await {
+            tick.problem(reference, format!("not dispatched: {error}"));
         }
+        // Also where a call failed: it may have taken effect, and the next tick has to look there.
+        fleet.runs.push(run);
     }
     Ok(survey)
 }
@@ -59,15 +77,13 @@ pub async fn foretell(tick: &Tick<'_>, survey: &Survey) {
     }
 }
 
-/// Starts the agent first, then takes the lock, then writes the record: a dispatch that fails leaves no lock behind,
-/// and one that is cut short is adopted, because the executor knows the run. `None`: the kill switch came in between.
-async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<Option<Run>> {
+/// What the agent is given, and the record of it. `None`: the kill switch came in between.
+async fn prepare(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<Option<(Assignment, Record)>> {
     let world = tick.world;
     let issue = &armed.issue;
     let rules = tick.policy.rules(&issue.reference.repo);
     let arming = armed.arming.as_ref().ok_or_else(|| PortError::invalid("no event tells who armed it"))?;
     let name = &rules.agent.executor.value;
-    let executor = world.executor(name)?;
     let template =
         rules.prompts.get("implement").ok_or_else(|| PortError::invalid("the policy has no prompt `implement`"))?;
     can_run(tick, &issue.reference.repo).await?;
@@ -101,22 +117,20 @@ async fn dispatch(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<O
     if switched_off(tick, armed) {
         return Ok(None);
     }
-    executor.ensure(&assignment).await?;
-    let gates = rules.gates.len();
-    let detail = format!("{gates} of {gates} gates pass; run {}, executor `{name}`", arming.run.short());
-    tick.event(&issue.reference, "dispatched", detail);
+    Ok(Some((assignment, record)))
+}
 
-    let mut run = Run {
-        reference: issue.reference.clone(),
-        issue: Some(issue.clone()),
-        labelled: false,
-        recorded: None,
-        agent: None,
-        standing: Standing::Active,
-    };
-    repair::lock(tick, &mut run).await?;
-    progress::save(tick, &mut run, record, None).await?;
-    Ok(Some(run))
+/// Starts the agent first, then takes the lock, then writes the record: a dispatch that fails leaves no lock behind,
+/// and one that is cut short is adopted, because the executor knows the run.
+async fn begin(tick: &Tick<'_>, run: &mut Run, assignment: &Assignment, record: Record) -> PortResult<()> {
+    let name = record.executor.clone();
+    tick.world.executor(&name)?.ensure(assignment).await?;
+    let gates = tick.policy.rules(&run.reference.repo).gates.len();
+    let detail = format!("{gates} of {gates} gates pass; run {}, executor `{name}`", assignment.run.short());
+    tick.event(&run.reference, "dispatched", detail);
+    run.standing = Standing::Active;
+    repair::lock(tick, run).await?;
+    progress::save(tick, run, record, None).await
 }
 
 fn switched_off(tick: &Tick<'_>, armed: &Armed) -> bool {

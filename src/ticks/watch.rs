@@ -1,5 +1,7 @@
 //! watch: where each run in flight stands, what is due, and doing it.
 
+use chrono::TimeDelta;
+
 use crate::engine::identity::Purpose;
 use crate::engine::pending::PendingRow;
 use crate::engine::step::{Circumstances, End, HeldBy, advance};
@@ -268,9 +270,15 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
             ));
         }
     };
-    if let Some(first) = record.interrupted_at.filter(|_| live) {
+    let effect_timeout = rules(tick, &record).effect_timeout;
+    // One that no row told to end may go on for a while, and not for ever: a turn may have reached it late.
+    let told_to_end = record.interrupted_at.or_else(|| {
+        let overdue = record.since.checked_add_signed(TimeDelta::from_std(effect_timeout).ok()?)?;
+        (overdue <= tick.world.clock.now()).then_some(overdue)
+    });
+    if let Some(first) = told_to_end.filter(|_| live) {
         let asked = interrupt(tick, fleet, &record).await;
-        if since(first, tick.world.clock.now()) < rules(tick, &record).effect_timeout {
+        if since(first, tick.world.clock.now()) < effect_timeout {
             asked?;
         } else {
             tick.problem(

@@ -1,0 +1,187 @@
+//! The lives that are lived: fixed ones, fresh ones, one again, and those of defective afks.
+
+#![expect(clippy::print_stdout, reason = "what was lived is told to whoever asks with --nocapture")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::defects::Defect;
+use crate::life::{Lived, live};
+use crate::script::{FLEET, SMALL, Script, Size};
+use crate::shrink::{in_fresh, shrink};
+
+/// How many of the fixed lives there are in `cargo test`.
+const FIXED: u64 = 300;
+/// How many fresh ones, unless `AFK_SIMULATION_LIVES` says so.
+const FRESH: u64 = 30;
+
+/// Where installations are kept: in memory where the system has a place for that.
+pub fn scratch() -> tempfile::TempDir {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
+}
+
+fn size() -> Size {
+    match std::env::var("AFK_SIMULATION_SIZE").as_deref() {
+        Ok("fleet") => FLEET,
+        _ => SMALL,
+    }
+}
+
+/// Lives these seeds, on two threads, and fails with the first that breaks an invariant, made short.
+fn live_all(seeds: std::ops::Range<u64>, size: Size) -> BTreeMap<String, usize> {
+    let began = Instant::now();
+    let next = AtomicU64::new(seeds.start);
+    let (ticks, dispatches) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let endings = Mutex::new(BTreeMap::new());
+    let broken = AtomicBool::new(false);
+    let failures: Vec<u64> = std::thread::scope(|scope| {
+        let worker = || {
+            let folder = scratch();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= seeds.end || broken.load(Ordering::Relaxed) {
+                    return None;
+                }
+                let script = Script::of(seed, size);
+                let lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, false, None));
+                ticks.fetch_add(lived.ticks, Ordering::Relaxed);
+                dispatches.fetch_add(lived.dispatches, Ordering::Relaxed);
+                for (ending, times) in lived.endings {
+                    *endings.lock().unwrap().entry(ending).or_insert(0) += times;
+                }
+                if lived.violation.is_some() {
+                    broken.store(true, Ordering::Relaxed);
+                    return Some(seed);
+                }
+            }
+        };
+        let workers = [scope.spawn(worker), scope.spawn(worker)];
+        workers.into_iter().filter_map(|worker| worker.join().unwrap()).collect()
+    });
+    let endings = endings.into_inner().unwrap();
+    println!("{endings:?}");
+    println!(
+        "{} lives of {} issues over {} repositories: {} ticks, {} agents started, {:.1} s",
+        seeds.end - seeds.start,
+        size.issues,
+        size.repos,
+        ticks.into_inner(),
+        dispatches.into_inner(),
+        began.elapsed().as_secs_f64()
+    );
+    if let Some(seed) = failures.into_iter().min() {
+        panic!("{}", report(seed, size, None));
+    }
+    endings
+}
+
+/// A life that breaks an invariant, as short as it gets, and how to live it again.
+fn report(seed: u64, size: Size, defect: Option<Defect>) -> String {
+    let folder = scratch();
+    let script = Script::of(seed, size);
+    let lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, true, defect));
+    let Some(violation) = lived.violation else { return format!("seed {seed} breaks nothing") };
+    let short = shrink(&script, violation.invariant, folder.path(), defect);
+    let told = in_fresh(folder.path(), 0, |folder| live(&short, folder, true, defect));
+    let size = if size.repos == FLEET.repos { "AFK_SIMULATION_SIZE=fleet " } else { "" };
+    format!(
+        "`{}` does not hold in the life of seed {seed}\n\n{}\n\nsteps: {:?}\n\nlive it again: \
+         AFK_SIMULATION_SEED={seed} {size}cargo test --test simulation replay -- --nocapture\n",
+        violation.invariant,
+        told.story.join("\n"),
+        short.steps
+    )
+}
+
+#[test]
+fn the_fixed_lives_keep_every_invariant() {
+    let endings = live_all(0..FIXED, SMALL);
+    // A world in which nothing happens proves nothing.
+    for ending in ["done", "in-review", "needs-human", "frozen", "released", "correction"] {
+        let times = endings.get(ending).copied().unwrap_or(0);
+        assert!(times >= 10, "{ending} was seen {times} times: {endings:?}");
+    }
+}
+
+/// The number printed is the first seed; each life replays by its own.
+#[test]
+fn fresh_lives_keep_every_invariant() {
+    let lives = variable("AFK_SIMULATION_LIVES").unwrap_or(FRESH);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let first = variable("AFK_SIMULATION_FIRST").unwrap_or(now * 1_000_000);
+    println!("fresh lives from seed {first} on");
+    live_all(first..first + lives, size());
+}
+
+#[test]
+fn a_few_lives_of_a_fleet_keep_every_invariant() {
+    live_all(0..10, FLEET);
+}
+
+/// `AFK_SIMULATION_SEED=123 cargo test --test simulation replay -- --nocapture`
+#[test]
+fn replay() {
+    let Some(seed) = variable("AFK_SIMULATION_SEED") else { return };
+    let (folder, script) = (scratch(), Script::of(seed, size()));
+    let lived: Lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, true, None));
+    println!("{}\n", lived.story.join("\n"));
+    if lived.violation.is_some() {
+        panic!("{}", report(seed, size(), None));
+    }
+}
+
+#[test]
+fn a_life_follows_from_its_seed_alone() {
+    let folder = scratch();
+    for seed in 0..5 {
+        let script = Script::of(seed, SMALL);
+        let story = || in_fresh(folder.path(), 0, |folder| live(&script, folder, true, None)).story;
+        pretty_assertions::assert_eq!(story(), story());
+    }
+}
+
+/// Every deliberate defect is caught, within so many lives.
+#[test]
+fn every_deliberate_defect_is_caught() {
+    const MOST: u64 = 300;
+    let next = AtomicUsize::new(0);
+    let caught: Vec<(usize, String)> = std::thread::scope(|scope| {
+        let worker = || {
+            let folder = scratch();
+            let mut caught = Vec::new();
+            loop {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                let Some(defect) = Defect::ALL.get(place).copied() else { return caught };
+                let found = (0..MOST).find_map(|seed| {
+                    let script = Script::of(seed, SMALL);
+                    let lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, false, Some(defect)));
+                    lived.violation.map(|violation| (seed + 1, violation.invariant))
+                });
+                caught.push((
+                    place,
+                    match found {
+                        Some((lives, invariant)) => {
+                            format!("{:>4} lives  an afk that {}: {invariant}", lives, defect.in_words())
+                        }
+                        None => format!("NOT CAUGHT  an afk that {}", defect.in_words()),
+                    },
+                ));
+            }
+        };
+        let workers = [scope.spawn(worker), scope.spawn(worker)];
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    let mut lines = caught;
+    lines.sort();
+    let lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
+    println!("{}", lines.join("\n"));
+    assert!(!lines.iter().any(|line| line.starts_with("NOT")), "\n{}", lines.join("\n"));
+}
