@@ -91,6 +91,20 @@ impl Example {
             self.facts.push((fact, Chosen::Int(value)));
         }
     }
+
+    /// Raises a number that lies beyond every constant of the policy, so that nobody takes it for one of them.
+    pub fn raise(&mut self, fact: &'static str, value: Chosen) {
+        let is_higher = |known: &Chosen| match (known, &value) {
+            (Chosen::Int(known), Chosen::Int(value)) => known >= value,
+            (Chosen::Seconds(known), Chosen::Seconds(value)) => known >= value,
+            _ => false,
+        };
+        match self.facts.iter_mut().find(|(name, _)| *name == fact) {
+            Some((_, known)) if is_higher(known) => {}
+            Some((_, known)) => *known = value,
+            None => self.facts.push((fact, value)),
+        }
+    }
 }
 
 /// A value as a test case writes it.

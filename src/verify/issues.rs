@@ -177,12 +177,34 @@ impl<'p> Gates<'p> {
         Evidence::of(diagrams, &self.space, self.truths.iter().flat_map(|truth| [truth.holds, truth.fails]), [])
     }
 
-    /// The gates that fire where a gate would, were it alone: what shadows it.
+    /// What shadows a gate that never fires: others without which it would, as few and as early as possible.
     pub fn shadows(&self, diagrams: &mut Diagrams, gate: usize) -> Vec<usize> {
-        let Some(truth) = self.truths.get(gate) else { return Vec::new() };
-        let denies = diagrams.without(self.possible, truth.holds);
-        let others = self.fires.iter().enumerate().filter(|(other, _)| *other != gate);
-        others.filter(|(_, fires)| !diagrams.and(**fires, denies).is_empty()).map(|(other, _)| other).collect()
+        let mut kept: Vec<usize> = (0..self.truths.len()).filter(|other| *other != gate).collect();
+        for candidate in (0..self.truths.len()).rev() {
+            let others: Vec<usize> = kept.iter().copied().filter(|other| *other != candidate).collect();
+            if others.len() < kept.len() && !self.fires_among(diagrams, gate, &others) {
+                kept = others;
+            }
+        }
+        kept
+    }
+
+    /// Whether a gate would ever fire, were these the only others.
+    fn fires_among(&self, diagrams: &mut Diagrams, gate: usize, others: &[usize]) -> bool {
+        let Some(own) = self.truths.get(gate) else { return false };
+        let (mut none_denied, mut none_before) = (self.possible, self.possible);
+        let mut all_sure_before = Region::EVERYTHING;
+        for (index, truth) in self.truths.iter().enumerate().filter(|(index, _)| others.contains(index)) {
+            none_denied = diagrams.without(none_denied, truth.fails);
+            if index < gate {
+                none_before = diagrams.without(none_before, truth.fails);
+                all_sure_before = diagrams.and(all_sure_before, truth.holds);
+            }
+        }
+        let denies = diagrams.and(none_before, own.fails);
+        let unsure = diagrams.without(none_denied, own.fails);
+        let unsure = diagrams.without(unsure, own.holds);
+        !denies.is_empty() || diagrams.meet(unsure, all_sure_before)
     }
 }
 

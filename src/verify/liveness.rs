@@ -45,18 +45,35 @@ impl Alive {
         }
         self.states.extend(machine.visited.iter().enumerate().filter(|(_, visited)| **visited).map(|(state, _)| state));
         for (row, truth) in machine.truths.iter().enumerate().filter(|(row, _)| !self.rows.contains(row)) {
-            let matches = diagrams.and(machine.possible, truth.holds);
-            for state in 0..machine.ticks.len() {
-                let choices = machine.choices(state);
-                if !machine.rests(state) || !choices.iter().any(|(choice, _)| *choice == row) {
+            for state in (0..machine.ticks.len()).filter(|state| machine.rests(*state)) {
+                let choices = machine.choices(state).iter();
+                let before: Vec<usize> =
+                    choices.map(|(choice, _)| *choice).take_while(|choice| *choice != row).collect();
+                if before.len() == machine.choices(state).len() {
                     continue;
                 }
-                let taken = choices.iter().filter(|(choice, chosen)| *choice != row && diagrams.meet(*chosen, matches));
-                let taken: Vec<usize> = taken.map(|(choice, _): &(usize, Region)| *choice).collect();
-                self.before_rows.entry(row).or_default().extend(taken);
+                let matches = diagrams.and(machine.within(state), truth.holds);
+                let shadows = shadows(diagrams, machine, matches, before);
+                self.before_rows.entry(row).or_default().extend(shadows);
             }
         }
     }
+}
+
+/// Of the rows before one those that take what it would match, as few and as early as possible.
+fn shadows(diagrams: &mut Diagrams, machine: &Machine<'_>, matches: Region, before: Vec<usize>) -> Vec<usize> {
+    let mut kept = before.clone();
+    for candidate in before.into_iter().rev() {
+        let others: Vec<usize> = kept.iter().copied().filter(|other| *other != candidate).collect();
+        let mut rest = matches;
+        for truth in others.iter().filter_map(|row| machine.truths.get(*row)) {
+            rest = diagrams.without(rest, truth.holds);
+        }
+        if rest.is_empty() {
+            kept = others;
+        }
+    }
+    kept
 }
 
 /// Reports what is dead; what `revived` would bring to life is only switched off.

@@ -2,6 +2,7 @@
 
 use super::case::{Case, Expected};
 use super::diagram::{Diagrams, Region};
+use super::domain::Chosen;
 use super::machine::{End, Machine, StateIndex, Tick};
 use super::{Breach, Evidence};
 use crate::policy::facts::{CiStatus, RunFact};
@@ -82,7 +83,11 @@ impl Machine<'_> {
         };
         let cases = circle
             .iter()
-            .filter_map(|(state, tick)| self.case("unbounded-run", "goes on for ever", *state, tick, here, diagrams))
+            .filter_map(|(state, tick)| {
+                let mut case = self.case("unbounded-run", "goes on for ever", *state, tick, here, diagrams)?;
+                case.example.raise("age", Chosen::Seconds(365 * 86_400));
+                Some(case)
+            })
             .collect();
         Some(Breach {
             message,
@@ -116,7 +121,8 @@ impl Machine<'_> {
         let beyond = self.last_range(diagrams, RunFact::Attempts);
         self.acts(|row| self.sends_turn(row)).find_map(|(state, tick, row)| {
             let name = self.row(row)?.name.clone();
-            let case = self.case("endless-fixing", "one turn more", state, tick, beyond, diagrams)?;
+            let mut case = self.case("endless-fixing", "one turn more", state, tick, beyond, diagrams)?;
+            case.example.raise("attempts", Chosen::Int(1_000));
             Some(Breach {
                 message: format!("row `{name}` can send turns without a bound on `attempts`"),
                 span: self.row(row)?.span,
