@@ -579,3 +579,17 @@ fn a_megabyte_of_nonsense_ends_in_an_error_soon() {
         assert!(started.elapsed().as_secs() < 20, "{head}: {:?}", started.elapsed());
     }
 }
+
+#[test]
+fn warnings_are_denied_where_that_is_asked_for() {
+    let dead = [(
+        "[[ci.stages]]",
+        "[[gates]]\nname = \"twice\"\nrequire = { trusted = true }\nmessage = \"no\"\n\n[[ci.stages]]",
+    )];
+    let checked = |arguments: &[&str]| {
+        let test = Test::new().shipped_policy(&dead).args(["check-policy", "--format", "json"]);
+        test.args(arguments.iter().copied()).run()
+    };
+    assert_eq!(checked(&[]).code, 0);
+    assert_eq!(checked(&["--deny-warnings"]).code, 1);
+}

@@ -216,8 +216,11 @@ impl<'p> Machine<'p> {
     /// Follows what ticks can do from every active state on, whether or not a run gets there under this policy: one that
     /// was begun under another may be anywhere.
     pub fn explore_everywhere(&mut self, diagrams: &mut Diagrams) {
-        self.within.fill(self.possible);
         for state in 0..self.ticks.len() {
+            let within = self.within.get_mut(state).map(|within| std::mem::replace(within, self.possible));
+            if within == Some(self.possible) {
+                continue;
+            }
             let mut ticks = Vec::new();
             if !self.is_terminal(state) {
                 self.follow(diagrams, state, Region::EVERYTHING, &mut Vec::new(), &mut vec![state], &mut ticks);

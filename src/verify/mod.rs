@@ -293,18 +293,22 @@ fn prove_area(
     }
     let mut diagrams = Diagrams::new(diagrams.left());
     if let Some(rules) = area.runs {
-        let machine = Machine::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside)?;
+        let mut machine = Machine::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside)?;
         let stranded = machine.stranded(&mut diagrams);
-        let of_runs = [
-            (Code::UnboundedRun, machine.unbounded_run(&mut diagrams, &stranded)),
-            (Code::UnverifiedClose, machine.unverified_close(&mut diagrams)),
-            (Code::EndlessFixing, machine.endless_fixing(&mut diagrams)),
-            (Code::RepeatEffects, machine.repeat_effects(&mut diagrams)),
-            (Code::Spin, machine.spin(&mut diagrams)),
-            (Code::DeadEnd, machine.dead_end(&stranded)),
-        ];
-        breaches.extend(of_runs.into_iter().filter_map(|(code, breach)| Some((code, breach?))));
+        let dead_end = machine.dead_end(&stranded);
         alive.of_machine(&mut diagrams, &machine);
+        // What a rule is good for depends on where this policy leads; what it must not do, does not: a run that was begun
+        // under another policy may be in any state.
+        machine.explore_everywhere(&mut diagrams);
+        let of_runs = [
+            (Code::UnboundedRun, machine.unbounded_run(&mut diagrams, &stranded).into_iter().collect()),
+            (Code::UnverifiedClose, machine.unverified_closes(&mut diagrams)),
+            (Code::EndlessFixing, machine.endless_fixing(&mut diagrams)),
+            (Code::RepeatEffects, machine.repeat_effects(&mut diagrams).into_iter().collect()),
+            (Code::Spin, machine.spin(&mut diagrams).into_iter().collect()),
+            (Code::DeadEnd, dead_end.into_iter().collect::<Vec<Breach>>()),
+        ];
+        breaches.extend(of_runs.into_iter().flat_map(|(code, found)| found.into_iter().map(move |one| (code, one))));
     }
     // What was found with too few steps is not to be believed.
     if diagrams.exceeded() {

@@ -20,6 +20,8 @@ pub trait Scope: FactName {
     const REPO: Self;
     /// The least value of a number or duration.
     fn least(self) -> i64;
+    /// The greatest value, where it is less than its type can hold.
+    fn greatest(self) -> Option<i64>;
 }
 
 /// What a condition comes to, over all inputs.
@@ -180,7 +182,8 @@ impl<F: Scope + Ord> Space<F> {
                     other == fact || (Self::group(fact).is_some() && Self::group(fact) == Self::group(other))
                 };
                 let cuts = constants.quantities.iter().filter(|(other, _)| linked(**other)).flat_map(|(_, cuts)| cuts);
-                Domain::Line(Line::new(fact.spec().kind, i128::from(fact.least()), cuts.copied()))
+                let line = Line::new(fact.spec().kind, i128::from(fact.least()), cuts.copied());
+                Domain::Line(line.up_to(fact.greatest()))
             }
             Kind::Set(members) => return Some(self.set(fact, members, texts().collect(), usual)),
         };
