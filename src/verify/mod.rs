@@ -1,9 +1,14 @@
 //! The proofs: what the rules of a policy allow together, decided exactly. Pure: no clock, file, network, async or logging.
 //!
 //! Facts come from finite sets or are cut into finitely many ranges by the constants of the policy, so the space of
-//! inputs is finite. Conditions become sets of inputs, and every question is whether a set is
-//! empty; where it is not, an input in it is the counterexample. Nothing is sampled. What is assumed of facts that hang
-//! together is listed in [`AXIOMS`]; the kill switch is taken as off, and the allowlist as any list.
+//! inputs is finite. Conditions become sets of inputs, and every question is whether a set is empty; where it is not, an
+//! input in it is the counterexample. Nothing is sampled. What is assumed of facts that hang together is listed in
+//! [`AXIOMS`]; the kill switch is taken as off, and the allowlist as any list.
+//!
+//! From the bottom: `diagram` holds sets of inputs, `space` cuts the facts and turns conditions into sets, `axioms`
+//! says which inputs are possible; `issues` decides the gates and `machine` what a tick does to a run; `runs`,
+//! `repetition` and `liveness` ask the questions, `findings` puts the answers into words, `case` into test cases.
+//! [`difference()`] compares two policies the same way.
 
 #![cfg_attr(
     not(test),
@@ -35,13 +40,12 @@ mod repetition;
 mod repos;
 mod runs;
 mod space;
+mod subject;
 
 use std::collections::BTreeSet;
 
 use crate::policy::facts::RunFact;
-use crate::policy::{
-    Code, Finding, Fragment, Fragments, GateRules, Policy, RepoPattern, Rules, RunRules, Source, Span, Waiver,
-};
+use crate::policy::{Code, Finding, Fragments, Policy, Source, Span};
 
 pub use axioms::AXIOMS;
 use case::Case;
@@ -51,6 +55,7 @@ use issues::Gates;
 use liveness::Alive;
 use machine::Machine;
 use space::{Scope, Space};
+use subject::{Area, Subject};
 
 /// The work that one policy is worth, in steps of the diagrams: well under a second.
 const MAX_STEPS: u32 = 3_000_000;
@@ -163,76 +168,6 @@ struct Breach {
     cases: Vec<Case>,
     /// More for the reader.
     notes: Vec<String>,
-}
-
-/// The repositories that one set of rules is for.
-struct Area<'p> {
-    /// `None`: in error, and nothing is proven of them.
-    gates: Option<GateRules<'p>>,
-    /// `None`: in error, and nothing is proven of them.
-    runs: Option<RunRules<'p>>,
-    /// `None`: every repository without overrides.
-    scope: Option<&'p RepoPattern>,
-    /// Those that have rules of their own.
-    outside: Vec<RepoPattern>,
-}
-
-/// What is proven something of: a policy, or what could be read of one in error.
-struct Subject<'p> {
-    source: &'p Source,
-    denylist: &'p [RepoPattern],
-    waivers: &'p [Waiver],
-    /// The first is that of the repositories without overrides.
-    areas: Vec<Area<'p>>,
-}
-
-impl<'p> Subject<'p> {
-    fn of_policy(policy: &'p Policy) -> Self {
-        let rules = |rules: &'p Rules| (Some(rules.into()), Some(rules.into()));
-        let overrides = policy.overrides.iter().map(|(pattern, of)| (pattern, rules(of)));
-        Self {
-            source: &policy.source,
-            denylist: &policy.denylist.value,
-            waivers: &policy.waivers,
-            areas: areas(rules(&policy.base), overrides.collect()),
-        }
-    }
-
-    fn of_fragments(fragments: &'p Fragments, source: &'p Source) -> Self {
-        let rules = |fragment: &'p Fragment| (fragment.gate_rules(), fragment.run_rules());
-        let overrides = fragments.overrides.iter().map(|(pattern, of)| (pattern, rules(of)));
-        Self {
-            source,
-            denylist: &fragments.denylist,
-            waivers: &fragments.waivers,
-            areas: areas(rules(&fragments.base), overrides.collect()),
-        }
-    }
-
-    /// Whether the gates, and whether the rows could be read for every repository.
-    fn readable(&self) -> (bool, bool) {
-        (self.areas.iter().all(|area| area.gates.is_some()), self.areas.iter().all(|area| area.runs.is_some()))
-    }
-}
-
-type PartsOfRules<'p> = (Option<GateRules<'p>>, Option<RunRules<'p>>);
-
-fn areas<'p>(base: PartsOfRules<'p>, overrides: Vec<(&'p RepoPattern, PartsOfRules<'p>)>) -> Vec<Area<'p>> {
-    // Overrides that change nothing the proofs look at, such as the agent, leave their repositories with the others.
-    let own = |(pattern, parts): &(&RepoPattern, PartsOfRules<'p>)| {
-        let beyond = |wide: &RepoPattern| !wide.is_exact() && wide.matches(&pattern.to_string());
-        let inside = overrides.iter().any(|(wide, parts)| pattern.is_exact() && *parts != base && beyond(wide));
-        *parts != base || inside
-    };
-    let own: Vec<(&RepoPattern, PartsOfRules<'p>)> = overrides.iter().copied().filter(own).collect();
-    let outside = own.iter().map(|(pattern, _)| (*pattern).clone()).collect();
-    let (gates, runs) = base;
-    let areas = own.iter().map(|(pattern, (gates, runs))| {
-        let inner = own.iter().filter(|(one, _)| one.is_exact() && one != pattern && !pattern.is_exact());
-        let outside = inner.map(|(one, _)| (*one).clone()).collect();
-        Area { gates: *gates, runs: *runs, scope: Some(*pattern), outside }
-    });
-    std::iter::once(Area { gates, runs, scope: None, outside }).chain(areas).collect()
 }
 
 /// Decides every invariant for every repository with overrides, and once for any other.
