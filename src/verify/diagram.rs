@@ -36,6 +36,23 @@ pub type Value = u32;
 /// From this value on, up to the start of the next branch.
 type Branch = (Value, Region);
 
+/// The branches of a region by one variable; most regions do not ask most variables.
+enum Branches {
+    Asked(Rc<[Branch]>),
+    NotAsked([Branch; 1]),
+}
+
+impl std::ops::Deref for Branches {
+    type Target = [Branch];
+
+    fn deref(&self) -> &[Branch] {
+        match self {
+            Self::Asked(branches) => branches,
+            Self::NotAsked(one) => one,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Node {
     variable: Variable,
@@ -316,10 +333,10 @@ impl Diagrams {
         self.get(region).map_or(Variable::MAX, |node| node.variable)
     }
 
-    fn branches(&self, region: Region, variable: Variable) -> Rc<[Branch]> {
+    fn branches(&self, region: Region, variable: Variable) -> Branches {
         match self.get(region) {
-            Some(node) if node.variable == variable => Rc::clone(&node.branches),
-            _ => Rc::from([(0, region)]),
+            Some(node) if node.variable == variable => Branches::Asked(Rc::clone(&node.branches)),
+            _ => Branches::NotAsked([(0, region)]),
         }
     }
 
