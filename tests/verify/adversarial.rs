@@ -173,14 +173,15 @@ fn patterns_inside_patterns_are_decided_or_refused() {
     decided("nested patterns", &format!("{text}{STATES}{LAST}"));
 }
 
-/// The reference policy's gate with that many repositories denied, and that many overrides.
+/// A policy with that many repositories denied, and that many overrides that the rows ask for.
 fn denied(patterns: usize, length: usize, star: &str, overrides: usize) -> String {
     let filler = "r".repeat(length);
     let all: Vec<String> = (0..patterns).map(|one| format!("\"o{}/{filler}{one}{star}\"", one % 50)).collect();
     let head = HEAD.replacen("allowlist = []", &format!("allowlist = []\ndenylist = [{}]", all.join(", ")), 1);
     let repos: String =
         (0..overrides).map(|one| format!("[repos.\"o{one}/r\"]\nlimits.run_timeout = \"{}h\"\n", one + 1)).collect();
-    format!("{head}{LIMITS}{repos}{GATE}{STATES}{LAST}")
+    let last = LAST.replace("24h", "$limits.run_timeout");
+    format!("{head}{LIMITS}{repos}{GATE}{STATES}{last}")
 }
 
 #[test]
