@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use afk::cases::{Coverage, TestRun, Trace, run};
+use afk::policy::Code;
 use afk::policy::facts::{FactName, IssueFact, RunFact};
 use afk::policy::{InstalledNames, Source, Surroundings, check};
 use insta::assert_snapshot;
@@ -332,6 +333,25 @@ fn a_limit_that_a_test_lays_over_is_shown_at_its_place_in_the_test() {
     );
     let trace = serde_json::to_value(&run.cases.first().unwrap().trace).unwrap();
     assert_snapshot!(trace["issues"][0]["why"].as_str().unwrap(), @"dispatch.max_per_tick = 0 (line 7 of afk.test.toml) is used up; it may go in the next tick");
+}
+
+#[test]
+fn cases_that_ask_for_the_same_policy_have_it_read_once_and_too_many_others_are_refused() {
+    use std::fmt::Write;
+    let cases = |hours: fn(usize) -> usize| {
+        (0..700).fold(String::new(), |mut text, case| {
+            let limit = hours(case);
+            writeln!(text, "[[cases]]\nname = \"{case}\"\npolicy = {{ limits = {{ run_timeout = \"{limit}h\" }} }}")
+                .unwrap();
+            writeln!(text, "run = {{ state = \"working\" }}\nexpect = {{ row = \"wait\" }}").unwrap();
+            text
+        })
+    };
+    let run = shipped(&cases(|case| 9 + case % 2));
+    assert_eq!((complaints(&run), run.cases.len()), (String::new(), 700));
+    let run = shipped(&cases(|case| 9 + case));
+    assert!(run.findings.iter().all(|finding| finding.code == Code::TooLarge), "{}", complaints(&run));
+    assert!(!run.passed() && complaints(&run).contains("read again more often than this build does"));
 }
 
 #[test]

@@ -200,7 +200,7 @@ codes! {
         "raise the limit to switch it on";
     TooLargeToProve = "too-large-to-prove", "the rules are too entangled to be decided exactly",
         "a policy that nobody can decide, nobody can review; it is refused rather than trusted unproven",
-        "split conditions that combine many facts, or drop rows that differ in little";
+        "split conditions that combine many facts, drop rows that differ in little, or group repositories as `owner/*`";
     DispatchesNothing = "dispatches-nothing", "the policy as it stands starts no run",
         "it ships that way",
         "turn the kill switch off and put a repository on the allowlist, when you are ready";

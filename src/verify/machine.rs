@@ -68,7 +68,7 @@ impl<'p> Machine<'p> {
         scope: Option<&RepoPattern>,
         outside: &[RepoPattern],
     ) -> Option<Self> {
-        let space = space([rules], denylist, scope, outside)?;
+        let space = space(diagrams, [rules], denylist, scope, outside)?;
         Some(Self::over(diagrams, rules, space, denylist))
     }
 
@@ -313,6 +313,7 @@ impl<'p> Machine<'p> {
 
 /// The space of the runs of several policies, cut along the constants of all of them.
 pub fn space<'p>(
+    diagrams: &mut Diagrams,
     policies: impl IntoIterator<Item = RunRules<'p>>,
     denylist: &[RepoPattern],
     scope: Option<&RepoPattern>,
@@ -327,7 +328,7 @@ pub fn space<'p>(
         harmless.get_or_insert_with(|| RunFacts::harmless("acme/app", &labels.ready.value, &labels.in_progress.value));
     }
     constants.patterns(denylist);
-    Space::new(constants, &harmless?, scope, outside)
+    Space::new(diagrams, constants, &harmless?, scope, outside)
 }
 
 fn sends_turn(rules: &RunRules<'_>, row: &Transition) -> bool {

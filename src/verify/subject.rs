@@ -60,7 +60,7 @@ fn areas<'p>(base: PartsOfRules<'p>, overrides: Vec<(&'p RepoPattern, PartsOfRul
     // Overrides that change nothing the proofs look at, such as the agent, leave their repositories with the others.
     let own = |(pattern, parts): &(&RepoPattern, PartsOfRules<'p>)| {
         let beyond = |wide: &RepoPattern| !wide.is_exact() && wide.matches(&pattern.to_string());
-        let inside = overrides.iter().any(|(wide, parts)| pattern.is_exact() && *parts != base && beyond(wide));
+        let inside = overrides.iter().any(|(wide, parts)| pattern.is_exact() && beyond(wide) && *parts != base);
         *parts != base || inside
     };
     let own: Vec<(&RepoPattern, PartsOfRules<'p>)> = overrides.iter().copied().filter(own).collect();

@@ -32,7 +32,7 @@ use super::pattern::RepoPattern;
 use super::rules::{Fragments, Policy, Rules, Waiver};
 use super::source::{Located, Source, Span};
 use super::{Checked, Surroundings};
-pub(crate) use overlaid::check_overlaid;
+pub(crate) use overlaid::Overlaid;
 use prompts::PromptFiles;
 use reader::{Field, Reader};
 use reference::Scope;

@@ -17,6 +17,7 @@ mod words;
 use std::collections::BTreeSet;
 
 use super::case;
+use super::diagram::Diagrams;
 use super::space::Example;
 use crate::policy::{Policy, Span};
 
@@ -168,8 +169,9 @@ impl Difference {
 /// When that is too much to be decided exactly.
 pub fn difference(old: &Policy, new: &Policy) -> Result<Difference, TooLarge> {
     let mut report = Report { old, new, difference: Difference::default() };
-    let mut steps = MAX_STEPS;
-    settings::compare_policies(&mut report);
+    let mut diagrams = Diagrams::new(MAX_STEPS);
+    settings::compare_policies(&mut report, &mut diagrams)?;
+    let mut steps = diagrams.left();
     for area in areas::areas(old, new) {
         let mut named = BTreeSet::new();
         gates::compare(&area, &mut steps, &mut named, &mut report)?;

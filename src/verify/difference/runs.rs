@@ -84,11 +84,15 @@ pub fn compare(
 ) -> Result<(), TooLarge> {
     let too_large = || TooLarge { scope: area.scope.as_ref().map(ToString::to_string) };
     let mut diagrams = Diagrams::new(*steps);
-    let space = || machine::space([area.new.into(), area.old.into()], &area.denied, area.scope.as_ref(), &area.outside);
+    let space = |diagrams: &mut Diagrams| {
+        let policies = [area.new.into(), area.old.into()];
+        machine::space(diagrams, policies, &area.denied, area.scope.as_ref(), &area.outside).ok_or_else(too_large)
+    };
+    let (old_space, new_space) = (space(&mut diagrams)?, space(&mut diagrams)?);
     let old_denied = &report.old.denylist.value;
-    let mut old = Machine::over(&mut diagrams, area.old.into(), space().ok_or_else(too_large)?, old_denied);
+    let mut old = Machine::over(&mut diagrams, area.old.into(), old_space, old_denied);
     let new_denied = &report.new.denylist.value;
-    let mut new = Machine::over(&mut diagrams, area.new.into(), space().ok_or_else(too_large)?, new_denied);
+    let mut new = Machine::over(&mut diagrams, area.new.into(), new_space, new_denied);
     let (rested, rests) = (resting(&old), resting(&new));
     old.explore_everywhere(&mut diagrams);
     new.explore_everywhere(&mut diagrams);

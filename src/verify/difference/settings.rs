@@ -5,16 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::areas::Area;
-use super::{Direction, Item, Place, Remark, Report, gates, words};
+use super::{Direction, Item, Place, Remark, Report, TooLarge, gates, words};
 use crate::policy::sentence::{Part, Placeholder, Sentence};
 use crate::policy::{
     AgentChoice, Dispatch, LabelRole, Labels, Landing, Located, Notification, OrderBy, OrderKey, Policy, Priority,
     Prompt, RepoPattern, Rules, Span, Stage, StageSource, Trust,
 };
+use crate::verify::diagram::Diagrams;
 use crate::verify::repos::RepoClasses;
 
 /// What one policy says for all repositories.
-pub fn compare_policies(report: &mut Report<'_>) {
+pub fn compare_policies(report: &mut Report<'_>, diagrams: &mut Diagrams) -> Result<(), TooLarge> {
     let (old, new) = (report.old, report.new);
     let Policy {
         source: _,
@@ -57,7 +58,7 @@ pub fn compare_policies(report: &mut Report<'_>) {
             report.add(item(Direction::Tighter, format!("`{name}` is no longer waived"), place));
         }
     }
-    enrolled(report);
+    enrolled(report, diagrams)?;
     for (word, these, others) in [("gone", old, new), ("new", new, old)] {
         for (pattern, _) in &these.overrides {
             if others.overrides.iter().all(|(other, _)| other != pattern) {
@@ -65,15 +66,22 @@ pub fn compare_policies(report: &mut Report<'_>) {
             }
         }
     }
+    Ok(())
 }
 
 /// Which repositories are enrolled, one item for each entry of a list that decides it.
-fn enrolled(report: &mut Report<'_>) {
+fn enrolled(report: &mut Report<'_>, diagrams: &mut Diagrams) -> Result<(), TooLarge> {
     let (old, new) = (report.old, report.new);
     let lists = [&old.allowlist.value, &old.denylist.value, &new.allowlist.value, &new.denylist.value];
     // Each pattern is a list of its own, so that each has its item.
     let patterns: Vec<Vec<RepoPattern>> = lists.into_iter().flatten().map(|pattern| vec![pattern.clone()]).collect();
-    let Some(classes) = RepoClasses::new(&patterns, None, &[]) else { return };
+    let too_large = TooLarge { scope: None };
+    let Some(classes) = RepoClasses::new(diagrams, &patterns, None, &[]) else { return Err(too_large) };
+    // Every class is held against every pattern.
+    let work = classes.len().saturating_mul(patterns.len()).div_euclid(16);
+    if !diagrams.spend(u32::try_from(work).unwrap_or(u32::MAX)) {
+        return Err(too_large);
+    }
     let matching = |list: &Located<Vec<RepoPattern>>, repo: &str| {
         // The narrowest says most.
         let matching = list.value.iter().filter(|pattern| pattern.matches(repo));
@@ -123,6 +131,7 @@ fn enrolled(report: &mut Report<'_>) {
             }
         }
     }
+    Ok(())
 }
 
 /// Where an entry of a list stands.
