@@ -99,6 +99,7 @@ fn the_corpus_has_a_file_for_every_code_that_a_check_of_the_text_can_give() {
             Code::DispatchesNothing,
             Code::UnusedLimit,
             Code::UnmatchedAllowlist,
+            Code::UnmatchedOverride,
             Code::SchemaDisagrees,
         ];
         // What only the proofs can give has examples in `tests/examples_of_codes.rs` and policies in `tests/verify`.
