@@ -24,7 +24,7 @@ fn the_cases_beside_the_policy_are_run_and_their_coverage_is_said() {
     assert_snapshot!(test.args(["test-policy", "--min-coverage", "100"]).run(), @r"
     exit code 0
     --- stdout
-    policies/afk.test.toml: 53 cases passed
+    policies/afk.test.toml: 60 cases passed
     policies/afk.toml: 100 % covered: 8 of 8 gates fired, 26 of 26 rows matched
     ");
 }

@@ -23,7 +23,7 @@ fn check_file(path: &Path) -> (Source, Checked) {
         doorbells: names(&["terminal"]),
         executors: names(&["local"]),
         commands: names(&["lint", "test"]),
-        repositories: names(&["acme/app"]),
+        repositories: names(&["acme/app", "app"]),
     };
     let checked = check(&text, "policy.toml", &Surroundings { prompt: &prompt, installed: &installed });
     (Source { name: "policy.toml".to_owned(), text }, checked)

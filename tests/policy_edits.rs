@@ -378,3 +378,29 @@ fn what_stands_before_a_bracket_that_is_not_closed_is_judged() {
     assert_eq!(errors.len(), 2, "{ran}");
     assert!(errors[0].starts_with("error[out-of-range]") && errors[1].contains("array"), "{ran}");
 }
+
+#[test]
+fn the_shipped_tests_notice_what_the_proofs_allow() {
+    let rows_from_anywhere = |name: &str, from: &str| {
+        let equals =
+            if name == "fix-forward" { "name = \"fix-forward\"\nfrom = " } else { "name   = \"gave-up\"\nfrom   = " };
+        (format!("{equals}{from}"), format!("{equals}\"*\""))
+    };
+    let (gave_up, gave_up_anywhere) = rows_from_anywhere("gave-up", "[\"working\"]");
+    let (fix_forward, fix_forward_anywhere) = rows_from_anywhere("fix-forward", "[\"verifying\"]");
+    const FREEZE: &str = "freeze         = [\"reopen\", { add_label = \"human\" }, { remove_label = \"ready\" }, { comment = \"frozen\" }, { notify = \"frozen\" }, \"interrupt\"]";
+    for (before, after) in [
+        ("told     = false\n", ""),
+        (", { told = false }] }", "] }"),
+        (gave_up.as_str(), gave_up_anywhere.as_str()),
+        (fix_forward.as_str(), fix_forward_anywhere.as_str()),
+        ("budget_usd           = 100.0", "budget_usd           = 0"),
+        (FREEZE, &FREEZE.replacen(", \"interrupt\"", "", 1)),
+        (FREEZE, &FREEZE.replacen("{ add_label = \"human\" }, ", "", 1)),
+    ] {
+        let tests = std::fs::read(support::repository().join("policies/afk.test.toml")).unwrap();
+        let test = Test::new().shipped_policy(&[(before, after)]).file("policies/afk.test.toml", tests);
+        let ran = test.args(["test-policy"]).run();
+        assert!(ran.code == 1 && ran.stdout.contains("FAIL"), "{before} -> {after}: {ran}");
+    }
+}

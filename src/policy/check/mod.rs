@@ -4,7 +4,7 @@ mod conditions;
 mod gates;
 mod installed;
 mod limits;
-mod machine;
+pub(crate) mod machine;
 mod matchers;
 mod names;
 mod operands;
