@@ -71,7 +71,7 @@ fn a_change_of_the_policy_that_breaks_a_case_is_shown_with_its_trace() {
          no-verdict              frozen     no       ci = none or pending or unknown (is red), verdict_wait >= 2h (is 0s)      349
       row freeze leads to frozen with action freeze
 
-    policies/afk.test.toml: 52 cases passed, 1 failed
+    policies/afk.test.toml: 59 cases passed, 1 failed
     policies/afk.toml: 100 % covered: 8 of 8 gates fired, 26 of 26 rows matched
     "#);
 }
