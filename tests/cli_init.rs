@@ -66,7 +66,7 @@ fn everything_that_a_first_run_needs_is_written_and_named() {
         said,
         "\
 wrote policies/afk.toml                 disabled: kill_switch = true, allowlist empty
-wrote policies/afk.test.toml            53 cases, coverage 100 %
+wrote policies/afk.test.toml            60 cases, coverage 100 %
 wrote policies/afk-policy.schema.json   completion and hover text in editors
 wrote policies/prompts/implement.md     what an agent is told first
 wrote policies/prompts/fix-forward.md   and after red CI
