@@ -1,7 +1,5 @@
 //! `afk diff-policy`: where policies come from, how the difference is written, and how it ends.
 
-#[path = "support/local.rs"]
-mod local;
 mod support;
 
 use std::fs;
@@ -9,9 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use insta::assert_snapshot;
-use local::Installation;
 use pretty_assertions::assert_eq;
-use serde_json::{Value, json};
+use serde_json::json;
 use support::{Ran, Test};
 
 const ENROLL: (&str, &str) = ("allowlist   = []", "allowlist   = [\"acme/site\"]");
@@ -234,107 +231,4 @@ fn what_is_no_revision_or_no_file_of_it_is_said() {
     }
     let ran = diff(Test::new().shipped_policy(&[]), &["main:policies/afk.toml"]);
     assert!(ran.stderr.contains("not a git repository"), "{ran}");
-}
-
-// Today.
-
-/// An installation with one run at work, one issue behind it and one that a stranger armed; and its snapshot.
-fn today() -> (Installation, Value) {
-    let afk = Installation::new();
-    afk.armed(1);
-    afk.poll();
-    afk.look_until("1", "agent running");
-    afk.armed(2);
-    afk.issue(
-        3,
-        "held",
-        &format!("{}{}", local::event("ada", "labeled", "ready-for-agent"), local::event("ada", "labeled", "paused")),
-        "",
-    );
-    let said = afk.afk(&["poll", "--dry-run", "--format", "json"]);
-    fs::write(afk.path("snapshot.json"), &said.stdout).unwrap();
-    let snapshot = serde_json::from_str(&said.stdout).unwrap();
-    fs::copy(afk.path("policies/afk.toml"), afk.path("policies/before.toml")).unwrap();
-    (afk, snapshot)
-}
-
-fn over(afk: &Installation, arguments: &[&str]) -> Value {
-    let arguments = [&["diff-policy", "policies/before.toml", "--format", "json"], arguments].concat();
-    let said = afk.afk(&arguments);
-    serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", said.stdout, said.stderr))
-}
-
-#[test]
-fn todays_issues_and_runs_are_decided_by_both() {
-    let (afk, snapshot) = today();
-    assert_eq!(snapshot["in_flight"], json!(["greeter"]));
-    assert_eq!(snapshot["runs"][0]["state"], json!("working"));
-    let same = over(&afk, &["--over", "snapshot.json"]);
-    assert_eq!((&same["today"]["issues"], &same["today"]["runs"]), (&json!([]), &json!([])));
-    assert_eq!((&same["today"]["issues_read"], &same["today"]["runs_read"]), (&json!(3), &json!(1)));
-
-    // The run is older than the limit now, and there is a slot for another.
-    afk.policy("run_timeout          = \"24h\"", "run_timeout          = \"1h\"");
-    afk.policy("slots_per_repo = 1", "slots_per_repo = 2");
-    let mut older = snapshot.clone();
-    *older.pointer_mut("/runs/0/facts/age").unwrap() = json!("2h");
-    fs::write(afk.path("snapshot.json"), older.to_string()).unwrap();
-    let changed = over(&afk, &["--over", "snapshot.json"]);
-    assert_eq!(changed["today"]["issues"][0]["issue"], json!("greeter#2"), "{changed}");
-    assert_eq!(changed["today"]["issues"][0]["before"], json!("denied: repo-lock"));
-    assert_eq!(changed["today"]["issues"][0]["after"], json!("goes next, unless a fact not read yet denies it"));
-    assert_eq!(changed["today"]["runs"][0]["issue"], json!("greeter#1"), "{changed}");
-    assert_eq!(changed["today"]["runs"][0]["before"], json!("working: waits"));
-    assert_eq!(changed["today"]["runs"][0]["after"], json!("working: overdue → frozen"));
-    // What is read now is what the new policy wants to know.
-    let live = over(&afk, &["--live"]);
-    assert_eq!(live["today"]["issues"][0]["issue"], json!("greeter#2"), "{live}");
-    assert_eq!(live["today"]["issues"][0]["after"], json!("dispatched (as number 1)"));
-    assert_eq!((&live["today"]["runs"], &live["today"]["runs_read"]), (&json!([]), &json!(1)));
-
-    let said = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json", "--format", "markdown"]);
-    assert!(said.stdout.contains("| `greeter#1` | working: waits | working: overdue → frozen |"), "{}", said.stdout);
-    assert!(said.stdout.contains("<details><summary>Full traces of the"), "{}", said.stdout);
-}
-
-#[test]
-fn a_snapshot_is_not_believed() {
-    let (afk, snapshot) = today();
-    let change = |path: &str, value: Value| {
-        let mut snapshot = snapshot.clone();
-        *snapshot.pointer_mut(path).unwrap() = value;
-        snapshot.to_string()
-    };
-    let without = |key: &str| {
-        let mut snapshot = snapshot.clone();
-        snapshot.as_object_mut().unwrap().remove(key);
-        snapshot.to_string()
-    };
-    for (text, said) in [
-        ("no json".to_owned(), "not JSON"),
-        ("[]".to_owned(), "it is not an object"),
-        (without("runs"), "it has no `runs`"),
-        (without("in_flight"), "it has no `in_flight`"),
-        (change("/issues/0/facts/trusted", json!("yes")), "issue 1: fact `trusted` is no bool"),
-        (change("/issues/1/facts/age", json!(7)), "issue 2: fact `age` is no duration"),
-        (change("/issues/0/facts/repo", json!("a/b/c")), "`a/b/c` is not a repository"),
-        (change("/issues/0/armed_at", json!("soon")), "`armed_at` is not a time"),
-        (change("/runs/0/facts/agent", json!("asleep")), "run 1: fact `agent` is no enum"),
-        (change("/runs/0/facts/told", json!({ "value": null, "why": "x" })), "fact `told` has no value"),
-        (r#"{ "switched_off": "kill_switch is true" }"#.to_owned(), "it was taken while nothing was read"),
-    ] {
-        fs::write(afk.path("snapshot.json"), text).unwrap();
-        let ran = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json"]);
-        assert_eq!(ran.code, 4, "{said}: {}", ran.stdout);
-        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
-    }
-    let hostile = change("/issues/2/facts/labels", json!(["ready-for-agent", "paused", "@all | <b> ``` \u{1b}[31m"]));
-    fs::write(afk.path("snapshot.json"), hostile).unwrap();
-    afk.policy("\"$labels.human\", \"$labels.paused\"", "\"$labels.human\"");
-    let ran = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json", "--format", "markdown"]);
-    assert!(
-        !ran.stdout.contains("@all") && !ran.stdout.contains("<b>") && !ran.stdout.contains('\u{1b}'),
-        "{}",
-        ran.stdout
-    );
 }

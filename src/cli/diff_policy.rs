@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::Utc;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -13,7 +14,9 @@ use crate::policy::{Policy, Severity};
 use crate::verify::difference::{Difference, Direction};
 use crate::verify::{self, Outcome, Proofs};
 
+mod derived;
 mod human;
+mod later;
 mod links;
 mod markdown;
 mod snapshot;
@@ -80,7 +83,8 @@ struct Comparison<'a> {
     proofs: Proofs,
     /// What the tests beside the new policy come to.
     tests: Option<String>,
-    today: Option<Today>,
+    /// Where it was asked for; `Err`: why there is none to compare.
+    today: Option<Result<Today, String>>,
     links: Links,
 }
 
@@ -105,15 +109,15 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         Failure::could_not_run(format!("{error}: whether decisions change is not known"))
             .help("split conditions that combine many facts into several gates or rows, or change less at a time")
     })?;
-    let snapshot = match (&arguments.over, arguments.live) {
-        (Some(file), _) => Some(snapshot::read(file)?),
-        (None, true) => match snapshot::live(arguments, out)? {
-            Ok(snapshot) => Some(snapshot),
+    let reading = match (&arguments.over, arguments.live) {
+        (Some(file), _) => Some(snapshot::read(file)?.map(today::Reading::Once)),
+        (None, true) => match snapshot::live(arguments, &old.value, &new.value, out)? {
+            Ok(both) => Some(Ok(today::Reading::Twice(Box::new(both)))),
             Err(status) => return Ok(status),
         },
         (None, false) => None,
     };
-    let today = snapshot.map(|snapshot| today::compare(&old.value, &new.value, &snapshot));
+    let today = reading.map(|reading| reading.map(|read| today::compare(&old.value, &new.value, &read, Utc::now())));
     let proofs = verify::prove(&new.value);
     judged.prove(|_| proofs.clone());
     let is_sound = judged.checked.policy.is_some();
@@ -220,7 +224,8 @@ fn document(comparison: &Comparison<'_>) -> Value {
             "outcome": format!("{:?}", proof.outcome).to_ascii_lowercase(),
         })).collect::<Vec<_>>(),
         "tests": tests,
-        "today": today.as_ref().map(Today::document),
+        "today": today.as_ref().and_then(|today| today.as_ref().ok()).map(Today::document),
+        "no_today": today.as_ref().and_then(|today| today.as_ref().err()),
     })
 }
 

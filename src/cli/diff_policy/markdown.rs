@@ -34,8 +34,20 @@ pub fn comment(comparison: &Comparison<'_>) -> String {
         let title = format!("{} more changes", folded.len());
         comment.fold(&title, &table(comparison, folded));
     }
-    if let Some(today) = &comparison.today {
-        comment.add(&of_today(today));
+    match &comparison.today {
+        Some(Ok(today)) => {
+            comment.add(&of_today(today));
+            if !today.untold.is_empty() {
+                let untold = today
+                    .untold
+                    .iter()
+                    .map(|untold| format!("- `{}`: {}", harmless(&untold.reference, 200), cell(&untold.why)));
+                let title = format!("What cannot be told of today ({})", today.untold.len());
+                comment.fold(&title, &untold.collect::<Vec<_>>());
+            }
+        }
+        Some(Err(why)) => comment.add(&[format!("**Today** is not compared: {}", cell(why)), String::new()]),
+        None => {}
     }
     let also: Vec<String> = comparison
         .difference
@@ -49,7 +61,9 @@ pub fn comment(comparison: &Comparison<'_>) -> String {
     if !also.is_empty() {
         comment.fold(&format!("Also changed, without any effect on decisions ({})", also.len()), &also);
     }
-    if let Some(today) = comparison.today.as_ref().filter(|today| !today.changes.is_empty()) {
+    if let Some(today) =
+        comparison.today.as_ref().and_then(|today| today.as_ref().ok()).filter(|today| !today.changes.is_empty())
+    {
         let traces = today
             .changes
             .iter()
@@ -111,7 +125,8 @@ fn of_today(today: &Today) -> Vec<String> {
     let read = format!("{at}{}, {}", counted(today.issues, "armed issue"), counted(today.runs, "run"));
     let (issues, runs): (Vec<&Change>, Vec<&Change>) = (today.of(false).collect(), today.of(true).collect());
     let is = |count: usize, noun: &str| match count {
-        0 => format!("no {noun} is decided differently"),
+        0 if today.is_whole() => format!("no {noun} is decided differently"),
+        0 => format!("no {noun} is known to be decided differently"),
         1 => format!("1 {noun} is decided differently"),
         many => format!("{many} {noun}s are decided differently"),
     };
@@ -120,9 +135,13 @@ fn of_today(today: &Today) -> Vec<String> {
     lines.push(format!("Runs in flight: {}", is(runs.len(), "run")));
     lines.push(String::new());
     lines.extend(rows(&runs));
-    if today.is_partial {
-        lines.push("Repositories that only the new policy enrolls were not looked at.".to_owned());
-        lines.push(String::new());
+    let mut notes: Vec<String> = today.unseen.iter().map(|unseen| cell(unseen)).collect();
+    notes.extend(today.hours_old.map(|hours| format!("the snapshot is {hours} hours old")));
+    if !today.untold.is_empty() {
+        notes.push(format!("of {} it cannot be told", today.untold.len()));
+    }
+    if !notes.is_empty() {
+        lines.extend([format!("⚠ {}", notes.join("; ")), String::new()]);
     }
     lines
 }
