@@ -27,7 +27,7 @@ fn a_change_is_told_with_its_line_and_its_smallest_example() {
     assert_eq!(shown[0], "LOOSER   issues in `acme/site` may be dispatched  policies/afk.toml:9");
     assert!(ran.stdout.contains(
         "LOOSER   red CI gets up to 8 corrective turns (was 5): in `verifying`: `freeze` (→ frozen) becomes `fix-forward` (→ fixing), and 5 more  policies/afk.toml:34\n           \
-         for example `acme/app`, in `verifying`: `agent = \"idle\", pushed = true, ci = \"red\", attempts = 5, age = \"2m\", quiet = \"2m\"`: `freeze` (→ frozen) → `fix-forward` (→ fixing)\n"
+         for example `acme/app`, in `verifying`: `agent = \"idle\", pushed = true, ci = \"red\", attempts = 5, age = \"2m\", quiet = \"2m\", landed = false`: `freeze` (→ frozen) → `fix-forward` (→ fixing)\n"
     ), "{ran}");
     assert!(ran.stdout.contains("also     notification `frozen`: `[FROZEN] {ref}: {reason}"), "{ran}");
     assert!(

@@ -105,7 +105,7 @@ impl Sample {
 
     /// The facts that are not harmless, with their values as test cases write them.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
-        self.example.facts.iter().map(|(name, chosen)| (*name, case::written(chosen))).collect()
+        case::facts(&self.example, self.state.is_some())
     }
 
     /// In one line.

@@ -6,7 +6,7 @@ use super::areas::Area;
 use super::causes::{self, Change};
 use super::{Direction, Item, Place, Report, Sample, TooLarge, words};
 use crate::policy::{Effect, Rules, RunOutcome, State, Transition};
-use crate::verify::diagram::Diagrams;
+use crate::verify::diagram::{Diagrams, Region};
 use crate::verify::machine::{self, End, Machine, StateIndex, Tick};
 
 /// What comes of a run in a tick, whatever the rows are called.
@@ -111,30 +111,32 @@ pub fn compare(
             }
             let region = diagrams.and(was.region, is.region);
             let region = diagrams.and(region, compared);
-            let Some(example) = new.space.example(&diagrams, region) else { continue };
             let direction = direction(&before, &after);
             let (before, after) = (told(&old, was), told(&new, is));
-            let cause = rows.cause(&old, was, &new, is);
             let detail = detail(name, &before, &after);
-            // An example that needs no bookkeeping first is easier to follow.
-            let weight =
-                [example.facts.len(), was.path.len(), is.path.len()].into_iter().fold(0, usize::saturating_add);
-            let sample = Sample { state: Some(name.clone()), before, after, example };
-            let place = rows.place(&cause, area, report);
-            match groups.entry((cause, direction)) {
-                std::collections::btree_map::Entry::Occupied(mut group) => {
-                    let group = group.get_mut();
-                    // Rows without effects on the way may differ where the end does not.
-                    if !group.details.contains(&detail) {
-                        group.details.push(detail);
+            for (cause, region) in rows.causes((&old, was), (&new, is), region, &mut diagrams) {
+                let Some(example) = new.space.example(&diagrams, region) else { continue };
+                // An example that needs no bookkeeping first is easier to follow.
+                let weight =
+                    [example.facts.len(), was.path.len(), is.path.len()].into_iter().fold(0, usize::saturating_add);
+                let sample =
+                    Sample { state: Some(name.clone()), before: before.clone(), after: after.clone(), example };
+                let place = rows.place(&cause, area, report);
+                match groups.entry((cause, direction)) {
+                    std::collections::btree_map::Entry::Occupied(mut group) => {
+                        let group = group.get_mut();
+                        // Rows without effects on the way may differ where the end does not.
+                        if !group.details.contains(&detail) {
+                            group.details.push(detail.clone());
+                        }
+                        if weight < group.weight {
+                            group.sample = sample;
+                            group.weight = weight;
+                        }
                     }
-                    if weight < group.weight {
-                        group.sample = sample;
-                        group.weight = weight;
+                    std::collections::btree_map::Entry::Vacant(free) => {
+                        free.insert(Group { place, details: vec![detail.clone()], sample, weight });
                     }
-                }
-                std::collections::btree_map::Entry::Vacant(free) => {
-                    free.insert(Group { place, details: vec![detail], sample, weight });
                 }
             }
         }
@@ -226,16 +228,22 @@ fn detail(state: &str, before: &str, after: &str) -> String {
 struct Rows {
     /// By name.
     changes: BTreeMap<String, Cause>,
+    /// Of which only the condition was changed.
+    by_condition: BTreeSet<String>,
     moved: BTreeSet<String>,
 }
 
 impl Rows {
     fn of(area: &Area<'_>, report: &Report<'_>, states: &States) -> Self {
         let mut changes = BTreeMap::new();
+        let mut by_condition = BTreeSet::new();
         for row in &area.old.transitions {
             match area.new.transition(&row.name) {
                 Some(new) => {
-                    if let Some(cause) = row_change(area, report, states, row, new) {
+                    if let Some((cause, only_condition)) = row_change(area, report, states, row, new) {
+                        if only_condition {
+                            by_condition.insert(row.name.clone());
+                        }
                         changes.insert(row.name.clone(), cause);
                     }
                 }
@@ -251,11 +259,17 @@ impl Rows {
         let (old, new) = (names(&area.old.transitions), names(&area.new.transitions));
         let (old, new): (Vec<&str>, Vec<&str>) =
             (old.iter().map(String::as_str).collect(), new.iter().map(String::as_str).collect());
-        Self { changes, moved: causes::moved(&old, &new) }
+        Self { changes, by_condition, moved: causes::moved(&old, &new) }
     }
 
-    /// What makes two ticks end differently.
-    fn cause(&self, old: &Machine<'_>, was: &Tick, new: &Machine<'_>, is: &Tick) -> Cause {
+    /// What makes two ticks end differently, and where: a condition is responsible only where it comes to something else.
+    fn causes(
+        &self,
+        (old, was): (&Machine<'_>, &Tick),
+        (new, is): (&Machine<'_>, &Tick),
+        region: Region,
+        diagrams: &mut Diagrams,
+    ) -> Vec<(Cause, Region)> {
         let rows = |machine: &Machine<'_>, tick: &Tick| {
             let end = match tick.end {
                 End::Act(row) | End::Held(row) => Some(row),
@@ -264,15 +278,36 @@ impl Rows {
             let rows = end.into_iter().chain(tick.path.iter().copied());
             rows.filter_map(|row| machine.row(row)).map(|row| row.name.clone()).collect::<Vec<_>>()
         };
+        let truth = |machine: &Machine<'_>, name: &str| {
+            let row = machine.rules.transitions.iter().position(|row| row.name == name)?;
+            machine.truths.get(row).map(|truth| truth.holds)
+        };
         let (was, is) = (rows(old, was), rows(new, is));
         let names = || is.iter().chain(&was);
+        let mut causes = Vec::new();
+        let mut rest = region;
         // What is new or gone explains more than a row that was touched besides.
-        let changed = names().find_map(|name| self.changes.get(name));
-        match (changed, names().find(|name| self.moved.contains(*name))) {
-            (Some(cause), _) => cause.clone(),
-            (None, Some(moved)) => Cause::Moved(moved.clone()),
-            (None, None) => Cause::Unclear(names().next().cloned().unwrap_or_default()),
+        for (name, cause) in names().filter_map(|name| Some((name, self.changes.get(name)?))) {
+            let part = match (self.by_condition.contains(name), truth(old, name), truth(new, name)) {
+                (true, Some(before), Some(after)) => {
+                    let (gone, added) = (diagrams.without(before, after), diagrams.without(after, before));
+                    let changed = diagrams.or(gone, added);
+                    diagrams.and(rest, changed)
+                }
+                _ => rest,
+            };
+            if !part.is_empty() {
+                causes.push((cause.clone(), part));
+                rest = diagrams.without(rest, part);
+            }
         }
+        if !rest.is_empty() {
+            let moved = names().find(|name| self.moved.contains(*name)).map(|name| Cause::Moved(name.clone()));
+            let other = || names().find_map(|name| self.changes.get(name)).cloned();
+            let cause = moved.or_else(other);
+            causes.push((cause.unwrap_or_else(|| Cause::Unclear(names().next().cloned().unwrap_or_default())), rest));
+        }
+        causes
     }
 
     fn place(&self, cause: &Cause, area: &Area<'_>, report: &Report<'_>) -> Place {
@@ -328,7 +363,7 @@ fn row_change(
     states: &States,
     old: &Transition,
     new: &Transition,
-) -> Option<Cause> {
+) -> Option<(Cause, bool)> {
     let mut how = Vec::new();
     let when = causes::of_condition(report, area, &old.when, &new.when);
     let kept = |state: &&String| states.is_known(state);
@@ -351,17 +386,19 @@ fn row_change(
         let name = |action: &Option<String>| action.as_ref().map_or("nothing".to_owned(), |name| format!("`{name}`"));
         how.push(format!("does {} (was {})", name(&new.action), name(&old.action)));
     }
+    let only_condition = how.is_empty() && !effects_changed;
     match when {
-        Some(Change::Constants(paths)) if how.is_empty() && !effects_changed => return Some(Cause::Constants(paths)),
+        Some(Change::Constants(paths)) if only_condition => return Some((Cause::Constants(paths), true)),
         Some(Change::Constants(paths)) => how.push(format!("compares with {}", words::list(&paths))),
         Some(Change::Rewritten(condition)) => how.insert(0, condition),
         Some(Change::Gone | Change::New) | None => {}
     }
-    match (&new.action, how.is_empty()) {
-        (_, false) => Some(Cause::Row { name: new.name.clone(), change: Change::Rewritten(how.join("; it ")) }),
-        (Some(action), true) if effects_changed => Some(Cause::Action(action.clone())),
-        _ => None,
-    }
+    let cause = match (&new.action, how.is_empty()) {
+        (_, false) => Cause::Row { name: new.name.clone(), change: Change::Rewritten(how.join("; it ")) },
+        (Some(action), true) if effects_changed => Cause::Action(action.clone()),
+        _ => return None,
+    };
+    Some((cause, only_condition))
 }
 
 /// A cause and what comes of it.

@@ -124,6 +124,33 @@ fn the_line_is_the_one_of_the_constant_or_rule_that_was_edited() {
 }
 
 #[test]
+fn a_constant_is_blamed_only_where_it_changes_what_a_row_asks() {
+    let start = SHIPPED.find("[[transitions]]\nname   = \"freeze\"").unwrap();
+    let end = start + SHIPPED[start..].find("\n\n").unwrap() + 2;
+    let freeze = &SHIPPED[start..end];
+    let above = SHIPPED.find("[[transitions]]\nname = \"fix-forward\"").unwrap();
+    let text = format!("{}{freeze}{}{}", &SHIPPED[..above], &SHIPPED[above..start], &SHIPPED[end..]);
+    let moved = policy(&text.replace("fix_forward_attempts = 5 ", "fix_forward_attempts = 50"));
+    let found = difference(&policy(SHIPPED), &moved).unwrap();
+    let turns = found.items.iter().filter(|item| item.what.contains("corrective turns"));
+    assert!(turns.clone().all(|item| item.direction == Direction::Looser), "{found:?}");
+    let order = found.items.iter().find(|item| item.what.contains("stands in another place")).unwrap();
+    assert_eq!(order.direction, Direction::Tighter, "{found:?}");
+    assert!(found.also.iter().all(|remark| !remark.what.contains("order of the rows")), "{found:?}");
+}
+
+#[test]
+fn an_example_says_what_a_test_case_would_take_otherwise() {
+    let found =
+        difference(&policy(SHIPPED), &edited(&[("fix_forward_attempts = 5", "fix_forward_attempts = 8")])).unwrap();
+    let facts = found.items[0].sample.as_ref().unwrap().facts();
+    assert!(
+        facts.contains(&("pushed", "true".to_owned())) && facts.contains(&("landed", "false".to_owned())),
+        "{facts:?}"
+    );
+}
+
+#[test]
 fn an_override_is_compared_where_it_holds() {
     let own = (
         "# [repos.\"acme/app\"]\n# limits.run_timeout = \"48h\"",
