@@ -31,7 +31,7 @@ fn a_change_is_told_with_its_line_and_its_smallest_example() {
     ), "{ran}");
     assert!(ran.stdout.contains("also     notification `frozen`: `[FROZEN] {ref}: {reason}"), "{ran}");
     assert!(
-        ran.stdout.contains(": 2 looser, over every possible input\nchecked: no errors, 14 of 14 proofs hold\n"),
+        ran.stdout.contains(": 2 looser, over every possible input\nchecked: no errors, 14 of 14 proofs hold · not held against settings\n"),
         "{ran}"
     );
 }
@@ -47,7 +47,7 @@ fn a_comment_is_found_again_by_its_first_line_and_links_to_lines() {
     <!-- afk-diff-policy: policies/afk.toml -->
     ### Policy change: 🔓 1 looser
 
-    `[revision]` → `[revision]` · checked: no errors, 14 of 14 proofs hold
+    `[revision]` → `[revision]` · checked: no errors, 14 of 14 proofs hold · not held against settings
 
     | | what changes, over every possible input | smallest example | line |
     |---|---|---|---|
@@ -118,7 +118,7 @@ fn equal_in_meaning_is_said_so() {
     no decision changes: the two policies are equal in meaning
     also     comments, spacing or the order of keys
     [revision] → [revision]: no decision changes, over every possible input
-    checked: no errors, 14 of 14 proofs hold
+    checked: no errors, 14 of 14 proofs hold · not held against settings
     ");
     });
     let ran = diff(test(), &["builtin:standard", "--format", "markdown"]);
@@ -202,7 +202,9 @@ fn a_revision_is_read_from_git_with_the_prompts_of_that_revision() {
     assert_eq!(ran.code, 0, "{ran}");
     assert!(ran.stdout.starts_with("LOOSER   red CI gets up to 8 corrective turns"), "{ran}");
     assert!(ran.stdout.contains("also     prompt `prompts/implement.md`: +1 −"), "{ran}");
-    assert!(ran.stdout.contains("lines; not proven: what an agent does with a prompt"), "{ran}");
+    assert!(ran.stdout.contains("lines; not proven: what an agent does with a prompt\n"), "{ran}");
+    assert!(ran.stdout.contains("           + Do {{ ref }}.\n"), "{ran}");
+    assert!(ran.stdout.contains("over every possible input; 1 prompt changed, which is not proven\n"), "{ran}");
 }
 
 #[test]

@@ -81,6 +81,8 @@ struct Comparison<'a> {
     new: &'a Named<Policy>,
     difference: Difference,
     proofs: Proofs,
+    /// The findings of proofs that fail, drawn.
+    wrong: Option<String>,
     /// What the tests beside the new policy come to.
     tests: Option<String>,
     /// Where it was asked for; `Err`: why there is none to compare.
@@ -100,7 +102,11 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         Source::Revision(..) | Source::Standard => None,
     };
     let mut judged = new.value.clone();
-    let (old, new) = match (usable(old, "old", arguments.format, out), usable(new, "new", arguments.format, out)) {
+    let target = new.source.clone();
+    let show = |loaded, which, out: &mut Output| usable(loaded, which, &target, arguments.format, out);
+    // One comment, and one document: where both are in error, the old one is shown.
+    let Some(old) = show(old, "old", out) else { return Ok(ExitStatus::Findings) };
+    let (old, new) = match (Some(old), show(new, "new", out)) {
         (Some(old), Some(new)) => (old, new),
         _ => return Ok(ExitStatus::Findings),
     };
@@ -124,7 +130,8 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     if !is_sound && arguments.format == Shape::Human {
         findings::draw(&judged, out);
     }
-    let comparison = Comparison { old: &old, new: &new, difference, proofs, tests, today, links };
+    let wrong = (!is_sound).then(|| findings::drawings(&judged, findings::DRAWN));
+    let comparison = Comparison { old: &old, new: &new, difference, proofs, wrong, tests, today, links };
     match arguments.format {
         Shape::Human => human::write(&comparison, out),
         Shape::Markdown => out.text(markdown::comment(&comparison)),
@@ -139,7 +146,13 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
 }
 
 /// The policy; `None` when it has errors, which were shown.
-fn usable(loaded: Named<Loaded>, which: &str, format: Shape, out: &mut Output) -> Option<Named<Policy>> {
+fn usable(
+    loaded: Named<Loaded>,
+    which: &str,
+    target: &Source,
+    format: Shape,
+    out: &mut Output,
+) -> Option<Named<Policy>> {
     if let Some(value) = loaded.value.checked.policy.clone() {
         return Some(Named { value, source: loaded.source });
     }
@@ -150,7 +163,13 @@ fn usable(loaded: Named<Loaded>, which: &str, format: Shape, out: &mut Output) -
             "file": loaded.value.source.name,
             "findings": findings::documents(&loaded.value),
         })),
-        Shape::Human | Shape::Markdown => {
+        Shape::Markdown => {
+            let name = super::output::printable(&loaded.value.source.name).into_owned();
+            let said = format!("the {which} policy cannot be used: `{name}` has {errors}");
+            let drawn = findings::drawings(&loaded.value, findings::DRAWN);
+            out.text(markdown::unusable(target, &said, &drawn));
+        }
+        Shape::Human => {
             findings::draw(&loaded.value, out);
             let name = super::output::printable(&loaded.value.source.name).into_owned();
             out.line(format_args!("{STRONG}the {which} policy cannot be used{STRONG:#}: {name} has {errors}"));
@@ -162,7 +181,13 @@ fn usable(loaded: Named<Loaded>, which: &str, format: Shape, out: &mut Output) -
 /// What proofs and tests of the new policy came to, in one line.
 fn judged(comparison: &Comparison<'_>) -> String {
     let tests = comparison.tests.as_ref().map_or(String::new(), |tests| format!(" · tests: {tests}"));
-    format!("checked: {}{tests}", proven(&comparison.proofs))
+    format!("checked: {} · not held against settings{tests}", proven(&comparison.proofs))
+}
+
+/// The invariants that the new policy breaks.
+fn broken(proofs: &Proofs) -> Vec<&'static str> {
+    let broken = proofs.proofs.iter().filter(|proof| proof.outcome == Outcome::Broken);
+    broken.map(|proof| proof.invariant.name()).collect()
 }
 
 fn proven(proofs: &Proofs) -> String {
@@ -184,7 +209,7 @@ fn proven(proofs: &Proofs) -> String {
 }
 
 fn document(comparison: &Comparison<'_>) -> Value {
-    let Comparison { old, new, difference, proofs, tests, today, links } = comparison;
+    let Comparison { old, new, difference, proofs, wrong: _, tests, today, links } = comparison;
     let items = difference.items.iter().map(|item| {
         let sample = item.sample.as_ref().map(|sample| {
             let facts: serde_json::Map<String, Value> =
@@ -209,7 +234,10 @@ fn document(comparison: &Comparison<'_>) -> Value {
             "url": links.to(item.place),
         })
     });
-    let also = difference.also.iter().map(|remark| json!({ "what": remark.what, "not_proven": remark.is_unproven }));
+    let also = difference
+        .also
+        .iter()
+        .map(|remark| json!({ "what": remark.what, "not_proven": remark.is_unproven, "lines": remark.lines }));
     json!({
         "old": { "source": old.source.shown(), "revision": old.value.revision },
         "new": { "source": new.source.shown(), "revision": new.value.revision },

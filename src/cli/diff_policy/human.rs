@@ -10,6 +10,8 @@ use crate::verify::difference::{Direction, Item, Place};
 /// How many details of a change are shown; JSON has all.
 const DETAILS: usize = 4;
 
+/// How many changed lines of a prompt are shown.
+const PROMPT_LINES: usize = 20;
 /// How many issues of which nothing can be told are shown.
 const UNTOLD: usize = 20;
 
@@ -33,6 +35,9 @@ pub fn write(comparison: &Comparison<'_>, out: &mut Output) {
     for remark in &difference.also {
         let unproven = if remark.is_unproven { "; not proven: what an agent does with a prompt" } else { "" };
         out.line(format_args!("{FAINT}also{FAINT:#}     {}{unproven}", printable(&remark.what)));
+        for line in remark.lines.iter().take(PROMPT_LINES) {
+            out.line(format_args!("           {FAINT}{}{FAINT:#}", printable(line)));
+        }
     }
     let count = |direction| difference.count(direction);
     let mut parts = Vec::new();
@@ -42,8 +47,12 @@ pub fn write(comparison: &Comparison<'_>, out: &mut Output) {
         }
     }
     let (old, new) = (short_revision(&comparison.old.value.revision), short_revision(&comparison.new.value.revision));
+    let unproven = match difference.unproven() {
+        0 => String::new(),
+        count => format!("; {} changed, which is not proven", counted(count, "prompt")),
+    };
     let decided = if parts.is_empty() { "no decision changes".to_owned() } else { parts.join(", ") };
-    out.line(format_args!("{STRONG}{old} → {new}{STRONG:#}: {decided}, over every possible input"));
+    out.line(format_args!("{STRONG}{old} → {new}{STRONG:#}: {decided}, over every possible input{unproven}"));
     out.line(format_args!("{}", printable(&judged(comparison))));
 }
 

@@ -132,6 +132,8 @@ pub struct Remark {
     pub what: String,
     /// What it leads to was not and cannot be proven: a prompt.
     pub is_unproven: bool,
+    /// The lines of a prompt that were changed, each with `-` or `+`.
+    pub lines: Vec<String>,
 }
 
 /// The rules of the two combine too many facts for an exact comparison.
@@ -154,6 +156,11 @@ impl Difference {
     /// Whether every input is decided alike.
     pub fn is_equal(&self) -> bool {
         self.items.is_empty()
+    }
+
+    /// How many changes lead to something that cannot be proven: prompts.
+    pub fn unproven(&self) -> usize {
+        self.also.iter().filter(|remark| remark.is_unproven).count()
     }
 
     /// How many items go that way.
@@ -207,7 +214,7 @@ impl Report<'_> {
     }
 
     fn remark(&mut self, what: String) {
-        self.remarked(Remark { what, is_unproven: false });
+        self.remarked(Remark { what, is_unproven: false, lines: Vec::new() });
     }
 
     fn remarked(&mut self, remark: Remark) {

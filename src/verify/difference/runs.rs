@@ -106,13 +106,21 @@ pub fn compare(
         let Some(same) = same.filter(is_reached) else { continue };
         for (was, is) in pairs(&old, state, &new, same) {
             let (before, after) = (outcome(&old, was, Some(&states)), outcome(&new, is, None));
-            if before == after {
+            // What a state counts as is said once, of the state.
+            let both_end = before.ended.is_some() == after.ended.is_some();
+            let is_alike = before.state == after.state && before.effects == after.effects;
+            if before == after || (is_alike && both_end) {
                 continue;
             }
             let region = diagrams.and(was.region, is.region);
             let region = diagrams.and(region, compared);
             let direction = direction(&before, &after);
-            let (before, after) = (told(&old, was), told(&new, is));
+            let effects = [&before, &after].map(|outcome| words::effects(outcome.effects.iter().copied()));
+            let (mut before, mut after) = (told(&old, was), told(&new, is));
+            if before == after && effects[0] != effects[1] {
+                before.push_str(&format!(" doing `{}`", effects[0]));
+                after.push_str(&format!(" doing `{}`", effects[1]));
+            }
             let detail = detail(name, &before, &after);
             for (cause, region) in rows.causes((&old, was), (&new, is), region, &mut diagrams) {
                 let Some(example) = new.space.example(&diagrams, region) else { continue };
@@ -157,6 +165,16 @@ pub fn compare(
     // Rows of states that no run was ever in: what leads there was told.
     let only_new = area.new.transitions.iter().filter(|row| !row.from.iter().any(|state| states.is_known(state)));
     named.extend(only_new.map(|row| format!("row:{}", row.name)));
+    for (old, new) in states.pairs.iter().filter(|(old, new)| old != new) {
+        named.extend([format!("state:{old}"), format!("state:{new}")]);
+    }
+    for row in &area.new.transitions {
+        let Some(was) = area.old.transition(&row.name) else { continue };
+        let from = was.from.iter().map(|state| states.new_name(state));
+        if states.new_name(&was.to) == row.to && from.eq(row.from.iter().map(String::as_str)) {
+            named.insert(format!("states-of-row:{}", row.name));
+        }
+    }
     compare_states(area, &rested, &rests, &states, report);
     *steps = diagrams.left();
     Ok(())
@@ -201,6 +219,18 @@ fn direction(before: &Outcome<'_>, after: &Outcome<'_>) -> Direction {
             i32::from(outcome.ended.is_none())
         }
     };
+    let has = |outcome: &Outcome<'_>, wanted: fn(&Effect) -> bool| outcome.effects.iter().any(|effect| wanted(effect));
+    if before.state == after.state {
+        let interrupts = |outcome| has(outcome, |effect| matches!(effect, Effect::Interrupt));
+        let closes = |outcome| has(outcome, |effect| matches!(effect, Effect::Close(_)));
+        match (interrupts(before), interrupts(after)) {
+            // The agent works on where a person expects it to have stopped.
+            (true, false) => return Direction::Looser,
+            (false, true) => return Direction::Tighter,
+            _ if closes(before) && !closes(after) => return Direction::Different,
+            _ => {}
+        }
+    }
     match reach(after).cmp(&reach(before)) {
         std::cmp::Ordering::Greater => Direction::Looser,
         std::cmp::Ordering::Less => Direction::Tighter,
@@ -460,6 +490,21 @@ fn compare_states(
             sample: None,
             place,
         });
+    }
+    for state in &area.new.states {
+        let was = area.old.state(&state.name).and_then(|was| was.outcome);
+        if let (Some(was), Some(is)) = (was, state.outcome)
+            && was != is
+        {
+            report.add(Item {
+                direction: Direction::Different,
+                what: format!("state `{}` counts as {} (was {})", state.name, is.word(), was.word()),
+                scopes: area.scopes(),
+                details: Vec::new(),
+                sample: None,
+                place: report.in_new(state.span),
+            });
+        }
     }
     let start = &states.start;
     for (_, state) in area.old.states.iter().enumerate().filter(|(index, _)| rested.contains(index)) {
