@@ -165,6 +165,45 @@ fn a_policy_that_breaks_a_proof_is_compared_and_is_wrong_all_the_same() {
     assert!(ran.stdout.starts_with("error[untrusted-dispatch]: "), "{ran}");
 }
 
+#[test]
+fn a_comment_says_first_that_the_new_policy_is_wrong_and_how() {
+    let broken = Test::new().shipped_policy(&[("kill_switch = true", "kill_switch = maybe")]);
+    let ran = diff(broken, &["builtin:standard", "--format", "markdown"]);
+    assert_eq!(ran.code, 1);
+    let start = "<!-- afk-diff-policy: policies/afk.toml -->\n### Policy change: ❌ the new policy cannot be used: `policies/afk.toml` has 1 error\n\n```text\nerror";
+    assert!(ran.stdout.starts_with(start), "{ran}");
+    assert!(!ran.stdout.contains('\u{1b}') && ran.stdout.matches("```").count() == 2, "{ran}");
+
+    let trust = ("require = { trusted = true }", "require = { already_run = false }");
+    let ran = diff(Test::new().shipped_policy(&[trust]), &["builtin:standard", "--format", "markdown"]);
+    assert!(ran.stdout.contains("\n### Policy change: ❌ breaks untrusted-dispatch"), "{ran}");
+    let details = "<details><summary>What is wrong with the new policy, with an example</summary>\n\n```text\nerror[untrusted-dispatch]";
+    assert!(ran.stdout.contains(details), "{ran}");
+    assert!(ran.stdout.contains("trusted = false }]"), "{ran}");
+}
+
+#[test]
+fn a_changed_prompt_does_not_hide_behind_a_green_tick() {
+    let test = Test::new().shipped_policy(&[]);
+    let prompt = test.path("policies/prompts/implement.md");
+    let text = fs::read_to_string(&prompt).unwrap();
+    fs::write(&prompt, format!("{text}\nPing @acme/all ``` <b>.\n")).unwrap();
+    let ran = diff(test, &["builtin:standard", "--format", "markdown"]);
+    let heading = "\n### Policy change: ✅ no decision changes, ⚠ 1 prompt changed (not proven)\n";
+    assert!(ran.stdout.contains(heading), "{ran}");
+    assert!(ran.stdout.contains("\n+ Ping ＠acme/all ''' ‹b›.\n"), "{ran}");
+    assert!(!ran.stdout.contains("without any effect"), "{ran}");
+}
+
+#[test]
+fn tests_that_could_not_all_be_run_are_not_said_to_pass() {
+    let test = Test::new().shipped_policy(&[]);
+    let tests = "[[cases]]\nname = \"none\"\nissues = [{ repo = \"acme/app\", number = 1, no_such_fact = true }]\nexpect.dispatch = []\n";
+    fs::write(test.path("policies/afk.test.toml"), tests).unwrap();
+    let ran = diff(test, &["builtin:standard"]);
+    assert!(ran.stdout.contains("tests: `policies/afk.test.toml` has errors, so not every case was run; "), "{ran}");
+}
+
 // Revisions.
 
 fn git(directory: &Path, arguments: &[&str]) {

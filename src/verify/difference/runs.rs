@@ -152,7 +152,7 @@ pub fn compare(
     if diagrams.exceeded() {
         return Err(too_large());
     }
-    for ((cause, direction), Group { place, mut details, sample, .. }) in groups {
+    for ((cause, direction), Group { place, mut details, sample, .. }) in one_an_action(groups) {
         rows.name(&cause, area, report, named);
         if let Some(state) = &sample.state {
             // What the example shows is said first.
@@ -178,6 +178,25 @@ pub fn compare(
     compare_states(area, &rested, &rests, &states, report);
     *steps = diagrams.left();
     Ok(())
+}
+
+/// What an action does otherwise is one change, whichever way the rows go that name it: looser, if any is.
+fn one_an_action(groups: BTreeMap<(Cause, Direction), Group>) -> Vec<((Cause, Direction), Group)> {
+    let mut all: Vec<((Cause, Direction), Group)> = Vec::new();
+    for ((cause, direction), group) in groups {
+        match all.last_mut() {
+            Some(((known, which), last)) if matches!(cause, Cause::Action(_)) && *known == cause => {
+                // The first of them is the looser one.
+                if *which == Direction::Tighter {
+                    *which = direction;
+                    last.sample = group.sample;
+                }
+                last.details.extend(group.details);
+            }
+            _ => all.push(((cause, direction), group)),
+        }
+    }
+    all
 }
 
 /// The states in which runs rest under a policy by itself.

@@ -710,8 +710,9 @@ fn changed_lines(old: &str, new: &str) -> Vec<String> {
         }
         only
     };
-    let mut lines = only("-", old, new);
-    lines.extend(only("+", new, old));
+    // What is new first: it may be all there is room for.
+    let mut lines = only("+", new, old);
+    lines.extend(only("-", old, new));
     lines
 }
 
