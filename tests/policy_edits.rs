@@ -234,7 +234,7 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "an action leaves the agent at work",
         edit: &[("{ notify = \"needs-human\" }, \"interrupt\"]", "{ notify = \"needs-human\" }]")],
-        named: &[(Diff, "CHANGED  action `escalate` no longer does `interrupt`")],
+        named: &[(Diff, "LOOSER   action `escalate` no longer does `interrupt`")],
     },
     Mistake {
         name: "a row leads to another state",

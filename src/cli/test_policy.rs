@@ -110,9 +110,9 @@ pub fn beside_in_words(path: &Path, loaded: &Loaded) -> Option<String> {
     let cases = || runs.iter().flat_map(|run| &run.cases);
     let (all, passed) = (cases().count(), cases().filter(|case| case.passed()).count());
     let broken = runs.iter().filter(|run| !run.findings.is_empty()).map(|run| run.source.name.as_str());
-    let broken: String = broken.map(|name| format!("; `{name}` has errors")).collect();
+    let broken: String = broken.map(|name| format!("`{name}` has errors, so not every case was run; ")).collect();
     let coverage = Coverage::of(policy, runs.iter().map(|run| &run.covered)).percent();
-    Some(format!("{passed} of {all} pass, coverage {coverage} %{broken}"))
+    Some(format!("{broken}{passed} of {all} pass, coverage {coverage} %"))
 }
 
 /// The test files beside a policy, by name.

@@ -106,7 +106,7 @@ impl Sample {
 
     /// The facts that are not harmless, with their values as test cases write them.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
-        self.example.facts.iter().map(|(name, chosen)| (*name, case::written(chosen))).collect()
+        case::facts(&self.example, self.state.is_some())
     }
 
     /// In one line.
@@ -133,6 +133,8 @@ pub struct Remark {
     pub what: String,
     /// What it leads to was not and cannot be proven: a prompt.
     pub is_unproven: bool,
+    /// The lines of a prompt that were changed, each with `-` or `+`.
+    pub lines: Vec<String>,
 }
 
 /// The rules of the two combine too many facts for an exact comparison.
@@ -155,6 +157,11 @@ impl Difference {
     /// Whether every input is decided alike.
     pub fn is_equal(&self) -> bool {
         self.items.is_empty()
+    }
+
+    /// How many changes lead to something that cannot be proven: prompts.
+    pub fn unproven(&self) -> usize {
+        self.also.iter().filter(|remark| remark.is_unproven).count()
     }
 
     /// How many items go that way.
@@ -209,7 +216,7 @@ impl Report<'_> {
     }
 
     fn remark(&mut self, what: String) {
-        self.remarked(Remark { what, is_unproven: false });
+        self.remarked(Remark { what, is_unproven: false, lines: Vec::new() });
     }
 
     fn remarked(&mut self, remark: Remark) {

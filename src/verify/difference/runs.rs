@@ -6,7 +6,7 @@ use super::areas::Area;
 use super::causes::{self, Change};
 use super::{Direction, Item, Place, Report, Sample, TooLarge, words};
 use crate::policy::{Effect, Rules, RunOutcome, State, Transition};
-use crate::verify::diagram::Diagrams;
+use crate::verify::diagram::{Diagrams, Region};
 use crate::verify::machine::{self, End, Machine, StateIndex, Tick};
 
 /// What comes of a run in a tick, whatever the rows are called.
@@ -110,35 +110,45 @@ pub fn compare(
         let Some(same) = same.filter(is_reached) else { continue };
         for (was, is) in pairs(&old, state, &new, same) {
             let (before, after) = (outcome(&old, was, Some(&states)), outcome(&new, is, None));
-            if before == after {
+            // What a state counts as is said once, of the state.
+            let both_end = before.ended.is_some() == after.ended.is_some();
+            let is_alike = before.state == after.state && before.effects == after.effects;
+            if before == after || (is_alike && both_end) {
                 continue;
             }
             let region = diagrams.and(was.region, is.region);
             let region = diagrams.and(region, compared);
-            let Some(example) = new.space.example(&diagrams, region) else { continue };
             let direction = direction(&before, &after);
-            let (before, after) = (told(&old, was), told(&new, is));
-            let cause = rows.cause(&old, was, &new, is);
+            let effects = [&before, &after].map(|outcome| words::effects(outcome.effects.iter().copied()));
+            let (mut before, mut after) = (told(&old, was), told(&new, is));
+            if before == after && effects[0] != effects[1] {
+                before.push_str(&format!(" doing `{}`", effects[0]));
+                after.push_str(&format!(" doing `{}`", effects[1]));
+            }
             let detail = detail(name, &before, &after);
-            // An example that needs no bookkeeping first is easier to follow.
-            let weight =
-                [example.facts.len(), was.path.len(), is.path.len()].into_iter().fold(0, usize::saturating_add);
-            let sample = Sample { state: Some(name.clone()), before, after, example };
-            let place = rows.place(&cause, area, report);
-            match groups.entry((cause, direction)) {
-                std::collections::btree_map::Entry::Occupied(mut group) => {
-                    let group = group.get_mut();
-                    // Rows without effects on the way may differ where the end does not.
-                    if !group.details.contains(&detail) {
-                        group.details.push(detail);
+            for (cause, region) in rows.causes((&old, was), (&new, is), region, &mut diagrams) {
+                let Some(example) = new.space.example(&diagrams, region) else { continue };
+                // An example that needs no bookkeeping first is easier to follow.
+                let weight =
+                    [example.facts.len(), was.path.len(), is.path.len()].into_iter().fold(0, usize::saturating_add);
+                let sample =
+                    Sample { state: Some(name.clone()), before: before.clone(), after: after.clone(), example };
+                let place = rows.place(&cause, area, report);
+                match groups.entry((cause, direction)) {
+                    std::collections::btree_map::Entry::Occupied(mut group) => {
+                        let group = group.get_mut();
+                        // Rows without effects on the way may differ where the end does not.
+                        if !group.details.contains(&detail) {
+                            group.details.push(detail.clone());
+                        }
+                        if weight < group.weight {
+                            group.sample = sample;
+                            group.weight = weight;
+                        }
                     }
-                    if weight < group.weight {
-                        group.sample = sample;
-                        group.weight = weight;
+                    std::collections::btree_map::Entry::Vacant(free) => {
+                        free.insert(Group { place, details: vec![detail.clone()], sample, weight });
                     }
-                }
-                std::collections::btree_map::Entry::Vacant(free) => {
-                    free.insert(Group { place, details: vec![detail], sample, weight });
                 }
             }
         }
@@ -146,7 +156,7 @@ pub fn compare(
     if diagrams.exceeded() {
         return Err(too_large());
     }
-    for ((cause, direction), Group { place, mut details, sample, .. }) in groups {
+    for ((cause, direction), Group { place, mut details, sample, .. }) in one_an_action(groups) {
         rows.name(&cause, area, report, named);
         if let Some(state) = &sample.state {
             // What the example shows is said first.
@@ -159,9 +169,38 @@ pub fn compare(
     // Rows of states that no run was ever in: what leads there was told.
     let only_new = area.new.transitions.iter().filter(|row| !row.from.iter().any(|state| states.is_known(state)));
     named.extend(only_new.map(|row| format!("row:{}", row.name)));
+    for (old, new) in states.pairs.iter().filter(|(old, new)| old != new) {
+        named.extend([format!("state:{old}"), format!("state:{new}")]);
+    }
+    for row in &area.new.transitions {
+        let Some(was) = area.old.transition(&row.name) else { continue };
+        let from = was.from.iter().map(|state| states.new_name(state));
+        if states.new_name(&was.to) == row.to && from.eq(row.from.iter().map(String::as_str)) {
+            named.insert(format!("states-of-row:{}", row.name));
+        }
+    }
     compare_states(area, &rested, &rests, &states, report);
     *steps = diagrams.left();
     Ok(())
+}
+
+/// What an action does otherwise is one change, whichever way the rows go that name it: looser, if any is.
+fn one_an_action(groups: BTreeMap<(Cause, Direction), Group>) -> Vec<((Cause, Direction), Group)> {
+    let mut all: Vec<((Cause, Direction), Group)> = Vec::new();
+    for ((cause, direction), group) in groups {
+        match all.last_mut() {
+            Some(((known, which), last)) if matches!(cause, Cause::Action(_)) && *known == cause => {
+                // The first of them is the looser one.
+                if *which == Direction::Tighter {
+                    *which = direction;
+                    last.sample = group.sample;
+                }
+                last.details.extend(group.details);
+            }
+            _ => all.push(((cause, direction), group)),
+        }
+    }
+    all
 }
 
 /// The states in which runs rest under a policy by itself.
@@ -203,6 +242,18 @@ fn direction(before: &Outcome<'_>, after: &Outcome<'_>) -> Direction {
             i32::from(outcome.ended.is_none())
         }
     };
+    let has = |outcome: &Outcome<'_>, wanted: fn(&Effect) -> bool| outcome.effects.iter().any(|effect| wanted(effect));
+    if before.state == after.state {
+        let interrupts = |outcome| has(outcome, |effect| matches!(effect, Effect::Interrupt));
+        let closes = |outcome| has(outcome, |effect| matches!(effect, Effect::Close(_)));
+        match (interrupts(before), interrupts(after)) {
+            // The agent works on where a person expects it to have stopped.
+            (true, false) => return Direction::Looser,
+            (false, true) => return Direction::Tighter,
+            _ if closes(before) && !closes(after) => return Direction::Different,
+            _ => {}
+        }
+    }
     match reach(after).cmp(&reach(before)) {
         std::cmp::Ordering::Greater => Direction::Looser,
         std::cmp::Ordering::Less => Direction::Tighter,
@@ -230,16 +281,22 @@ fn detail(state: &str, before: &str, after: &str) -> String {
 struct Rows {
     /// By name.
     changes: BTreeMap<String, Cause>,
+    /// Of which only the condition was changed.
+    by_condition: BTreeSet<String>,
     moved: BTreeSet<String>,
 }
 
 impl Rows {
     fn of(area: &Area<'_>, report: &Report<'_>, states: &States) -> Self {
         let mut changes = BTreeMap::new();
+        let mut by_condition = BTreeSet::new();
         for row in &area.old.transitions {
             match area.new.transition(&row.name) {
                 Some(new) => {
-                    if let Some(cause) = row_change(area, report, states, row, new) {
+                    if let Some((cause, only_condition)) = row_change(area, report, states, row, new) {
+                        if only_condition {
+                            by_condition.insert(row.name.clone());
+                        }
                         changes.insert(row.name.clone(), cause);
                     }
                 }
@@ -255,11 +312,17 @@ impl Rows {
         let (old, new) = (names(&area.old.transitions), names(&area.new.transitions));
         let (old, new): (Vec<&str>, Vec<&str>) =
             (old.iter().map(String::as_str).collect(), new.iter().map(String::as_str).collect());
-        Self { changes, moved: causes::moved(&old, &new) }
+        Self { changes, by_condition, moved: causes::moved(&old, &new) }
     }
 
-    /// What makes two ticks end differently.
-    fn cause(&self, old: &Machine<'_>, was: &Tick, new: &Machine<'_>, is: &Tick) -> Cause {
+    /// What makes two ticks end differently, and where: a condition is responsible only where it comes to something else.
+    fn causes(
+        &self,
+        (old, was): (&Machine<'_>, &Tick),
+        (new, is): (&Machine<'_>, &Tick),
+        region: Region,
+        diagrams: &mut Diagrams,
+    ) -> Vec<(Cause, Region)> {
         let rows = |machine: &Machine<'_>, tick: &Tick| {
             let end = match tick.end {
                 End::Act(row) | End::Held(row) => Some(row),
@@ -268,15 +331,36 @@ impl Rows {
             let rows = end.into_iter().chain(tick.path.iter().copied());
             rows.filter_map(|row| machine.row(row)).map(|row| row.name.clone()).collect::<Vec<_>>()
         };
+        let truth = |machine: &Machine<'_>, name: &str| {
+            let row = machine.rules.transitions.iter().position(|row| row.name == name)?;
+            machine.truths.get(row).map(|truth| truth.holds)
+        };
         let (was, is) = (rows(old, was), rows(new, is));
         let names = || is.iter().chain(&was);
+        let mut causes = Vec::new();
+        let mut rest = region;
         // What is new or gone explains more than a row that was touched besides.
-        let changed = names().find_map(|name| self.changes.get(name));
-        match (changed, names().find(|name| self.moved.contains(*name))) {
-            (Some(cause), _) => cause.clone(),
-            (None, Some(moved)) => Cause::Moved(moved.clone()),
-            (None, None) => Cause::Unclear(names().next().cloned().unwrap_or_default()),
+        for (name, cause) in names().filter_map(|name| Some((name, self.changes.get(name)?))) {
+            let part = match (self.by_condition.contains(name), truth(old, name), truth(new, name)) {
+                (true, Some(before), Some(after)) => {
+                    let (gone, added) = (diagrams.without(before, after), diagrams.without(after, before));
+                    let changed = diagrams.or(gone, added);
+                    diagrams.and(rest, changed)
+                }
+                _ => rest,
+            };
+            if !part.is_empty() {
+                causes.push((cause.clone(), part));
+                rest = diagrams.without(rest, part);
+            }
         }
+        if !rest.is_empty() {
+            let moved = names().find(|name| self.moved.contains(*name)).map(|name| Cause::Moved(name.clone()));
+            let other = || names().find_map(|name| self.changes.get(name)).cloned();
+            let cause = moved.or_else(other);
+            causes.push((cause.unwrap_or_else(|| Cause::Unclear(names().next().cloned().unwrap_or_default())), rest));
+        }
+        causes
     }
 
     fn place(&self, cause: &Cause, area: &Area<'_>, report: &Report<'_>) -> Place {
@@ -332,7 +416,7 @@ fn row_change(
     states: &States,
     old: &Transition,
     new: &Transition,
-) -> Option<Cause> {
+) -> Option<(Cause, bool)> {
     let mut how = Vec::new();
     let when = causes::of_condition(report, area, &old.when, &new.when);
     let kept = |state: &&String| states.is_known(state);
@@ -355,17 +439,19 @@ fn row_change(
         let name = |action: &Option<String>| action.as_ref().map_or("nothing".to_owned(), |name| format!("`{name}`"));
         how.push(format!("does {} (was {})", name(&new.action), name(&old.action)));
     }
+    let only_condition = how.is_empty() && !effects_changed;
     match when {
-        Some(Change::Constants(paths)) if how.is_empty() && !effects_changed => return Some(Cause::Constants(paths)),
+        Some(Change::Constants(paths)) if only_condition => return Some((Cause::Constants(paths), true)),
         Some(Change::Constants(paths)) => how.push(format!("compares with {}", words::list(&paths))),
         Some(Change::Rewritten(condition)) => how.insert(0, condition),
         Some(Change::Gone | Change::New) | None => {}
     }
-    match (&new.action, how.is_empty()) {
-        (_, false) => Some(Cause::Row { name: new.name.clone(), change: Change::Rewritten(how.join("; it ")) }),
-        (Some(action), true) if effects_changed => Some(Cause::Action(action.clone())),
-        _ => None,
-    }
+    let cause = match (&new.action, how.is_empty()) {
+        (_, false) => Cause::Row { name: new.name.clone(), change: Change::Rewritten(how.join("; it ")) },
+        (Some(action), true) if effects_changed => Cause::Action(action.clone()),
+        _ => return None,
+    };
+    Some((cause, only_condition))
 }
 
 /// A cause and what comes of it.
@@ -427,6 +513,21 @@ fn compare_states(
             sample: None,
             place,
         });
+    }
+    for state in &area.new.states {
+        let was = area.old.state(&state.name).and_then(|was| was.outcome);
+        if let (Some(was), Some(is)) = (was, state.outcome)
+            && was != is
+        {
+            report.add(Item {
+                direction: Direction::Different,
+                what: format!("state `{}` counts as {} (was {})", state.name, is.word(), was.word()),
+                scopes: area.scopes(),
+                details: Vec::new(),
+                sample: None,
+                place: report.in_new(state.span),
+            });
+        }
     }
     let start = &states.start;
     for (_, state) in area.old.states.iter().enumerate().filter(|(index, _)| rested.contains(index)) {
