@@ -200,6 +200,7 @@ fn issues(old: &Policy, new: &Policy, of_old: (&Snapshot, Origin<'_>), of_new: (
     let olds: std::collections::BTreeMap<_, _> = of_old.0.issues.iter().map(|issue| (key(issue), issue)).collect();
     let news: std::collections::BTreeMap<_, _> = of_new.0.issues.iter().map(|issue| (key(issue), issue)).collect();
     let keys: BTreeSet<_> = olds.keys().chain(news.keys()).collect();
+    let (old_in_flight, new_in_flight) = (InFlight::of(of_old.0), InFlight::of(of_new.0));
     let seen = keys.into_iter().filter_map(|key| {
         let (was, is) = (olds.get(key), news.get(key));
         // Each policy first reads what was read under itself, then what the other has for it.
@@ -220,8 +221,8 @@ fn issues(old: &Policy, new: &Policy, of_old: (&Snapshot, Origin<'_>), of_new: (
         let (mut old_side, mut lost) = side(old, new, was, is)?;
         let (mut new_side, more) = side(new, old, is, was)?;
         lost.extend(more);
-        count(&mut old_side, &of_old.0.in_flight);
-        count(&mut new_side, &of_new.0.in_flight);
+        old_in_flight.count(&mut old_side);
+        new_in_flight.count(&mut new_side);
         Some(Seen { old: old_side, new: new_side, lost })
     });
     seen.collect()
@@ -232,12 +233,23 @@ fn is_unread(candidate: &Candidate, fact: IssueFact) -> bool {
     candidate.facts.read(fact) == Reading::NotRead
 }
 
-/// What is in flight, as the snapshot has it.
-fn count(issue: &mut Candidate, in_flight: &[String]) {
-    let facts = &mut issue.facts;
-    let count = |number: usize| Observed::Known(i64::try_from(number).unwrap_or(i64::MAX));
-    facts.in_flight_in_repo = count(in_flight.iter().filter(|repo| pattern::same(repo, &facts.repo)).count());
-    facts.in_flight = count(in_flight.len());
+/// What is in flight, as a snapshot has it: by repository, in lower case.
+struct InFlight(std::collections::HashMap<String, i64>);
+
+impl InFlight {
+    fn of(snapshot: &Snapshot) -> Self {
+        let mut counts = std::collections::HashMap::new();
+        for repo in &snapshot.in_flight {
+            *counts.entry(repo.to_ascii_lowercase()).or_default() += 1;
+        }
+        Self(counts)
+    }
+
+    fn count(&self, issue: &mut Candidate) {
+        let in_repo = self.0.get(&issue.facts.repo.to_ascii_lowercase()).copied().unwrap_or(0);
+        issue.facts.in_flight_in_repo = Observed::Known(in_repo);
+        issue.facts.in_flight = Observed::Known(self.0.values().sum());
+    }
 }
 
 /// What a snapshot cannot hold, because the policy that it was taken under did not ask for it.
