@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 use super::Report;
 use super::areas::Area;
 use super::words;
+use crate::policy::Condition;
 use crate::policy::facts::FactName;
-use crate::policy::{Condition, RepoList, RepoPattern};
-use crate::verify::diagram::{Diagrams, Region};
-use crate::verify::space::{Scope, Space};
 
 /// How a rule was changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,19 +50,6 @@ pub fn constants(report: &Report<'_>, area: &Area<'_>, paths: &[String]) -> Stri
         Some(words::constant_changed(path, &old, &new))
     });
     sentences.collect::<Vec<_>>().join("; ")
-}
-
-/// The inputs of repositories that both denylists treat alike.
-pub fn same_denial<F: Scope + Ord>(report: &Report<'_>, space: &Space<F>, diagrams: &mut Diagrams) -> Region {
-    let mut denied = |patterns: &[RepoPattern]| {
-        let list = RepoList { patterns: patterns.to_vec(), is_allowlist: false };
-        let matcher = crate::policy::Matcher::In(list);
-        space.matches(diagrams, &crate::policy::Test { fact: F::REPO, matcher, span: Default::default() })
-    };
-    let (old, new) = (denied(&report.old.denylist.value), denied(&report.new.denylist.value));
-    let (gone, added) = (diagrams.without(old, new), diagrams.without(new, old));
-    let changed = diagrams.or(gone, added);
-    diagrams.not(changed)
 }
 
 /// The names that stand in another order, as few as explain it.

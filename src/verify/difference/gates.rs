@@ -27,12 +27,10 @@ pub fn compare(
     let old = Gates::over(&mut diagrams, area.old.into(), old);
     let new = Gates::over(&mut diagrams, area.new.into(), new);
     let both = diagrams.and(old.possible, new.possible);
-    let alike = causes::same_denial(report, &new.space, &mut diagrams);
-    let compared = diagrams.and(both, alike);
     let looser = diagrams.without(new.passes, old.passes);
-    let looser = diagrams.and(looser, compared);
+    let looser = diagrams.and(looser, both);
     let tighter = diagrams.without(old.passes, new.passes);
-    let tighter = diagrams.and(tighter, compared);
+    let tighter = diagrams.and(tighter, both);
 
     let (looser, tighter) = (split(&mut diagrams, looser, &old), split(&mut diagrams, tighter, &new));
     if diagrams.exceeded() {

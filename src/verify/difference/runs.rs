@@ -97,8 +97,6 @@ pub fn compare(
     old.explore_everywhere(&mut diagrams);
     new.explore_everywhere(&mut diagrams);
     let both = diagrams.and(old.possible, new.possible);
-    let alike = causes::same_denial(report, &new.space, &mut diagrams);
-    let compared = diagrams.and(both, alike);
     let states = States::of(area);
     let rows = Rows::of(area, report, &states);
 
@@ -117,7 +115,7 @@ pub fn compare(
                 continue;
             }
             let region = diagrams.and(was.region, is.region);
-            let region = diagrams.and(region, compared);
+            let region = diagrams.and(region, both);
             let direction = direction(&before, &after);
             let effects = [&before, &after].map(|outcome| words::effects(outcome.effects.iter().copied()));
             let (mut before, mut after) = (told(&old, was), told(&new, is));
