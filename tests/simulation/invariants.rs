@@ -140,6 +140,14 @@ pub fn of_record(truth: &mut Truth, tick: Option<TickId>, issue: &IssueRef, body
     let silence = eye.map_or(Ok(()), |eye| nothing_is_concluded_from_silence(truth, eye, &record));
     hold(truth, "nothing is concluded from silence", silence);
     let account = truth.accounts.entry(run).or_default();
+    // A row that begins with a close, of which nothing was done, and that another was chosen for, promises nothing.
+    let dropped = account.record.as_ref().and_then(|before| before.pending.as_ref()).is_some_and(|before| {
+        let kept = record.pending.as_ref().is_some_and(|pending| pending.row == before.row);
+        before.unseen_close().is_some() && !kept && record.state != before.to
+    });
+    if dropped {
+        account.owed.clear();
+    }
     let mut pending = record.pending.iter().flat_map(|pending| &pending.remaining);
     account.intends_to_close |= pending.any(|pending| matches!(pending.effect, Effect::Close(_)));
     for effect in record.pending.iter().flat_map(|pending| &pending.remaining) {
