@@ -187,7 +187,8 @@ fn item(direction: Direction, what: String, place: Place) -> Item {
 }
 
 fn changed(what: &str, old: &str, new: &str) -> String {
-    let shown = |text: &str| crate::text::clean_line(text, 200);
+    // A backtick in them would end the code that they are shown as, and bring their links to life.
+    let shown = |text: &str| crate::text::clean_line(text, 200).replace('`', "'");
     format!("{what}: `{}` → `{}`", shown(old), shown(new))
 }
 
