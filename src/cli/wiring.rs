@@ -5,21 +5,28 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use async_trait::async_trait;
+use secrecy::SecretString;
+
 use super::exit::Failure;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::command::CommandExecutor;
 use crate::adapters::command::ci::CommandCi;
-use crate::adapters::git::GitMirrors;
+use crate::adapters::git::{Forge, GitMirrors};
+use crate::adapters::github::Server;
 use crate::adapters::guarded::{Guard, Guarded};
 use crate::adapters::http::Http;
+use crate::adapters::http::api::Credential;
 use crate::adapters::installation::Installation;
 use crate::adapters::local::LocalTracker;
 use crate::adapters::policy_file;
 use crate::adapters::terminal::TerminalDoorbell;
 use crate::adapters::webhook::WebhookDoorbell;
 use crate::policy::{InstalledNames, Policy};
-use crate::ports::{Executor, Notifier};
-use crate::settings::{DoorbellSettings, ExecutorSettings, Settings, TrackerSettings};
+use crate::ports::{Executor, Notifier, PortError, PortResult, Tracker};
+use crate::settings::{
+    DoorbellSettings, ExecutorSettings, GithubSettings, RepoSettings, SecretSource, Settings, TrackerSettings,
+};
 use crate::ticks::record::Seal;
 use crate::ticks::world::World;
 
@@ -48,7 +55,11 @@ pub fn installed(settings: &Settings) -> InstalledNames {
     InstalledNames {
         executors: Some(settings.executors.keys().cloned().collect()),
         commands: Some(settings.ci.keys().cloned().collect()),
-        repositories: Some(settings.repos.keys().cloned().collect()),
+        repositories: match settings.tracker {
+            TrackerSettings::Local { .. } => Some(settings.repos.keys().cloned().collect()),
+            // The settings name only the repositories that need something of their own.
+            TrackerSettings::Github(_) => None,
+        },
         ..doorbells(settings)
     }
 }
@@ -76,27 +87,55 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
         installation.belongs_to(file, !read_only)?;
     }
     let remotes = settings.repos.iter().map(|(name, repo)| (name.clone(), repo.git.clone())).collect();
-    let mirrors = Rc::new(GitMirrors::new(settings.data.join("mirrors"), remotes));
-
-    let TrackerSettings::Local { login, people } = &settings.tracker;
-    let folders = settings.repos.iter().filter_map(|(name, repo)| Some((name.clone(), repo.issues.clone()?))).collect();
-    let tracker = LocalTracker::new(login.clone(), people.clone(), folders);
+    let mirrors = GitMirrors::new(settings.data.join("mirrors"), remotes);
+    let (tracker, mirrors, host): (Rc<dyn Tracker>, _, _) = match &settings.tracker {
+        TrackerSettings::Local { login, people } => {
+            let folder = |(name, repo): (&String, &RepoSettings)| Some((name.clone(), repo.issues.clone()?));
+            let folders = settings.repos.iter().filter_map(folder).collect();
+            let tracker = LocalTracker::new(login.clone(), people.clone(), folders);
+            (Rc::new(Guarded::new(tracker, "tracker", guard.clone())), mirrors, "local".to_owned())
+        }
+        TrackerSettings::Github(github) => {
+            let server = Server::new(&github.url)?;
+            let _mirrors = mirrors.with_forge(Forge::new(server.web.clone(), credential(github)?));
+            return Err(Failure::could_not_run(format!("there is no tracker for {} yet", server.host())));
+        }
+    };
+    let mirrors = Rc::new(mirrors);
 
     let ci = CommandCi::new(settings.data.join("ci"), mirrors.clone(), settings.ci.clone(), program.clone());
     let ci = if read_only { ci.without_starting() } else { ci };
     Ok(World {
-        tracker: Rc::new(Guarded::new(tracker, "tracker", guard.clone())),
+        tracker,
         code: Rc::new(Guarded::<GitMirrors>::new(mirrors.clone(), "git", patient.clone())),
         ci: Rc::new(Guarded::new(ci, "ci", guard.clone())),
         executors: executors(settings, &mirrors, &program, &patient),
         doorbells: bells(settings, &guard),
         clock: Rc::new(SystemClock),
-        seal: seal(settings)?,
+        seal: seal(settings, host)?,
         agent_logins: settings.identity.agents.clone(),
         kill_switch: kill_switch_reader(policy.to_path_buf(), installation.clone()),
         installation,
         calls,
     })
+}
+
+/// What afk shows GitHub.
+fn credential(github: &GithubSettings) -> Result<Rc<dyn Credential>, Failure> {
+    match &github.token {
+        Some(token) => Ok(Rc::new(Token(token.clone()))),
+        None => Err(Failure::could_not_run("there is no credential of a GitHub App yet")),
+    }
+}
+
+/// A token that is read again before each use.
+struct Token(SecretSource);
+
+#[async_trait(?Send)]
+impl Credential for Token {
+    async fn token(&self) -> PortResult<SecretString> {
+        self.0.read().map_err(|error| PortError::refused(error.to_string()))
+    }
 }
 
 fn executors(
@@ -144,12 +183,12 @@ fn controller(settings: &Settings) -> String {
     format!("afk at {}", settings.data.display())
 }
 
-fn seal(settings: &Settings) -> Result<Seal, Failure> {
+fn seal(settings: &Settings, host: String) -> Result<Seal, Failure> {
     let mut keys = Vec::new();
     for source in &settings.identity.record_keys {
         keys.push(source.read().map_err(|error| Failure::could_not_run(format!("record key: {error}")))?);
     }
-    Ok(Seal::new("local", keys))
+    Ok(Seal::new(host, keys))
 }
 
 /// The kill switch of the policy itself: why it is on, or `None`.

@@ -1,5 +1,7 @@
 //! GitHub, in the cloud or Enterprise: issues, commits in pull requests, and checks.
 
+mod server;
+
 use std::rc::Rc;
 
 use serde::Deserialize;
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 use super::http::api::{Answer, Api, Call};
 use crate::ports::{PortError, PortResult};
 use crate::text::clean_line;
+pub use server::Server;
 
 /// What every adapter of GitHub asks through.
 #[derive(Debug, Clone)]
