@@ -5,27 +5,27 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use async_trait::async_trait;
-use secrecy::SecretString;
-
 use super::exit::Failure;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::command::CommandExecutor;
 use crate::adapters::command::ci::CommandCi;
 use crate::adapters::git::{Forge, GitMirrors};
-use crate::adapters::github::Server;
+use crate::adapters::github::credential::{AppCredential, TokenCredential};
+use crate::adapters::github::{Github, GithubTracker, Server};
 use crate::adapters::guarded::{Guard, Guarded};
 use crate::adapters::http::Http;
-use crate::adapters::http::api::Credential;
+use crate::adapters::http::api::{Credential, Manners};
+use crate::adapters::http::manners::SystemPace;
 use crate::adapters::installation::Installation;
 use crate::adapters::local::LocalTracker;
 use crate::adapters::policy_file;
 use crate::adapters::terminal::TerminalDoorbell;
 use crate::adapters::webhook::WebhookDoorbell;
 use crate::policy::{InstalledNames, Policy};
-use crate::ports::{Executor, Notifier, PortError, PortResult, Tracker};
+use crate::ports::{Executor, Notifier, Tracker};
 use crate::settings::{
-    DoorbellSettings, ExecutorSettings, GithubSettings, RepoSettings, SecretSource, Settings, TrackerSettings,
+    DoorbellSettings, ExecutorSettings, GithubApp, GithubSettings, RepoSettings, SecretSource, Settings,
+    TrackerSettings,
 };
 use crate::ticks::record::Seal;
 use crate::ticks::world::World;
@@ -78,6 +78,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     let program = std::env::current_exe()
         .map_err(|error| Failure::could_not_run(format!("cannot find afk's own program: {error}")))?;
     let calls = Rc::new(Cell::new(0));
+    let http = Rc::new(Http::new(settings.call_timeout));
     let read_only = access == Access::ReadOnly;
     let guard = Guard::new(settings.call_timeout, calls.clone(), read_only);
     // Fetching and cloning a large repository takes its time, and has to leave some of the tick to the others.
@@ -97,8 +98,18 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
         }
         TrackerSettings::Github(github) => {
             let server = Server::new(&github.url)?;
-            let _mirrors = mirrors.with_forge(Forge::new(server.web.clone(), credential(github)?));
-            return Err(Failure::could_not_run(format!("there is no tracker for {} yet", server.host())));
+            let credential = credential(github, &server, &http);
+            let manners = Manners {
+                requests: github.requests_per_tick,
+                reserve: github.reserve,
+                memory: Some(settings.data.join("github")),
+                ..Manners::default()
+            };
+            let host = server.host();
+            let mirrors = mirrors.with_forge(Forge::new(server.web.clone(), credential.clone()));
+            let api = Github::new(&server, credential, http.clone(), manners);
+            let tracker = GithubTracker::new(api, server).remembering(&settings.data, !read_only);
+            (Rc::new(Guarded::new(tracker, "tracker", patient.clone())), mirrors, host)
         }
     };
     let mirrors = Rc::new(mirrors);
@@ -110,7 +121,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
         code: Rc::new(Guarded::<GitMirrors>::new(mirrors.clone(), "git", patient.clone())),
         ci: Rc::new(Guarded::new(ci, "ci", guard.clone())),
         executors: executors(settings, &mirrors, &program, &patient),
-        doorbells: bells(settings, &guard),
+        doorbells: bells(settings, &http, &guard),
         clock: Rc::new(SystemClock),
         seal: seal(settings, host)?,
         agent_logins: settings.identity.agents.clone(),
@@ -120,21 +131,15 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     })
 }
 
-/// What afk shows GitHub.
-fn credential(github: &GithubSettings) -> Result<Rc<dyn Credential>, Failure> {
-    match &github.token {
-        Some(token) => Ok(Rc::new(Token(token.clone()))),
-        None => Err(Failure::could_not_run("there is no credential of a GitHub App yet")),
-    }
-}
-
-/// A token that is read again before each use.
-struct Token(SecretSource);
-
-#[async_trait(?Send)]
-impl Credential for Token {
-    async fn token(&self) -> PortResult<SecretString> {
-        self.0.read().map_err(|error| PortError::refused(error.to_string()))
+/// What afk shows GitHub to be let in.
+fn credential(github: &GithubSettings, server: &Server, http: &Rc<Http>) -> Rc<dyn Credential> {
+    match (&github.token, &github.app) {
+        (Some(token), _) => Rc::new(TokenCredential::new(token.clone())),
+        (None, Some(GithubApp { id, installation, key })) => {
+            let pace = Rc::new(SystemPace);
+            Rc::new(AppCredential::new(server.rest.clone(), *id, *installation, key.clone(), http.clone(), pace))
+        }
+        (None, None) => Rc::new(TokenCredential::new(SecretSource::Variable("AFK_GITHUB_TOKEN".to_owned()))),
     }
 }
 
@@ -160,8 +165,7 @@ fn executors(
     settings.executors.iter().map(executor).collect()
 }
 
-fn bells(settings: &Settings, guard: &Guard) -> BTreeMap<String, Rc<dyn Notifier>> {
-    let http = Rc::new(Http::new(settings.call_timeout));
+fn bells(settings: &Settings, http: &Rc<Http>, guard: &Guard) -> BTreeMap<String, Rc<dyn Notifier>> {
     let bell = |(name, doorbell): (&String, &DoorbellSettings)| {
         let what = format!("doorbell `{name}`");
         let bell: Rc<dyn Notifier> = match doorbell {

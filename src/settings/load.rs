@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::explain::suggest;
 use super::{ExecutorSettings, GithubSettings, SecretSource, Settings, TrackerSettings};
 use crate::adapters::confined::read_file;
+use crate::adapters::http::is_private;
 use crate::text;
 
 /// The variables that are no settings: they say which policy and settings to read, turn the kill switch on, or are
@@ -324,9 +325,7 @@ fn wrong_in_github(github: &GithubSettings) -> Option<(&'static [&'static str], 
 /// An address that secrets may be sent to: https, or this machine.
 fn safe_address(address: &str) -> Result<(), String> {
     let url = reqwest::Url::parse(address).map_err(|error| format!("is no address: {error}"))?;
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    if !(url.scheme() == "https" || (url.scheme() == "http" && loopback)) {
+    if !is_private(&url) {
         return Err("must begin with `https://`: a secret is sent there".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {

@@ -39,7 +39,8 @@ impl GithubTracker {
         asked.extend(others.iter().filter(can_be).take(room).cloned());
         for chunk in asked.chunks(AT_ONCE) {
             let numbers: String = (0..chunk.len()).map(|index| format!(", $number{index}: Int!")).collect();
-            let selection = "issueOrPullRequest(number: $number{index}) { ... on Issue { state } ... on PullRequest { state } }";
+            let selection =
+                "issueOrPullRequest(number: $number{index}) { ... on Issue { state } ... on PullRequest { state } }";
             let question = aliased("Blockers", numbers.trim_start_matches(", "), chunk.len(), selection);
             let mut variables = names(chunk.iter().map(|(repo, _)| repo.as_str()))?;
             for (index, (_, number)) in chunk.iter().enumerate() {
@@ -50,7 +51,9 @@ impl GithubTracker {
                 let thing = aliased_part(&reply, index).and_then(parse::<Part>);
                 // One that cannot be read blocks.
                 let open = match thing {
-                    Ok(Part { issue_or_pull_request: Some(thing) }) => !matches!(thing.state.as_str(), "CLOSED" | "MERGED"),
+                    Ok(Part { issue_or_pull_request: Some(thing) }) => {
+                        !matches!(thing.state.as_str(), "CLOSED" | "MERGED")
+                    }
                     _ => true,
                 };
                 let at = reply.answer.date().unwrap_or_default();

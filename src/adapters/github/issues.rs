@@ -176,7 +176,9 @@ impl GithubTracker {
 /// Which issue of a list an error is about.
 fn index_of(error: &GraphqlError) -> Option<usize> {
     match error.path.as_slice() {
-        [repository, issues, nodes, index, ..] if repository == "repository" && issues == "issues" && nodes == "nodes" => {
+        [repository, issues, nodes, index, ..]
+            if repository == "repository" && issues == "issues" && nodes == "nodes" =>
+        {
             usize::try_from(index.as_u64()?).ok()
         }
         _ => None,

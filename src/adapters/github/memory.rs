@@ -114,12 +114,8 @@ impl Memory {
     /// Reads what the last tick left in a directory, if it was of the same server and login. `keep`: whether this tick
     /// leaves something too.
     pub fn load(directory: Option<&Path>, keep: bool, server: &str, login: &str) -> Self {
-        let fresh = || Contents {
-            version: VERSION,
-            server: server.to_owned(),
-            login: login.to_owned(),
-            ..Contents::default()
-        };
+        let fresh =
+            || Contents { version: VERSION, server: server.to_owned(), login: login.to_owned(), ..Contents::default() };
         let contents = directory
             .and_then(|directory| Directory::find(directory).ok()?)
             .and_then(|directory| directory.read(FILE, LARGEST).ok()?)
@@ -188,13 +184,9 @@ impl Memory {
             repository.comments.retain(|number, _| listed.contains(number));
         }
         self.contents.repositories.retain(|_, repository| !repository.lists.is_empty());
-        let written = serde_json::to_vec(&self.contents)
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| {
-                Directory::make(directory)
-                    .and_then(|directory| directory.put(FILE, &bytes))
-                    .map_err(|error| error.message)
-            });
+        let written = serde_json::to_vec(&self.contents).map_err(|error| error.to_string()).and_then(|bytes| {
+            Directory::make(directory).and_then(|directory| directory.put(FILE, &bytes)).map_err(|error| error.message)
+        });
         if let Err(error) = written {
             tracing::warn!(%error, "what GitHub said cannot be remembered; the next tick asks again");
         }

@@ -2,6 +2,7 @@
 //! asked of which API.
 
 mod blockers;
+pub mod credential;
 mod issues;
 mod memory;
 mod permission;
@@ -13,14 +14,15 @@ mod writes;
 
 use std::rc::Rc;
 
-use reqwest::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::http::api::{Answer, Api, Call};
+use super::http::Http;
+use super::http::api::{Answer, Api, Call, Credential, Manners};
 use crate::ports::{PortError, PortResult};
 use crate::text::clean_line;
+use credential::HEADERS;
 pub use server::Server;
 pub use tracker::GithubTracker;
 
@@ -97,14 +99,24 @@ pub struct Reply {
 }
 
 impl Github {
+    /// The APIs of a server.
+    pub fn new(server: &Server, credential: Rc<dyn Credential>, http: Rc<Http>, manners: Manners) -> Self {
+        let rest = Api::with_manners("github", server.rest.clone(), &HEADERS, credential, http, manners);
+        let graphql = rest.at(server.graphql.clone());
+        Self { rest: Rc::new(rest), graphql: Rc::new(graphql) }
+    }
+
     /// Asks GraphQL, for callers that can tell which part is missing.
     ///
     /// # Errors
     /// As [`Api::send`], and when there is neither data nor an error.
     pub async fn ask(&self, document: &str, variables: Value) -> PortResult<Reply> {
-        let call = Call::write(Method::POST, &[], Some(json!({ "query": document, "variables": variables })));
+        let call = Call::ask(json!({ "query": document, "variables": variables }));
         let answer = self.graphql.send(&call).await?;
         let GraphqlAnswer { data, errors } = answer.json("github")?;
+        if let Some(points) = data.pointer("/rateLimit/cost").and_then(Value::as_u64) {
+            self.graphql.spent_points(points);
+        }
         if data.is_null() && errors.is_empty() {
             return Err(PortError::invalid("github: GraphQL answered neither data nor errors"));
         }

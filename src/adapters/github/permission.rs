@@ -54,9 +54,8 @@ impl Github {
             )),
             _ => error,
         })?;
-        role(&answer.json(&format!("github: the permission of `{shown}`"))?).ok_or_else(|| {
-            PortError::invalid(format!("github: the permission of `{shown}` on {repo} makes no sense"))
-        })
+        role(&answer.json(&format!("github: the permission of `{shown}`"))?)
+            .ok_or_else(|| PortError::invalid(format!("github: the permission of `{shown}` on {repo} makes no sense")))
     }
 }
 
@@ -116,7 +115,8 @@ mod tests {
             ("read", json!(null), &json!(null), Some("read")),
             ("owner", json!("write"), &push, None),
         ] {
-            let granted = json!({ "permission": permission, "role_name": role_name, "user": { "permissions": permissions } });
+            let granted =
+                json!({ "permission": permission, "role_name": role_name, "user": { "permissions": permissions } });
             let granted: Granted = serde_json::from_value(granted).unwrap();
             assert_eq!(role(&granted).as_deref(), expected, "{permission} {role_name}");
         }

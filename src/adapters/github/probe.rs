@@ -66,7 +66,10 @@ pub fn aliased(operation: &str, more: &str, count: usize, selection: &str) -> St
             format!("  r{index}: repository(owner: $owner{index}, name: $name{index}) {{ {selection} }}\n")
         })
         .collect();
-    format!("query {operation}({}) {{\n{asked}}}\n", format!("{more}{declared}").trim_start_matches(", "))
+    format!(
+        "query {operation}({}) {{\n{asked}  rateLimit {{ cost }}\n}}\n",
+        format!("{more}{declared}").trim_start_matches(", ")
+    )
 }
 
 /// The variables of an aliased question.
@@ -108,20 +111,15 @@ pub fn expect_name(asked: &str, is: &str) -> PortResult<()> {
 
 /// A repository that cannot be read is not one without issues.
 pub fn unreadable_repository(repo: &str, why: &PortError) -> PortError {
-    PortError { kind: crate::ports::PortErrorKind::Refused, message: format!(
-        "{}: there is no repository {repo}, or afk's account may not read it",
-        why.message
-    ) }
+    PortError {
+        kind: crate::ports::PortErrorKind::Refused,
+        message: format!("{}: there is no repository {repo}, or afk's account may not read it", why.message),
+    }
 }
 
 impl Github {
     /// Probes one list of each of several repositories.
-    pub async fn probe(
-        &self,
-        repos: &[String],
-        label: &str,
-        key: &ListKey,
-    ) -> BTreeMap<String, PortResult<Probe>> {
+    pub async fn probe(&self, repos: &[String], label: &str, key: &ListKey) -> BTreeMap<String, PortResult<Probe>> {
         let mut found = BTreeMap::new();
         let mut waiting: Vec<&[String]> = repos.chunks(AT_ONCE).collect();
         while let Some(chunk) = waiting.pop() {
@@ -137,12 +135,7 @@ impl Github {
         found
     }
 
-    async fn probe_chunk(
-        &self,
-        repos: &[String],
-        label: &str,
-        key: &ListKey,
-    ) -> PortResult<Vec<PortResult<Probe>>> {
+    async fn probe_chunk(&self, repos: &[String], label: &str, key: &ListKey) -> PortResult<Vec<PortResult<Probe>>> {
         let question = aliased("Probe", "$labels: [String!], $states: [IssueState!]", repos.len(), "...Probed");
         let mut variables = names(repos.iter().map(String::as_str))?;
         variables.insert("labels".to_owned(), json!([label]));

@@ -261,7 +261,6 @@ pub struct Node {
 
 /// Who reads, and where.
 #[derive(Clone, Copy)]
-#[expect(missing_debug_implementations, reason = "a closure has nothing to show")]
 pub struct Reader<'a> {
     /// afk's own login.
     pub login: &'a str,
@@ -333,7 +332,8 @@ impl Node {
                 }
                 Item::ClosedEvent(item) => {
                     if closed_by.as_ref().is_none_or(|(at, _)| *at <= item.created_at) {
-                        let by_code = item.closer.is_some_and(|by| matches!(by.kind.as_str(), "Commit" | "PullRequest"));
+                        let by_code =
+                            item.closer.is_some_and(|by| matches!(by.kind.as_str(), "Commit" | "PullRequest"));
                         let by_afk = login(item.actor).is_some_and(|login| login.eq_ignore_ascii_case(reader.login));
                         let by = if by_code || by_afk { ClosedBy::Push } else { ClosedBy::Person };
                         closed_by = Some((item.created_at, by));

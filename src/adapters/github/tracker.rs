@@ -314,7 +314,8 @@ impl GithubTracker {
                 .repository_owner
                 .ok_or_else(|| PortError::refused(format!("github: there is nobody called `{owner}`")))?
                 .repositories;
-            let usable = page.nodes.into_iter().filter(|it| !it.is_archived && !it.is_disabled && it.has_issues_enabled);
+            let usable =
+                page.nodes.into_iter().filter(|it| !it.is_archived && !it.is_disabled && it.has_issues_enabled);
             found.extend(usable.map(|it| it.name_with_owner.to_ascii_lowercase()));
             match page.page_info {
                 PageInfo { has_next_page: true, end_cursor: Some(cursor) } => after = Some(cursor),
@@ -502,7 +503,9 @@ impl Tracker for GithubTracker {
             let times = comments.iter().map(|comment| (&comment.id, &comment.updated_at));
             times.eq(reading.own_comments.iter().map(|(id, at)| (id, at)))
         };
-        if let Some(kept) = self.memory().repository(&issue.repo).comments.get(&issue.number).filter(|all| is_as_read(all)) {
+        if let Some(kept) =
+            self.memory().repository(&issue.repo).comments.get(&issue.number).filter(|all| is_as_read(all))
+        {
             return Ok(kept.iter().map(Comment::from).collect());
         }
         let afk = self.viewer().await?.login;
