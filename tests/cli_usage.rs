@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 use insta::assert_snapshot;
 use support::Test;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "demo",
     "init",
+    "doctor",
     "check-policy",
     "test-policy",
     "diff-policy",

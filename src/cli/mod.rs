@@ -14,6 +14,7 @@ pub mod ci_job;
 pub mod completions;
 pub mod demo;
 pub mod diff_policy;
+pub mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod facts;
@@ -159,6 +160,7 @@ pub enum LogFormat {
 pub enum Command {
     Demo(demo::Arguments),
     Init(init::Arguments),
+    Doctor(doctor::Arguments),
     CheckPolicy(check_policy::Arguments),
     TestPolicy(test_policy::Arguments),
     DiffPolicy(diff_policy::Arguments),
@@ -184,6 +186,7 @@ impl Command {
         match self {
             Command::Demo(arguments) => demo::run(arguments, out),
             Command::Init(arguments) => init::run(arguments, out),
+            Command::Doctor(arguments) => doctor::run(arguments, out),
             Command::CheckPolicy(arguments) => check_policy::run(arguments, out),
             Command::TestPolicy(arguments) => test_policy::run(arguments, out),
             Command::DiffPolicy(arguments) => diff_policy::run(arguments, out),

@@ -43,6 +43,13 @@ pub fn settings(path: &Path) -> Result<Settings, Failure> {
     })
 }
 
+/// What people call the tracker.
+pub fn tracker_name(settings: &Settings) -> String {
+    match &settings.tracker {
+        TrackerSettings::Local { .. } => "folders of Markdown issues, without any trust boundary".to_owned(),
+    }
+}
+
 /// All that a policy may refer to, for checking it.
 pub fn installed(settings: &Settings) -> InstalledNames {
     InstalledNames {
