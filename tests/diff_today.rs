@@ -99,14 +99,26 @@ fn a_snapshot_is_not_believed() {
         assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
     }
     let hostile = change("/issues/2/facts/labels", json!(["ready-for-agent", "paused", "@all | <b> ``` \u{1b}[31m"]));
-    fs::write(afk.path("snapshot.json"), hostile).unwrap();
+    let mut state = snapshot.clone();
+    state["runs"][0]["state"] = json!("` @all #1 acme/app#2 https://evil.example <b> |");
+    state["runs"][0]["facts"]["age"] = json!("2h");
+    let state = state.to_string();
+    let off = json!({ "switched_off": "` @all #1 acme/app#2 https://evil.example <b> |" }).to_string();
     afk.policy("\"$labels.human\", \"$labels.paused\"", "\"$labels.human\"");
-    let ran = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json", "--format", "markdown"]);
-    assert!(
-        !ran.stdout.contains("@all") && !ran.stdout.contains("<b>") && !ran.stdout.contains('\u{1b}'),
-        "{}",
-        ran.stdout
-    );
+    afk.policy("run_timeout          = \"24h\"", "run_timeout          = \"1h\"");
+    for snapshot in [hostile, state, off] {
+        fs::write(afk.path("snapshot.json"), &snapshot).unwrap();
+        let ran = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json", "--format", "markdown"]);
+        assert!(ran.stdout.contains("**Today**"), "{}{}", ran.stdout, ran.stderr);
+        assert!(!snapshot.contains("https:") || ran.stdout.contains("`https://evil.example`"), "{}", ran.stdout);
+        let mut prose = ran.stdout.lines().filter(|line| line.contains("**") || line.starts_with("| `"));
+        assert!(
+            prose.all(|line| line.split('`').step_by(2).all(|prose| !prose.contains(['@', '#', '<', '/']))),
+            "{}",
+            ran.stdout
+        );
+        assert!(!ran.stdout.contains(['@', '\u{1b}']) && !ran.stdout.contains("<b>"), "{}", ran.stdout);
+    }
 }
 
 // What was read under one policy is no answer to the other.
