@@ -272,6 +272,17 @@ fn a_changed_prompt_does_not_hide_behind_a_green_tick() {
     assert!(ran.stdout.contains(heading), "{ran}");
     assert!(ran.stdout.contains("\n+ Ping ＠acme/all ''' ‹b›.\n"), "{ran}");
     assert!(!ran.stdout.contains("without any effect"), "{ran}");
+
+    let test = Test::new().shipped_policy(&[]);
+    fs::write(test.path("policies/prompts/implement.md"), "Do {{ ref }}.\n").unwrap();
+    let again = Test::new().shipped_policy(&[]);
+    fs::write(again.path("policies/prompts/implement.md"), "Do {{ ref }}.\n").unwrap();
+    let ran = diff(test, &["builtin:standard", "--exit-code"]);
+    let first = "no decision changes, but 1 prompt changed: what an agent does with a prompt is not proven\n";
+    assert_eq!((ran.code, ran.stdout.starts_with(first)), (0, true), "{ran}");
+    assert!(!ran.stdout.contains("equal in meaning"), "{ran}");
+    let said = diff(again, &["builtin:standard", "--format", "json"]).json();
+    assert_eq!((&said["equal_in_meaning"], &said["looser"]), (&json!(false), &json!(0)));
 }
 
 #[test]

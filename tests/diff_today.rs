@@ -69,6 +69,21 @@ fn todays_issues_and_runs_are_decided_by_both() {
 }
 
 #[test]
+fn the_installation_of_today_may_be_named_from_anywhere() {
+    let (afk, _) = today();
+    afk.policy("slots_per_repo = 1", "slots_per_repo = 2");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let path = |name| afk.path(name).display().to_string();
+    let (before, after, settings) =
+        (path("policies/before.toml"), path("policies/afk.toml"), path("afk.settings.toml"));
+    let arguments = ["diff-policy", &before, "--policy", &after, "--live", "--settings", &settings];
+    let said = afk.afk_in(elsewhere.path(), &arguments);
+    assert!(said.stdout.contains("today    greeter#2  "), "{}{}", said.stdout, said.stderr);
+    let said = afk.afk(&["diff-policy", "policies/before.toml", "--live", "--settings", "nowhere.toml"]);
+    assert_eq!((said.code, said.stderr.contains("nowhere.toml")), (4, true), "{}", said.stderr);
+}
+
+#[test]
 fn a_snapshot_is_not_believed() {
     let (afk, snapshot) = today();
     let change = |path: &str, value: Value| {
