@@ -213,10 +213,14 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         // Also `--help` and `--version`, which are no errors: clap knows the stream and the code of each.
         Err(error) => {
-            let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Done };
-            // A closed pipe is nothing to complain about, and there is nowhere left to complain to.
-            let _ = error.print();
-            return status.into();
+            let mut out = Output::new(ColorWhen::Auto);
+            let text = error.render().ansi().to_string();
+            if error.use_stderr() {
+                out.complaint(&text);
+                return ExitStatus::Usage.into();
+            }
+            out.text(text);
+            return out.finish().unwrap_or(ExitStatus::Done).into();
         }
     };
     logs::start(&cli.common);

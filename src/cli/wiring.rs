@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::exit::Failure;
+use super::output::CommandingNobody;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::command::CommandExecutor;
 use crate::adapters::command::ci::CommandCi;
@@ -134,7 +135,7 @@ fn bells(settings: &Settings, guard: &Guard) -> BTreeMap<String, Rc<dyn Notifier
         let what = format!("doorbell `{name}`");
         let bell: Rc<dyn Notifier> = match doorbell {
             DoorbellSettings::Terminal {} => {
-                Rc::new(Guarded::new(TerminalDoorbell::new(std::io::stderr()), what, guard.clone()))
+                Rc::new(Guarded::new(TerminalDoorbell::new(CommandingNobody(std::io::stderr())), what, guard.clone()))
             }
             DoorbellSettings::Webhook { url, secret } => {
                 let bell = WebhookDoorbell::new(name.clone(), url.clone(), secret.clone(), http.clone());
