@@ -20,8 +20,9 @@ use super::case;
 use super::space::Example;
 use crate::policy::{Policy, Span};
 
-/// The work that one comparison is worth, in steps of the diagrams: two policies are twice the work of one.
-const MAX_STEPS: u32 = 2 * super::MAX_STEPS;
+/// The work that one comparison is worth, in steps of the diagrams: that of the two policies, and of the old one under
+/// the new denylist.
+const MAX_STEPS: u32 = 3 * super::MAX_STEPS;
 
 /// How two policies differ.
 #[derive(Debug, Clone, PartialEq, Default)]

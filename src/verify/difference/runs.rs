@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::areas::Area;
-use super::causes::{self, Change};
+use super::causes::{self, Change, Denial};
 use super::{Direction, Item, Place, Report, Sample, TooLarge, words};
 use crate::policy::{Effect, Rules, RunOutcome, State, Transition};
-use crate::verify::diagram::Diagrams;
+use crate::verify::diagram::{Diagrams, Region};
 use crate::verify::machine::{self, End, Machine, StateIndex, Tick};
 
 /// What comes of a run in a tick, whatever the rows are called.
@@ -93,8 +93,11 @@ pub fn compare(
     old.explore_everywhere(&mut diagrams);
     new.explore_everywhere(&mut diagrams);
     let both = diagrams.and(old.possible, new.possible);
-    let alike = causes::same_denial(report, &new.space, &mut diagrams);
-    let compared = diagrams.and(both, alike);
+    // What the new denylist does to the turns of the old rows is said of the denylist.
+    let denial = Denial::of(report, &new.space, &mut diagrams);
+    let redenied = diagrams.or(denial.lifted, denial.imposed);
+    let mut held = Machine::over(&mut diagrams, area.old.into(), space().ok_or_else(too_large)?, new_denied);
+    held.explore_everywhere(&mut diagrams);
     let states = States::of(area);
     let rows = Rows::of(area, report, &states);
 
@@ -109,8 +112,8 @@ pub fn compare(
             if before == after {
                 continue;
             }
-            let region = diagrams.and(was.region, is.region);
-            let region = diagrams.and(region, compared);
+            let region = diagrams.all([was.region, is.region, both]);
+            let region = unexplained(&mut diagrams, region, redenied, (&held, state, &states), &after);
             let Some(example) = new.space.example(&diagrams, region) else { continue };
             let direction = direction(&before, &after);
             let (before, after) = (told(&old, was), told(&new, is));
@@ -158,6 +161,24 @@ pub fn compare(
     compare_states(area, &rested, &rests, &states, report);
     *steps = diagrams.left();
     Ok(())
+}
+
+/// The part of a region in which the old rows do not come to this outcome by the new denylist alone.
+fn unexplained(
+    diagrams: &mut Diagrams,
+    region: Region,
+    redenied: Region,
+    (held, state, states): (&Machine<'_>, StateIndex, &States),
+    after: &Outcome<'_>,
+) -> Region {
+    if !diagrams.meet(region, redenied) {
+        return region;
+    }
+    let ticks = held.ticks.get(state).into_iter().flatten();
+    ticks.filter(|tick| outcome(held, tick, Some(states)) == *after).fold(region, |region, tick| {
+        let explained = diagrams.and(tick.region, redenied);
+        diagrams.without(region, explained)
+    })
 }
 
 /// The states in which runs rest under a policy by itself.

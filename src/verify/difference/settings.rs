@@ -79,6 +79,7 @@ fn enrolled(report: &mut Report<'_>) {
         let matching = list.value.iter().filter(|pattern| pattern.matches(repo));
         matching.max_by_key(|pattern| (pattern.is_exact(), pattern.to_string().len())).cloned()
     };
+    let mut idle = Vec::new();
     for repo in (0..classes.len()).filter_map(|class| classes.witness(class)) {
         let item = match (old.enrolled(&repo), new.enrolled(&repo)) {
             (false, true) => match (matching(&old.allowlist, &repo), matching(&new.allowlist, &repo)) {
@@ -106,9 +107,37 @@ fn enrolled(report: &mut Report<'_>) {
                     item(Direction::Tighter, what, place)
                 }
             },
-            _ => continue,
+            // On no list that would let it pass: a line of defence, all the same.
+            _ => {
+                let (was, is) = (matching(&old.denylist, &repo), matching(&new.denylist, &repo));
+                match (was, is) {
+                    (Some(pattern), None) => idle.push((Direction::Looser, pattern)),
+                    (None, Some(pattern)) => idle.push((Direction::Tighter, pattern)),
+                    _ => {}
+                }
+                continue;
+            }
         };
         report.add(item);
+    }
+    for (direction, pattern) in idle {
+        let named = format!("issues in `{pattern}` ");
+        if report.difference.items.iter().any(|item| item.direction == direction && item.what.starts_with(&named)) {
+            continue;
+        }
+        let (word, policy) = if direction == Direction::Looser { ("no longer", new) } else { ("now", old) };
+        let listed = if policy.allowlist.value.is_empty() { "nothing" } else { "it" };
+        let not = if policy.allowlist.value.is_empty() { "" } else { "not " };
+        let was = if direction == Direction::Looser { "is" } else { "was" };
+        let what = format!(
+            "`{pattern}` is {word} on the denylist: that changes nothing today, as {listed} {was} {not}on the allowlist"
+        );
+        let span = match direction {
+            Direction::Looser => new.denylist.span,
+            _ => entry(new, &new.denylist, &pattern),
+        };
+        let place = report.in_new(span);
+        report.add(item(direction, what, place));
     }
     for (name, was, is) in [("allowlist", &old.allowlist, &new.allowlist), ("denylist", &old.denylist, &new.denylist)] {
         let only = |these: &Located<Vec<RepoPattern>>, others: &Located<Vec<RepoPattern>>| -> Vec<RepoPattern> {
