@@ -11,20 +11,22 @@ use std::time::{Duration, Instant};
 use afk::adapters::policy_file;
 use afk::policy::InstalledNames;
 use afk::schema::Validator;
+use afk::verify;
 
 const ROUNDS: usize = 301;
 
 fn main() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/afk.toml");
-    let load = || policy_file::load(&shipped, &InstalledNames::default());
+    let load = || policy_file::load_unproven(&shipped, &InstalledNames::default());
     let loaded = load();
-    assert!(loaded.checked.policy.is_some(), "the shipped policy must be sound");
+    let policy = loaded.checked.policy.as_ref().expect("the shipped policy is sound");
     let text = &loaded.source.text;
     let validator = Validator::new().expect("the schema is a schema");
     assert_eq!(validator.judge(text).expect("the shipped policy is TOML"), None);
 
     println!("in this process, median of {ROUNDS}");
     row("read, parse and check", median(|| time(load)));
+    row("prove", median(|| time(|| verify::prove(black_box(policy)))));
     row("read and compile the schema", median(|| time(Validator::new)));
     row("hold the policy against it", median(|| time(|| validator.judge(black_box(text)))));
 
@@ -35,6 +37,8 @@ fn main() {
         ("/bin/true", &[][..]),
         (afk, &["--version"]),
         (afk, &["explain", "--code", "syntax"]),
+        // Reads, parses and checks, without schema and proofs.
+        (afk, &["graph", "--policy", shipped]),
         (afk, &["check-policy", shipped]),
     ] {
         let name = Path::new(program).file_name().expect("a program").display().to_string();

@@ -50,6 +50,56 @@ fn what_is_switched_on_is_not_said_to_do_nothing() {
 }
 
 #[test]
+fn a_policy_that_can_start_no_run_says_why() {
+    const ON: [(&str, &str); 2] =
+        [("kill_switch = true", "kill_switch = false"), ("allowlist   = []", "allowlist   = [\"acme/app\"]")];
+    const OWN: (&str, &str) = ("# [repos.\"acme/app\"]", "[repos.\"acme/app\"]\ndispatch.slots_per_repo = 1");
+    const NO_SLOTS: (&str, &str) = ("slots_per_repo = 1", "slots_per_repo = 0");
+    for (edit, why) in [
+        (&[("max_in_flight  = 8", "max_in_flight  = 0")][..], "max_in_flight is 0 (line "),
+        (&[("max_per_tick   = 4", "max_per_tick   = 0")][..], "max_per_tick is 0 (line "),
+        (&[NO_SLOTS][..], "slots_per_repo is 0 (line "),
+        (&[NO_SLOTS, OWN][..], ""),
+    ] {
+        let ran = check(&[&ON[..], edit].concat());
+        assert_eq!(ran.code, 0, "{ran}");
+        let said = format!("note: this policy dispatches nothing: {why}");
+        assert_eq!(ran.stdout.contains(&said), !why.is_empty(), "{why}{ran}");
+    }
+}
+
+#[test]
+fn an_override_that_no_entry_of_the_allowlist_matches_is_a_warning() {
+    for (allowlist, name, said) in [
+        ("\"acme/app\"", "acme/ap", "did you mean `acme/app`?"),
+        ("\"app\"", "acme/payments", "add it to the allowlist, or remove the override"),
+        ("\"acme/*\"", "other/*", "add it to the allowlist, or remove the override"),
+        ("\"acme/app\"", "ACME/App", ""),
+        ("\"acme/a*\"", "acme/*", ""),
+        ("\"acme/*\"", "acme/app", ""),
+        ("", "acme/ap", ""),
+    ] {
+        let ran = check(&[
+            ("allowlist   = []", &format!("allowlist   = [{allowlist}]")),
+            ("# [repos.\"acme/app\"]", &format!("[repos.\"{name}\"]\nlimits.run_timeout = \"48h\"")),
+        ]);
+        assert_eq!(ran.code, 0, "{ran}");
+        let warning = format!("warning[unmatched-override]: `[repos.\"{name}\"]` matches no entry of the allowlist");
+        assert_eq!(ran.stdout.contains(&warning), !said.is_empty(), "{allowlist} {name}: {ran}");
+        assert!(ran.stdout.contains(said), "{allowlist} {name}: {ran}");
+    }
+}
+
+#[test]
+fn a_command_that_the_settings_lack_may_be_added_there() {
+    let stage = [("source  = \"checks\" ", "source  = \"command\" "), ("require = \"all\" ", "command = \"end2end\" ")];
+    let test = Test::new().shipped_policy(&stage).file("afk.settings.toml", SETTINGS);
+    let ran = test.args(["check-policy"]).run();
+    let label = "add `[ci.end2end]` to the settings, or correct the name; there is `lint`";
+    assert!(ran.stdout.contains(label), "{ran}");
+}
+
+#[test]
 fn every_error_is_drawn_with_its_place_and_what_to_write() {
     let changes = [
         ("max_per_tick   = 4", "max_per_tick   = \"4\""),
@@ -384,7 +434,7 @@ fn names_of_the_settings_are_held_against_them() {
       --> policies/afk.toml:63:18
        |
     63 | agent.executor = "opus"
-       |                  ^^^^^^ write `agents`
+       |                  ^^^^^^ add `[executors.opus]` to the settings, or correct the name; there is `agents`
 
     note: checked against the settings `afk.settings.toml`
     note: 8 of 14 proofs were not made because of the errors above
@@ -578,4 +628,18 @@ fn a_megabyte_of_nonsense_ends_in_an_error_soon() {
         assert!(ran.stdout.len() < 200_000, "{head}: {} bytes", ran.stdout.len());
         assert!(started.elapsed().as_secs() < 20, "{head}: {:?}", started.elapsed());
     }
+}
+
+#[test]
+fn warnings_are_denied_where_that_is_asked_for() {
+    let dead = [(
+        "[[ci.stages]]",
+        "[[gates]]\nname = \"twice\"\nrequire = { trusted = true }\nmessage = \"no\"\n\n[[ci.stages]]",
+    )];
+    let checked = |arguments: &[&str]| {
+        let test = Test::new().shipped_policy(&dead).args(["check-policy", "--format", "json"]);
+        test.args(arguments.iter().copied()).run()
+    };
+    assert_eq!(checked(&[]).code, 0);
+    assert_eq!(checked(&["--deny-warnings"]).code, 1);
 }

@@ -66,7 +66,7 @@ fn everything_that_a_first_run_needs_is_written_and_named() {
         said,
         "\
 wrote policies/afk.toml                 disabled: kill_switch = true, allowlist empty
-wrote policies/afk.test.toml            53 cases, coverage 100 %
+wrote policies/afk.test.toml            60 cases, coverage 100 %
 wrote policies/afk-policy.schema.json   completion and hover text in editors
 wrote policies/prompts/implement.md     what an agent is told first
 wrote policies/prompts/fix-forward.md   and after red CI
@@ -232,7 +232,7 @@ fn the_tests_that_it_wrote_pass_over_the_policy_that_it_wrote() {
     let said = stdout(&afk(&app, &["test-policy", "--min-coverage", "100"]));
 
     // What init says of them.
-    assert!(said.contains("53 ") && said.contains("100 %"), "{said}");
+    assert!(said.contains("60 ") && said.contains("100 %"), "{said}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn the_cases_beside_the_policy_are_run_and_their_coverage_is_said() {
     assert_snapshot!(test.args(["test-policy", "--min-coverage", "100"]).run(), @r"
     exit code 0
     --- stdout
-    policies/afk.test.toml: 53 cases passed
+    policies/afk.test.toml: 60 cases passed
     policies/afk.toml: 100 % covered: 8 of 8 gates fired, 26 of 26 rows matched
     ");
 }
@@ -71,7 +71,7 @@ fn a_change_of_the_policy_that_breaks_a_case_is_shown_with_its_trace() {
          no-verdict              frozen     no       ci = none or pending or unknown (is red), verdict_wait >= 2h (is 0s)      349
       row freeze leads to frozen with action freeze
 
-    policies/afk.test.toml: 52 cases passed, 1 failed
+    policies/afk.test.toml: 59 cases passed, 1 failed
     policies/afk.toml: 100 % covered: 8 of 8 gates fired, 26 of 26 rows matched
     "#);
 }
@@ -280,4 +280,26 @@ expect = { row = "stalled" }
     let broken = with_cases("[[cases]]\nname = 3").args(["test-policy", "--format", "json"]).run().json();
     assert_eq!(broken["files"][0]["findings"][0]["line"], 4);
     assert_eq!(broken["passed"], false);
+}
+
+#[test]
+fn of_many_failures_the_first_five_have_their_trace_and_all_their_difference() {
+    let tests = std::fs::read(support::repository().join("policies/afk.test.toml")).unwrap();
+    let edit = [("to     = \"frozen\"", "to     = \"released\""); 8];
+    let test = Test::new().shipped_policy(&edit).file("policies/afk.test.toml", tests);
+    let ran = test.args(["test-policy"]).run();
+    let count = |words: &str| ran.stdout.lines().filter(|line| line.starts_with(words)).count();
+    assert!(count("FAIL ") > 5, "{ran}");
+    assert_eq!(count("  in "), 5, "{ran}");
+    assert_eq!(ran.stdout.matches("- expected").count(), ran.stdout.matches("+ actual").count(), "{ran}");
+    assert!(ran.stdout.contains("note: only the first 5 failures are shown with their trace"), "{ran}");
+}
+
+#[test]
+fn a_case_that_names_a_gate_that_is_gone_is_told_so() {
+    let case = "[policy]\nkill_switch = false\nallowlist = [\"acme/app\"]\n[[cases]]\nname = \"a\"\n\
+                issues = [{ repo = \"acme/app\", number = 1 }]\nexpect.fired = { \"acme/app#1\" = \"working-hours\" }\n";
+    let test = Test::new().shipped_policy(&[]).file("policies/afk.test.toml", case);
+    let ran = test.args(["test-policy"]).run();
+    assert!(ran.stdout.contains("the policy has no such gate, or no longer"), "{ran}");
 }

@@ -1,7 +1,5 @@
 //! `afk diff-policy`: where policies come from, how the difference is written, and how it ends.
 
-#[path = "support/local.rs"]
-mod local;
 mod support;
 
 use std::fs;
@@ -9,9 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use insta::assert_snapshot;
-use local::Installation;
 use pretty_assertions::assert_eq;
-use serde_json::{Value, json};
+use serde_json::json;
 use support::{Ran, Test};
 
 const ENROLL: (&str, &str) = ("allowlist   = []", "allowlist   = [\"acme/site\"]");
@@ -30,11 +27,11 @@ fn a_change_is_told_with_its_line_and_its_smallest_example() {
     assert_eq!(shown[0], "LOOSER   issues in `acme/site` may be dispatched  policies/afk.toml:9");
     assert!(ran.stdout.contains(
         "LOOSER   red CI gets up to 8 corrective turns (was 5): in `verifying`: `freeze` (→ frozen) becomes `fix-forward` (→ fixing), and 5 more  policies/afk.toml:34\n           \
-         for example `acme/app`, in `verifying`: `agent = \"idle\", pushed = true, ci = \"red\", attempts = 5, age = \"2m\", quiet = \"2m\"`: `freeze` (→ frozen) → `fix-forward` (→ fixing)\n"
+         for example `acme/app`, in `verifying`: `agent = \"idle\", pushed = true, ci = \"red\", attempts = 5, age = \"2m\", quiet = \"2m\", landed = false`: `freeze` (→ frozen) → `fix-forward` (→ fixing)\n"
     ), "{ran}");
     assert!(ran.stdout.contains("also     notification `frozen`: `[FROZEN] {ref}: {reason}"), "{ran}");
     assert!(
-        ran.stdout.contains(": 2 looser, over every possible input\nchecked: no errors, 14 of 14 proofs hold\n"),
+        ran.stdout.contains(": 2 looser, over every possible input\nchecked: no errors, 14 of 14 proofs hold · not held against settings\n"),
         "{ran}"
     );
 }
@@ -50,7 +47,7 @@ fn a_comment_is_found_again_by_its_first_line_and_links_to_lines() {
     <!-- afk-diff-policy: policies/afk.toml -->
     ### Policy change: 🔓 1 looser
 
-    `[revision]` → `[revision]` · checked: no errors, 14 of 14 proofs hold
+    `[revision]` → `[revision]` · checked: no errors, 14 of 14 proofs hold · not held against settings
 
     | | what changes, over every possible input | smallest example | line |
     |---|---|---|---|
@@ -121,7 +118,7 @@ fn equal_in_meaning_is_said_so() {
     no decision changes: the two policies are equal in meaning
     also     comments, spacing or the order of keys
     [revision] → [revision]: no decision changes, over every possible input
-    checked: no errors, 14 of 14 proofs hold
+    checked: no errors, 14 of 14 proofs hold · not held against settings
     ");
     });
     let ran = diff(test(), &["builtin:standard", "--format", "markdown"]);
@@ -168,6 +165,45 @@ fn a_policy_that_breaks_a_proof_is_compared_and_is_wrong_all_the_same() {
     assert!(ran.stdout.starts_with("error[untrusted-dispatch]: "), "{ran}");
 }
 
+#[test]
+fn a_comment_says_first_that_the_new_policy_is_wrong_and_how() {
+    let broken = Test::new().shipped_policy(&[("kill_switch = true", "kill_switch = maybe")]);
+    let ran = diff(broken, &["builtin:standard", "--format", "markdown"]);
+    assert_eq!(ran.code, 1);
+    let start = "<!-- afk-diff-policy: policies/afk.toml -->\n### Policy change: ❌ the new policy cannot be used: `policies/afk.toml` has 1 error\n\n```text\nerror";
+    assert!(ran.stdout.starts_with(start), "{ran}");
+    assert!(!ran.stdout.contains('\u{1b}') && ran.stdout.matches("```").count() == 2, "{ran}");
+
+    let trust = ("require = { trusted = true }", "require = { already_run = false }");
+    let ran = diff(Test::new().shipped_policy(&[trust]), &["builtin:standard", "--format", "markdown"]);
+    assert!(ran.stdout.contains("\n### Policy change: ❌ breaks untrusted-dispatch"), "{ran}");
+    let details = "<details><summary>What is wrong with the new policy, with an example</summary>\n\n```text\nerror[untrusted-dispatch]";
+    assert!(ran.stdout.contains(details), "{ran}");
+    assert!(ran.stdout.contains("trusted = false }]"), "{ran}");
+}
+
+#[test]
+fn a_changed_prompt_does_not_hide_behind_a_green_tick() {
+    let test = Test::new().shipped_policy(&[]);
+    let prompt = test.path("policies/prompts/implement.md");
+    let text = fs::read_to_string(&prompt).unwrap();
+    fs::write(&prompt, format!("{text}\nPing @acme/all ``` <b>.\n")).unwrap();
+    let ran = diff(test, &["builtin:standard", "--format", "markdown"]);
+    let heading = "\n### Policy change: ✅ no decision changes, ⚠ 1 prompt changed (not proven)\n";
+    assert!(ran.stdout.contains(heading), "{ran}");
+    assert!(ran.stdout.contains("\n+ Ping ＠acme/all ''' ‹b›.\n"), "{ran}");
+    assert!(!ran.stdout.contains("without any effect"), "{ran}");
+}
+
+#[test]
+fn tests_that_could_not_all_be_run_are_not_said_to_pass() {
+    let test = Test::new().shipped_policy(&[]);
+    let tests = "[[cases]]\nname = \"none\"\nissues = [{ repo = \"acme/app\", number = 1, no_such_fact = true }]\nexpect.dispatch = []\n";
+    fs::write(test.path("policies/afk.test.toml"), tests).unwrap();
+    let ran = diff(test, &["builtin:standard"]);
+    assert!(ran.stdout.contains("tests: `policies/afk.test.toml` has errors, so not every case was run; "), "{ran}");
+}
+
 // Revisions.
 
 fn git(directory: &Path, arguments: &[&str]) {
@@ -205,7 +241,9 @@ fn a_revision_is_read_from_git_with_the_prompts_of_that_revision() {
     assert_eq!(ran.code, 0, "{ran}");
     assert!(ran.stdout.starts_with("LOOSER   red CI gets up to 8 corrective turns"), "{ran}");
     assert!(ran.stdout.contains("also     prompt `prompts/implement.md`: +1 −"), "{ran}");
-    assert!(ran.stdout.contains("lines; not proven: what an agent does with a prompt"), "{ran}");
+    assert!(ran.stdout.contains("lines; not proven: what an agent does with a prompt\n"), "{ran}");
+    assert!(ran.stdout.contains("           + Do {{ ref }}.\n"), "{ran}");
+    assert!(ran.stdout.contains("over every possible input; 1 prompt changed, which is not proven\n"), "{ran}");
 }
 
 #[test]
@@ -234,107 +272,4 @@ fn what_is_no_revision_or_no_file_of_it_is_said() {
     }
     let ran = diff(Test::new().shipped_policy(&[]), &["main:policies/afk.toml"]);
     assert!(ran.stderr.contains("not a git repository"), "{ran}");
-}
-
-// Today.
-
-/// An installation with one run at work, one issue behind it and one that a stranger armed; and its snapshot.
-fn today() -> (Installation, Value) {
-    let afk = Installation::new();
-    afk.armed(1);
-    afk.poll();
-    afk.look_until("1", "agent running");
-    afk.armed(2);
-    afk.issue(
-        3,
-        "held",
-        &format!("{}{}", local::event("ada", "labeled", "ready-for-agent"), local::event("ada", "labeled", "paused")),
-        "",
-    );
-    let said = afk.afk(&["poll", "--dry-run", "--format", "json"]);
-    fs::write(afk.path("snapshot.json"), &said.stdout).unwrap();
-    let snapshot = serde_json::from_str(&said.stdout).unwrap();
-    fs::copy(afk.path("policies/afk.toml"), afk.path("policies/before.toml")).unwrap();
-    (afk, snapshot)
-}
-
-fn over(afk: &Installation, arguments: &[&str]) -> Value {
-    let arguments = [&["diff-policy", "policies/before.toml", "--format", "json"], arguments].concat();
-    let said = afk.afk(&arguments);
-    serde_json::from_str(&said.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", said.stdout, said.stderr))
-}
-
-#[test]
-fn todays_issues_and_runs_are_decided_by_both() {
-    let (afk, snapshot) = today();
-    assert_eq!(snapshot["in_flight"], json!(["greeter"]));
-    assert_eq!(snapshot["runs"][0]["state"], json!("working"));
-    let same = over(&afk, &["--over", "snapshot.json"]);
-    assert_eq!((&same["today"]["issues"], &same["today"]["runs"]), (&json!([]), &json!([])));
-    assert_eq!((&same["today"]["issues_read"], &same["today"]["runs_read"]), (&json!(3), &json!(1)));
-
-    // The run is older than the limit now, and there is a slot for another.
-    afk.policy("run_timeout          = \"24h\"", "run_timeout          = \"1h\"");
-    afk.policy("slots_per_repo = 1", "slots_per_repo = 2");
-    let mut older = snapshot.clone();
-    *older.pointer_mut("/runs/0/facts/age").unwrap() = json!("2h");
-    fs::write(afk.path("snapshot.json"), older.to_string()).unwrap();
-    let changed = over(&afk, &["--over", "snapshot.json"]);
-    assert_eq!(changed["today"]["issues"][0]["issue"], json!("greeter#2"), "{changed}");
-    assert_eq!(changed["today"]["issues"][0]["before"], json!("denied: repo-lock"));
-    assert_eq!(changed["today"]["issues"][0]["after"], json!("goes next, unless a fact not read yet denies it"));
-    assert_eq!(changed["today"]["runs"][0]["issue"], json!("greeter#1"), "{changed}");
-    assert_eq!(changed["today"]["runs"][0]["before"], json!("working: waits"));
-    assert_eq!(changed["today"]["runs"][0]["after"], json!("working: overdue → frozen"));
-    // What is read now is what the new policy wants to know.
-    let live = over(&afk, &["--live"]);
-    assert_eq!(live["today"]["issues"][0]["issue"], json!("greeter#2"), "{live}");
-    assert_eq!(live["today"]["issues"][0]["after"], json!("dispatched (as number 1)"));
-    assert_eq!((&live["today"]["runs"], &live["today"]["runs_read"]), (&json!([]), &json!(1)));
-
-    let said = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json", "--format", "markdown"]);
-    assert!(said.stdout.contains("| `greeter#1` | working: waits | working: overdue → frozen |"), "{}", said.stdout);
-    assert!(said.stdout.contains("<details><summary>Full traces of the"), "{}", said.stdout);
-}
-
-#[test]
-fn a_snapshot_is_not_believed() {
-    let (afk, snapshot) = today();
-    let change = |path: &str, value: Value| {
-        let mut snapshot = snapshot.clone();
-        *snapshot.pointer_mut(path).unwrap() = value;
-        snapshot.to_string()
-    };
-    let without = |key: &str| {
-        let mut snapshot = snapshot.clone();
-        snapshot.as_object_mut().unwrap().remove(key);
-        snapshot.to_string()
-    };
-    for (text, said) in [
-        ("no json".to_owned(), "not JSON"),
-        ("[]".to_owned(), "it is not an object"),
-        (without("runs"), "it has no `runs`"),
-        (without("in_flight"), "it has no `in_flight`"),
-        (change("/issues/0/facts/trusted", json!("yes")), "issue 1: fact `trusted` is no bool"),
-        (change("/issues/1/facts/age", json!(7)), "issue 2: fact `age` is no duration"),
-        (change("/issues/0/facts/repo", json!("a/b/c")), "`a/b/c` is not a repository"),
-        (change("/issues/0/armed_at", json!("soon")), "`armed_at` is not a time"),
-        (change("/runs/0/facts/agent", json!("asleep")), "run 1: fact `agent` is no enum"),
-        (change("/runs/0/facts/told", json!({ "value": null, "why": "x" })), "fact `told` has no value"),
-        (r#"{ "switched_off": "kill_switch is true" }"#.to_owned(), "it was taken while nothing was read"),
-    ] {
-        fs::write(afk.path("snapshot.json"), text).unwrap();
-        let ran = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json"]);
-        assert_eq!(ran.code, 4, "{said}: {}", ran.stdout);
-        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
-    }
-    let hostile = change("/issues/2/facts/labels", json!(["ready-for-agent", "paused", "@all | <b> ``` \u{1b}[31m"]));
-    fs::write(afk.path("snapshot.json"), hostile).unwrap();
-    afk.policy("\"$labels.human\", \"$labels.paused\"", "\"$labels.human\"");
-    let ran = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json", "--format", "markdown"]);
-    assert!(
-        !ran.stdout.contains("@all") && !ran.stdout.contains("<b>") && !ran.stdout.contains('\u{1b}'),
-        "{}",
-        ran.stdout
-    );
 }

@@ -43,7 +43,8 @@ fn official_schema() -> Option<Value> {
         .unwrap();
     if !metadata.status.success() {
         let why = String::from_utf8_lossy(&metadata.stderr);
-        assert!(std::env::var_os("CI").is_none(), "CI must hold SARIF to its schema: {why}");
+        let in_ci = ["CI", "AFK_CONTRACTS"].into_iter().any(|name| std::env::var_os(name).is_some());
+        assert!(!in_ci, "CI must hold SARIF to its schema: {why}");
         eprintln!("SKIPPED: SARIF is not held to the schema of OASIS, because cargo could not fetch it: {why}");
         return None;
     }

@@ -23,7 +23,7 @@ fn check_file(path: &Path) -> (Source, Checked) {
         doorbells: names(&["terminal"]),
         executors: names(&["local"]),
         commands: names(&["lint", "test"]),
-        repositories: names(&["acme/app"]),
+        repositories: names(&["acme/app", "app"]),
     };
     let checked = check(&text, "policy.toml", &Surroundings { prompt: &prompt, installed: &installed });
     (Source { name: "policy.toml".to_owned(), text }, checked)
@@ -99,6 +99,7 @@ fn the_corpus_has_a_file_for_every_code_that_a_check_of_the_text_can_give() {
             Code::DispatchesNothing,
             Code::UnusedLimit,
             Code::UnmatchedAllowlist,
+            Code::UnmatchedOverride,
             Code::SchemaDisagrees,
         ];
         // What only the proofs can give has examples in `tests/examples_of_codes.rs` and policies in `tests/verify`.

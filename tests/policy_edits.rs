@@ -234,7 +234,7 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "an action leaves the agent at work",
         edit: &[("{ notify = \"needs-human\" }, \"interrupt\"]", "{ notify = \"needs-human\" }]")],
-        named: &[(Diff, "CHANGED  action `escalate` no longer does `interrupt`")],
+        named: &[(Diff, "LOOSER   action `escalate` no longer does `interrupt`")],
     },
     Mistake {
         name: "a row leads to another state",
@@ -332,5 +332,75 @@ fn what_changes_nothing_is_equal_in_meaning() {
         let ran = Test::new().shipped_policy(edit).args(["diff-policy", "builtin:standard", "--exit-code"]).run();
         assert_eq!(ran.code, 0, "{ran}");
         assert!(ran.stdout.starts_with("no decision changes: the two policies are equal in meaning\n"), "{ran}");
+    }
+}
+
+#[test]
+fn a_bracket_that_is_not_closed_is_one_error_at_its_opening() {
+    const ORDER: &str = "order   = [\"priority\", \"number\"]";
+    const ANY: &str = "  { agent = [\"idle\", \"failed\", \"gone\"], quiet = { gte = \"$limits.settle_time\" } },";
+    let shipped = std::fs::read_to_string(support::repository().join("policies/afk.toml")).unwrap();
+    // ¶ stands before the bracket.
+    for (before, after, what) in [
+        (ORDER, "order   = ¶[\"priority\", \"number\"", "array"),
+        (ORDER, "order   = ¶[\n  \"priority\",\n  \"number\", # the last\n", "array"),
+        ("logins      = []", "logins      = ¶[", "array"),
+        ("when   = { held = true }", "when   = ¶{ held = true", "inline table"),
+        ("from   = [\"working\"]", "from   = ¶[\"working\"", "array"),
+        ("from   = [\"working\"]", "from   = { a = ¶[\"working\"", "array"),
+        ("[\"$labels.human\", \"$labels.paused\"] }", "¶[\"$labels.human\", \"$labels.paused\" }", "array"),
+        (
+            "{ labels = { has_none = [\"$labels.human\", \"$labels.paused\"] } }",
+            "¶{ labels = { has_none = [] }",
+            "inline table",
+        ),
+        (ANY, &ANY.replacen(" } },", " },", 1).replacen('{', "¶{", 1), "inline table"),
+        ("checklist = [", "checklist = ¶[[", "array"),
+        // The last bracket of the file: nothing follows that it could take.
+        ("title   = \"[FROZEN] {ref}: {reason}\"", "title   = ¶[\"a\"", "array"),
+    ] {
+        let marked = shipped.replacen(before, after, 1);
+        let (head, _) = marked.split_once('¶').unwrap();
+        let (line, column) =
+            (head.matches('\n').count() + 1, head.chars().rev().take_while(|c| *c != '\n').count() + 1);
+        let ran = Test::new().shipped_policy(&[(before, &after.replace('¶', ""))]).args(["check-policy"]).run();
+        let errors: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("error")).collect();
+        assert_eq!(errors, [format!("error[syntax]: the {what} that is opened here is not closed")], "{ran}");
+        assert!(ran.stdout.contains(&format!("--> policies/afk.toml:{line}:{column}\n")), "{line}:{column} {ran}");
+    }
+}
+
+#[test]
+fn what_stands_before_a_bracket_that_is_not_closed_is_judged() {
+    let edit = [("fix_forward_attempts = 5", "fix_forward_attempts = -5"), ("paths = [\".github/**\",", "paths = [[")];
+    let ran = Test::new().shipped_policy(&edit).args(["check-policy"]).run();
+    let errors: Vec<&str> = ran.stdout.lines().filter(|line| line.starts_with("error")).collect();
+    assert_eq!(errors.len(), 2, "{ran}");
+    assert!(errors[0].starts_with("error[out-of-range]") && errors[1].contains("array"), "{ran}");
+}
+
+#[test]
+fn the_shipped_tests_notice_what_the_proofs_allow() {
+    let rows_from_anywhere = |name: &str, from: &str| {
+        let equals =
+            if name == "fix-forward" { "name = \"fix-forward\"\nfrom = " } else { "name   = \"gave-up\"\nfrom   = " };
+        (format!("{equals}{from}"), format!("{equals}\"*\""))
+    };
+    let (gave_up, gave_up_anywhere) = rows_from_anywhere("gave-up", "[\"working\"]");
+    let (fix_forward, fix_forward_anywhere) = rows_from_anywhere("fix-forward", "[\"verifying\"]");
+    const FREEZE: &str = "freeze         = [\"reopen\", { add_label = \"human\" }, { remove_label = \"ready\" }, { comment = \"frozen\" }, { notify = \"frozen\" }, \"interrupt\"]";
+    for (before, after) in [
+        ("told     = false\n", ""),
+        (", { told = false }] }", "] }"),
+        (gave_up.as_str(), gave_up_anywhere.as_str()),
+        (fix_forward.as_str(), fix_forward_anywhere.as_str()),
+        ("budget_usd           = 100.0", "budget_usd           = 0"),
+        (FREEZE, &FREEZE.replacen(", \"interrupt\"", "", 1)),
+        (FREEZE, &FREEZE.replacen("{ add_label = \"human\" }, ", "", 1)),
+    ] {
+        let tests = std::fs::read(support::repository().join("policies/afk.test.toml")).unwrap();
+        let test = Test::new().shipped_policy(&[(before, after)]).file("policies/afk.test.toml", tests);
+        let ran = test.args(["test-policy"]).run();
+        assert!(ran.code == 1 && ran.stdout.contains("FAIL"), "{before} -> {after}: {ran}");
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use afk::cases::{Coverage, TestRun, Trace, run};
+use afk::policy::Code;
 use afk::policy::facts::{FactName, IssueFact, RunFact};
 use afk::policy::{InstalledNames, Source, Surroundings, check};
 use insta::assert_snapshot;
@@ -335,6 +336,25 @@ fn a_limit_that_a_test_lays_over_is_shown_at_its_place_in_the_test() {
 }
 
 #[test]
+fn cases_that_ask_for_the_same_policy_have_it_read_once_and_too_many_others_are_refused() {
+    use std::fmt::Write;
+    let cases = |hours: fn(usize) -> usize| {
+        (0..700).fold(String::new(), |mut text, case| {
+            let limit = hours(case);
+            writeln!(text, "[[cases]]\nname = \"{case}\"\npolicy = {{ limits = {{ run_timeout = \"{limit}h\" }} }}")
+                .unwrap();
+            writeln!(text, "run = {{ state = \"working\" }}\nexpect = {{ row = \"wait\" }}").unwrap();
+            text
+        })
+    };
+    let run = shipped(&cases(|case| 9 + case % 2));
+    assert_eq!((complaints(&run), run.cases.len()), (String::new(), 700));
+    let run = shipped(&cases(|case| 9 + case));
+    assert!(run.findings.iter().all(|finding| finding.code == Code::TooLarge), "{}", complaints(&run));
+    assert!(!run.passed() && complaints(&run).contains("read again more often than this build does"));
+}
+
+#[test]
 fn everything_wrong_with_a_test_file_is_said_at_its_place() {
     let run = shipped(
         r##"
@@ -439,16 +459,16 @@ expect = { row = "wait" }
     afk.test.toml:29:135 unknown-name: there is no run fact `enroled` (did you mean `enrolled`?)
     afk.test.toml:29:151 unknown-name: there is no run fact `trusted` (`afk facts` lists all of them)
     afk.test.toml:30:18 unknown-name: there is no row `fix-foward` (did you mean `fix-forward`?)
-    afk.test.toml:30:37 unknown-name: there is no state `fixd` (write `working`, `verifying`, `fixing`, `done`, `in-review`, `needs-human`, `frozen` or `released`)
-    afk.test.toml:30:54 unknown-name: there is no action `frz` (write `ask-review`, `close`, `close-and-stop`, `escalate`, `fix-forward`, `freeze` or `stand-down`)
-    afk.test.toml:30:68 unknown-name: there is no row `wait` (write one of `taken-back`, `withdrawn`, `pushed`, `corrected`, `judge-changed`, `landed`, `reviewable`, `over-budget`, `overdue`, `unreachable`, `needs-input`, `never-started`, …)
+    afk.test.toml:30:37 unknown-name: there is no state `fixd` (the policy has no such state, or no longer; name another, or remove the expectation)
+    afk.test.toml:30:54 unknown-name: there is no action `frz` (the policy has no such action, or no longer; name another, or remove the expectation)
+    afk.test.toml:30:68 unknown-name: there is no row `wait` (the policy has no such row, or no longer; name another, or remove the expectation)
     afk.test.toml:30:84 unknown-name: there is no row `pushd` (did you mean `pushed`?)
     afk.test.toml:30:93 type-mismatch: an entry of `path` is a text; `1` is a number (write it in double quotes)
     afk.test.toml:30:97 unknown-key: what a run is expected to do has no key `rows` (did you mean `row`?)
     afk.test.toml:32:1 missing-key: this case has neither `issues` nor `run` (add issues = [{ repo = "acme/app", number = 1 }], or run = { state = "…" })
     afk.test.toml:36:1 unknown-key: this case has both `issues` and `run` (make two cases of it)
     afk.test.toml:42:1 unknown-key: `in_flight` is for cases with `issues` (leave it out beside `run`)
-    afk.test.toml:51:10 missing-key: the case expects nothing, so it could never fail (add `row`, `to`, `action`, `held` or `path`)
+    afk.test.toml:51:10 missing-key: the case expects nothing, so it could never fail (add `row`, `to`, `action`, `held`, `path` or `effects`)
     afk.test.toml:56:10 missing-key: the case expects nothing, so it could never fail (add `dispatch` or `fired`)
     afk.test.toml:61:12 unknown-key: what issues are expected to come to has no key `row` (remove it; known here: `dispatch`, `fired`)
     afk.test.toml:63:1 missing-key: this case lacks `expect` (add expect = { … }: what the policy should decide)

@@ -7,7 +7,19 @@
 # The snapshot holds numbers, titles, labels and logins of armed issues: who may read the branch reads them too.
 set -eu
 
-snapshot=$(afk poll --dry-run --format json)
+status=0
+snapshot=$(afk poll --dry-run --format json) || status=$?
+case $status in
+  0 | 3) ;; # 3: one issue or repository could not be read, and is left out
+  *) exit "$status" ;;
+esac
+case $snapshot in
+  '') exit "$status" ;;
+  *'"switched_off":'*)
+    echo "afk is switched off, so the snapshot of before stays" >&2
+    exit 0
+    ;;
+esac
 blob=$(printf '%s\n' "$snapshot" | git hash-object -w --stdin)
 tree=$(printf '100644 blob %s\tsnapshot.json\n' "$blob" | git mktree)
 commit=$(git commit-tree -m "What afk would decide" "$tree")

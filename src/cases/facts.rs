@@ -1,7 +1,7 @@
 //! The facts that a case writes, in the types of the catalogue.
 
 use crate::policy::check::reader::Field;
-use crate::policy::check::report::{nearest, one_of, quoted, suggestion};
+use crate::policy::check::report::{nearest, quoted, suggestion};
 use crate::policy::check::tree::{Entry, Table, Value};
 use crate::policy::facts::{FactName, Given, Kind, Members};
 use crate::policy::{Code, RepoPattern, Rules, duration};
@@ -158,7 +158,7 @@ pub fn name(field: &Field<'_>, what: &str, known: &[&str]) -> Option<String> {
     }
     let label = match nearest(text, known.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("write {}", one_of(known)),
+        None => format!("the policy has no such {what}, or no longer; name another, or remove the expectation"),
     };
     field.report.error(Code::UnknownName, field.node.span, format!("there is no {what} {}", quoted(text)), label);
     None

@@ -1,10 +1,13 @@
 //! A test file: what it lays over the policy, and its cases one by one.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use super::coverage::Covered;
 use super::keys::reader;
 use super::trace::Trace;
 use super::{CaseResult, Difference, TestRun, issues, runs};
-use crate::policy::check::check_overlaid;
+use crate::policy::check::Overlaid;
 use crate::policy::check::reader::{Field, Reader};
 use crate::policy::check::report::{Report, quoted};
 use crate::policy::check::syntax;
@@ -30,16 +33,18 @@ pub fn run(base: &Policy, tests: &Source, surroundings: &Surroundings<'_>) -> Te
     let report = Report::new(&tests.name);
     let mut covered = Covered::default();
     let parsed = syntax::parse(&tests.text, &report).filter(|parsed| parsed.sound);
-    let file = File { base, tests, surroundings, report: &report };
-    let cases = parsed.and_then(|parsed| file.cases(&parsed.root, &mut covered)).unwrap_or_default();
+    let overlaid = Overlaid::new(&base.source, tests, surroundings);
+    let file = overlaid.map(|overlaid| File { base, overlaid, report: &report, known: RefCell::new(Vec::new()) });
+    let cases = parsed.and_then(|parsed| file?.cases(&parsed.root, &mut covered)).unwrap_or_default();
     TestRun { source: tests.clone(), cases, covered, findings: report.finish() }
 }
 
 struct File<'a> {
     base: &'a Policy,
-    tests: &'a Source,
-    surroundings: &'a Surroundings<'a>,
+    overlaid: Overlaid<'a>,
     report: &'a Report,
+    /// What cases laid over the policy, and what came of it: many ask for the same.
+    known: RefCell<Vec<(Table, Rc<Policy>)>>,
 }
 
 impl File<'_> {
@@ -49,7 +54,7 @@ impl File<'_> {
         let shared = match top.optional("policy") {
             Some(field) => {
                 layers.push(field.table()?);
-                self.keep(self.overlaid(&layers, field.node.span))?
+                self.keep(self.overlaid.check(&layers, field.node.span))?
             }
             None => self.base.clone(),
         };
@@ -79,14 +84,10 @@ impl File<'_> {
         let sound = table.table.keys().iter().all(|key| KEYS.contains(key));
         let named = table.required("name", "name = \"what should happen\"").and_then(|field| self.name(&field, names));
         let laid_over = match table.optional("policy") {
-            Some(field) => {
-                let mut layers = layers.to_vec();
-                layers.push(field.table()?);
-                Some(self.keep(self.overlaid(&layers, field.span))?)
-            }
+            Some(field) => Some(self.laid_over(layers, field.table()?, field.span)?),
             None => None,
         };
-        let setting = Setting { policy: laid_over.as_ref().unwrap_or(shared), report: self.report };
+        let setting = Setting { policy: laid_over.as_deref().unwrap_or(shared), report: self.report };
         let (differences, trace) = self.played(&table, setting, covered)?;
         let (name, span) = named.filter(|_| sound)?;
         Some(CaseResult { name, span, differences, trace })
@@ -127,8 +128,14 @@ impl File<'_> {
         }
     }
 
-    fn overlaid(&self, layers: &[&Table], place: Span) -> Result<Policy, Vec<Finding>> {
-        check_overlaid(&self.base.source, self.tests, layers, place, self.surroundings)
+    fn laid_over(&self, layers: &[&Table], own: &Table, place: Span) -> Option<Rc<Policy>> {
+        if let Some((_, policy)) = self.known.borrow().iter().find(|(table, _)| table.says_the_same(own)) {
+            return Some(Rc::clone(policy));
+        }
+        let layers: Vec<&Table> = layers.iter().copied().chain([own]).collect();
+        let policy = Rc::new(self.keep(self.overlaid.check(&layers, place))?);
+        self.known.borrow_mut().push((own.clone(), Rc::clone(&policy)));
+        Some(policy)
     }
 
     fn keep(&self, checked: Result<Policy, Vec<Finding>>) -> Option<Policy> {

@@ -78,7 +78,7 @@ impl CaseResult {
 /// One expectation that was not met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// What was asked: `dispatch`, `fired acme/app#1`, `row`, `to`, `action`, `held`, `path`.
+    /// What was asked: `dispatch`, `fired acme/app#1`, `row`, `to`, `action`, `held`, `path`, `effects`.
     pub what: String,
     /// What the case expects.
     pub expected: String,

@@ -7,8 +7,11 @@ use super::file::{Played, Setting};
 use super::keys::reader;
 use super::trace::{self, Trace};
 use crate::engine::step::{Advance, Circumstances, End, advance};
+use crate::policy::check::machine::{effect, effect_name};
 use crate::policy::check::reader::{Field, Reader};
+use crate::policy::check::tree::{Entry, Node, Table, Value};
 use crate::policy::facts::{Given, RunFact, RunFacts};
+use crate::policy::rules::{CloseReason, Effect, LabelRole};
 use crate::policy::{Code, Rules, Span, Transition};
 
 /// The repository of a run that names none.
@@ -21,6 +24,7 @@ const MAX_PATH: usize = 256;
 struct Expected {
     one: Vec<(&'static str, String, Span)>,
     path: Option<(Vec<String>, Span)>,
+    effects: Option<(Vec<Effect>, Span)>,
 }
 
 /// Runs the case; `None` where it cannot be run, which has been reported.
@@ -47,7 +51,7 @@ pub fn play(setting: Setting<'_>, run: &Field<'_>, expect: &Field<'_>, covered: 
     };
     covered.rows.extend(taken(&advanced).into_iter().chain(held).map(|row| row.name.clone()));
     let trace = Trace::Run(trace::run(setting.policy, rules, &state, &facts, circumstances.enrolled, &advanced));
-    Some((differences(&advanced, &expected), trace))
+    Some((differences(&advanced, &expected, rules), trace))
 }
 
 fn read(field: &Field<'_>, repo: &str, rules: &Rules) -> Option<RunFacts> {
@@ -74,7 +78,7 @@ fn taken<'p>(advanced: &Advance<'p>) -> Vec<&'p Transition> {
 }
 
 fn expected(expect: &Field<'_>, rules: &Rules) -> Option<Expected> {
-    const KEYS: [&str; 5] = ["row", "to", "action", "held", "path"];
+    const KEYS: [&str; 6] = ["row", "to", "action", "held", "path", "effects"];
     let keys = reader("what a run is expected to do", expect.table()?, expect.node.span, &KEYS, expect.report);
     let mut sound = keys.table.keys().iter().all(|key| KEYS.contains(key));
     let rows: Vec<&str> = rules.transitions.iter().map(|row| row.name.as_str()).collect();
@@ -100,15 +104,61 @@ fn expected(expect: &Field<'_>, rules: &Rules) -> Option<Expected> {
         let names: Vec<Option<String>> = elements.iter().map(|element| facts::name(element, "row", &rows)).collect();
         path = Some((names.into_iter().collect::<Option<Vec<String>>>()?, field.span));
     }
-    if sound && one.is_empty() && path.is_none() {
+    let mut effects = None;
+    if let Some(field) = keys.optional("effects") {
+        let names = names(rules);
+        let elements = field.list(MAX_PATH)?;
+        let read: Vec<Option<Effect>> = elements.iter().map(|element| effect(&names, element)).collect();
+        effects = Some((read.into_iter().collect::<Option<Vec<Effect>>>()?, field.span));
+    }
+    if sound && one.is_empty() && path.is_none() && effects.is_none() {
         let message = "the case expects nothing, so it could never fail";
-        expect.report.error(Code::MissingKey, expect.node.span, message, "add `row`, `to`, `action`, `held` or `path`");
+        expect.report.error(
+            Code::MissingKey,
+            expect.node.span,
+            message,
+            "add `row`, `to`, `action`, `held`, `path` or `effects`",
+        );
         return None;
     }
-    sound.then_some(Expected { one, path })
+    sound.then_some(Expected { one, path, effects })
 }
 
-fn differences(advanced: &Advance<'_>, expected: &Expected) -> Vec<Difference> {
+/// The tables of the policy whose names effects may use.
+fn names(rules: &Rules) -> Table {
+    let node = |value| Node { span: Span::default(), value };
+    let entry = |value| Entry { key: Span::default(), node: node(value) };
+    let table = |names: Vec<&String>| {
+        let entries = names.into_iter().map(|name| (name.clone(), entry(Value::Bool(true)))).collect();
+        entry(Value::Table(Table { entries }))
+    };
+    let tables = [
+        ("prompts", rules.prompts.keys().collect()),
+        ("comments", rules.comments.keys().collect()),
+        ("notify", rules.notify.keys().collect()),
+    ];
+    Table { entries: tables.map(|(name, names)| (name.to_owned(), table(names))).into_iter().collect() }
+}
+
+/// Effects in words, in their order.
+fn in_words(effects: &[Effect]) -> String {
+    let word = |effect: &Effect| {
+        let of = match effect {
+            Effect::Reopen | Effect::Interrupt => return effect_name(effect).to_owned(),
+            Effect::Close(CloseReason::Completed) => "completed",
+            Effect::Close(CloseReason::NotPlanned) => "not_planned",
+            Effect::AddLabel(LabelRole::Ready) | Effect::RemoveLabel(LabelRole::Ready) => "ready",
+            Effect::AddLabel(LabelRole::InProgress) | Effect::RemoveLabel(LabelRole::InProgress) => "in_progress",
+            Effect::AddLabel(LabelRole::Human) | Effect::RemoveLabel(LabelRole::Human) => "human",
+            Effect::AddLabel(LabelRole::Paused) | Effect::RemoveLabel(LabelRole::Paused) => "paused",
+            Effect::Turn(name) | Effect::Comment(name) | Effect::Notify(name) => name,
+        };
+        format!("{} {of}", effect_name(effect))
+    };
+    if effects.is_empty() { "none".to_owned() } else { effects.iter().map(word).collect::<Vec<_>>().join(", ") }
+}
+
+fn differences(advanced: &Advance<'_>, expected: &Expected, rules: &Rules) -> Vec<Difference> {
     let taken = taken(advanced);
     let last = taken.last();
     let (held, acts) = match advanced.end {
@@ -130,6 +180,18 @@ fn differences(advanced: &Advance<'_>, expected: &Expected) -> Vec<Difference> {
         };
         if actual != *wanted {
             differences.push(Difference { what: (*key).to_owned(), expected: wanted.clone(), actual, span: *span });
+        }
+    }
+    if let Some((wanted, span)) = &expected.effects {
+        let effects = acts.and_then(|row| rules.actions.get(row.action.as_ref()?)).map_or(&[][..], Vec::as_slice);
+        let actual: Vec<Effect> = effects.iter().map(|effect| effect.value.clone()).collect();
+        if actual != *wanted {
+            differences.push(Difference {
+                what: "effects".to_owned(),
+                expected: in_words(wanted),
+                actual: in_words(&actual),
+                span: *span,
+            });
         }
     }
     if let Some((wanted, span)) = &expected.path {

@@ -32,6 +32,9 @@ pub struct Arguments {
     /// afk.settings.toml, where there is one]
     #[arg(long, value_name = "FILE", env = "AFK_SETTINGS", hide_env_values = true)]
     pub settings: Option<PathBuf>,
+    /// End with 1 where there are warnings, as with errors: for the CI of a policy, where no rule may do nothing
+    #[arg(long)]
+    pub deny_warnings: bool,
     /// Say of each invariant how many regions of the input space were decided, and which facts mattered
     #[arg(long, help_heading = "Output")]
     pub proofs: bool,
@@ -96,7 +99,9 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
             findings::github::write(&loaded, &report(&loaded, settings, &unchecked, usize::MAX), out)?;
         }
     }
-    Ok(if loaded.checked.policy.is_some() { ExitStatus::Done } else { ExitStatus::Findings })
+    let warnings = findings::count(&loaded.checked.findings, Severity::Warning);
+    let denied = loaded.checked.policy.is_none() || (arguments.deny_warnings && warnings > 0);
+    Ok(if denied { ExitStatus::Findings } else { ExitStatus::Done })
 }
 
 fn write_document(loaded: &Loaded, settings: Option<&str>, unchecked: &[&str], out: &mut Output) {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::Utc;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -13,7 +14,9 @@ use crate::policy::{Policy, Severity};
 use crate::verify::difference::{Difference, Direction};
 use crate::verify::{self, Outcome, Proofs};
 
+mod derived;
 mod human;
+mod later;
 mod links;
 mod markdown;
 mod snapshot;
@@ -78,9 +81,12 @@ struct Comparison<'a> {
     new: &'a Named<Policy>,
     difference: Difference,
     proofs: Proofs,
+    /// The findings of proofs that fail, drawn.
+    wrong: Option<String>,
     /// What the tests beside the new policy come to.
     tests: Option<String>,
-    today: Option<Today>,
+    /// Where it was asked for; `Err`: why there is none to compare.
+    today: Option<Result<Today, String>>,
     links: Links,
 }
 
@@ -96,7 +102,11 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         Source::Revision(..) | Source::Standard => None,
     };
     let mut judged = new.value.clone();
-    let (old, new) = match (usable(old, "old", arguments.format, out), usable(new, "new", arguments.format, out)) {
+    let target = new.source.clone();
+    let show = |loaded, which, out: &mut Output| usable(loaded, which, &target, arguments.format, out);
+    // One comment, and one document: where both are in error, the old one is shown.
+    let Some(old) = show(old, "old", out) else { return Ok(ExitStatus::Findings) };
+    let (old, new) = match (Some(old), show(new, "new", out)) {
         (Some(old), Some(new)) => (old, new),
         _ => return Ok(ExitStatus::Findings),
     };
@@ -105,22 +115,23 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         Failure::could_not_run(format!("{error}: whether decisions change is not known"))
             .help("split conditions that combine many facts into several gates or rows, or change less at a time")
     })?;
-    let snapshot = match (&arguments.over, arguments.live) {
-        (Some(file), _) => Some(snapshot::read(file)?),
-        (None, true) => match snapshot::live(arguments, out)? {
-            Ok(snapshot) => Some(snapshot),
+    let reading = match (&arguments.over, arguments.live) {
+        (Some(file), _) => Some(snapshot::read(file)?.map(today::Reading::Once)),
+        (None, true) => match snapshot::live(arguments, &old.value, &new.value, out)? {
+            Ok(both) => Some(Ok(today::Reading::Twice(Box::new(both)))),
             Err(status) => return Ok(status),
         },
         (None, false) => None,
     };
-    let today = snapshot.map(|snapshot| today::compare(&old.value, &new.value, &snapshot));
+    let today = reading.map(|reading| reading.map(|read| today::compare(&old.value, &new.value, &read, Utc::now())));
     let proofs = verify::prove(&new.value);
     judged.prove(|_| proofs.clone());
     let is_sound = judged.checked.policy.is_some();
     if !is_sound && arguments.format == Shape::Human {
         findings::draw(&judged, out);
     }
-    let comparison = Comparison { old: &old, new: &new, difference, proofs, tests, today, links };
+    let wrong = (!is_sound).then(|| findings::drawings(&judged, findings::DRAWN));
+    let comparison = Comparison { old: &old, new: &new, difference, proofs, wrong, tests, today, links };
     match arguments.format {
         Shape::Human => human::write(&comparison, out),
         Shape::Markdown => out.text(markdown::comment(&comparison)),
@@ -135,7 +146,13 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
 }
 
 /// The policy; `None` when it has errors, which were shown.
-fn usable(loaded: Named<Loaded>, which: &str, format: Shape, out: &mut Output) -> Option<Named<Policy>> {
+fn usable(
+    loaded: Named<Loaded>,
+    which: &str,
+    target: &Source,
+    format: Shape,
+    out: &mut Output,
+) -> Option<Named<Policy>> {
     if let Some(value) = loaded.value.checked.policy.clone() {
         return Some(Named { value, source: loaded.source });
     }
@@ -146,7 +163,13 @@ fn usable(loaded: Named<Loaded>, which: &str, format: Shape, out: &mut Output) -
             "file": loaded.value.source.name,
             "findings": findings::documents(&loaded.value),
         })),
-        Shape::Human | Shape::Markdown => {
+        Shape::Markdown => {
+            let name = super::output::printable(&loaded.value.source.name).into_owned();
+            let said = format!("the {which} policy cannot be used: `{name}` has {errors}");
+            let drawn = findings::drawings(&loaded.value, findings::DRAWN);
+            out.text(markdown::unusable(target, &said, &drawn));
+        }
+        Shape::Human => {
             findings::draw(&loaded.value, out);
             let name = super::output::printable(&loaded.value.source.name).into_owned();
             out.line(format_args!("{STRONG}the {which} policy cannot be used{STRONG:#}: {name} has {errors}"));
@@ -158,7 +181,13 @@ fn usable(loaded: Named<Loaded>, which: &str, format: Shape, out: &mut Output) -
 /// What proofs and tests of the new policy came to, in one line.
 fn judged(comparison: &Comparison<'_>) -> String {
     let tests = comparison.tests.as_ref().map_or(String::new(), |tests| format!(" · tests: {tests}"));
-    format!("checked: {}{tests}", proven(&comparison.proofs))
+    format!("checked: {} · not held against settings{tests}", proven(&comparison.proofs))
+}
+
+/// The invariants that the new policy breaks.
+fn broken(proofs: &Proofs) -> Vec<&'static str> {
+    let broken = proofs.proofs.iter().filter(|proof| proof.outcome == Outcome::Broken);
+    broken.map(|proof| proof.invariant.name()).collect()
 }
 
 fn proven(proofs: &Proofs) -> String {
@@ -180,7 +209,7 @@ fn proven(proofs: &Proofs) -> String {
 }
 
 fn document(comparison: &Comparison<'_>) -> Value {
-    let Comparison { old, new, difference, proofs, tests, today, links } = comparison;
+    let Comparison { old, new, difference, proofs, wrong: _, tests, today, links } = comparison;
     let items = difference.items.iter().map(|item| {
         let sample = item.sample.as_ref().map(|sample| {
             let facts: serde_json::Map<String, Value> =
@@ -205,7 +234,10 @@ fn document(comparison: &Comparison<'_>) -> Value {
             "url": links.to(item.place),
         })
     });
-    let also = difference.also.iter().map(|remark| json!({ "what": remark.what, "not_proven": remark.is_unproven }));
+    let also = difference
+        .also
+        .iter()
+        .map(|remark| json!({ "what": remark.what, "not_proven": remark.is_unproven, "lines": remark.lines }));
     json!({
         "old": { "source": old.source.shown(), "revision": old.value.revision },
         "new": { "source": new.source.shown(), "revision": new.value.revision },
@@ -220,7 +252,8 @@ fn document(comparison: &Comparison<'_>) -> Value {
             "outcome": format!("{:?}", proof.outcome).to_ascii_lowercase(),
         })).collect::<Vec<_>>(),
         "tests": tests,
-        "today": today.as_ref().map(Today::document),
+        "today": today.as_ref().and_then(|today| today.as_ref().ok()).map(Today::document),
+        "no_today": today.as_ref().and_then(|today| today.as_ref().err()),
     })
 }
 

@@ -18,6 +18,9 @@ use crate::policy::{Checked, Finding, InstalledNames, Policy, Source, Surroundin
 /// How the files are called that hold cases.
 const ENDING: &str = ".test.toml";
 
+/// Failures that are shown with their trace; one mistake in the policy may fail every case.
+const TRACES: usize = 5;
+
 /// Run the cases beside a policy, and say how much of it they cover
 ///
 /// A case names issues or a run, by the facts that matter, and what the policy should decide. Nothing is read but the
@@ -107,9 +110,9 @@ pub fn beside_in_words(path: &Path, loaded: &Loaded) -> Option<String> {
     let cases = || runs.iter().flat_map(|run| &run.cases);
     let (all, passed) = (cases().count(), cases().filter(|case| case.passed()).count());
     let broken = runs.iter().filter(|run| !run.findings.is_empty()).map(|run| run.source.name.as_str());
-    let broken: String = broken.map(|name| format!("; `{name}` has errors")).collect();
+    let broken: String = broken.map(|name| format!("`{name}` has errors, so not every case was run; ")).collect();
     let coverage = Coverage::of(policy, runs.iter().map(|run| &run.covered)).percent();
-    Some(format!("{passed} of {all} pass, coverage {coverage} %{broken}"))
+    Some(format!("{broken}{passed} of {all} pass, coverage {coverage} %"))
 }
 
 /// The test files beside a policy, by name.
@@ -232,11 +235,18 @@ fn document(report: &Report<'_>) -> Value {
 }
 
 fn draw(report: &Report<'_>, out: &mut Output) {
+    let mut failures: usize = 0;
     for run in report.runs {
         findings::draw(&as_loaded(run), out);
         for case in run.cases.iter().filter(|case| !case.passed()) {
-            draw_failure(run, case, out);
+            failures = failures.saturating_add(1);
+            draw_failure(run, case, failures <= TRACES, out);
         }
+    }
+    if failures > TRACES {
+        out.line(format_args!(
+            "note: only the first {TRACES} failures are shown with their trace; `--format json` has them all\n"
+        ));
     }
     for run in report.runs {
         let failed = run.cases.iter().filter(|case| !case.passed()).count();
@@ -281,7 +291,7 @@ fn draw_coverage(report: &Report<'_>, out: &mut Output) {
     }
 }
 
-fn draw_failure(run: &TestRun, case: &CaseResult, out: &mut Output) {
+fn draw_failure(run: &TestRun, case: &CaseResult, traced: bool, out: &mut Output) {
     out.line(format_args!("{BAD}FAIL{BAD:#} {STRONG}{}{STRONG:#}", shown(&case.name)));
     out.line(format_args!("{FAINT}  --> {}{FAINT:#}", printable(&run.source.place(case.span.start))));
     let rows = case.differences.iter().flat_map(|one| {
@@ -290,6 +300,9 @@ fn draw_failure(run: &TestRun, case: &CaseResult, out: &mut Output) {
         })
     });
     out.text(format_args!("{}\n", table(&rows.collect::<Vec<_>>(), 2, "  ")));
+    if !traced {
+        return;
+    }
     match &case.trace {
         Trace::Issues(issues) => issues.iter().for_each(|issue| draw_issue(issue, out)),
         Trace::Run(trace) => draw_run(trace, out),

@@ -78,6 +78,12 @@ impl PendingRow {
         })
     }
 
+    /// The first `close`, not yet seen to have succeeded: nothing of the row was carried out before it. While the issue
+    /// is not seen to be closed, such a row is chosen anew from fresh facts.
+    pub fn unseen_close(&self) -> Option<&PendingEffect> {
+        self.remaining.first().filter(|pending| matches!(pending.effect, Effect::Close(_)))
+    }
+
     /// Says a sentence with the values as they were when the row was chosen. `other` knows the issue's own names.
     pub fn say(&self, sentence: &Sentence, other: impl Fn(Placeholder) -> Option<String>) -> String {
         sentence.say(|placeholder| match placeholder {

@@ -138,6 +138,9 @@ codes! {
     UnmatchedAllowlist = "unmatched-allowlist", "an entry of the allowlist that matches no repository of the settings",
         "afk cannot take issues of a repository that it does not know",
         "write the name as under `[repos]` of the settings, or add the repository there";
+    UnmatchedOverride = "unmatched-override", "an override for repositories that no entry of the allowlist matches",
+        "its values hold for no run, and the repository that was meant has those of the base",
+        "write the name of `[repos.\"…\"]` as on the allowlist, or add the repository there";
     EffectOrder = "effect-order", "effects in an order that cannot be carried out safely",
         "`close` and `turn` may fail and must hold back the rest, so they come first; `interrupt` ends the agent, so it comes last",
         "put `close` or `turn` first and `interrupt` last, each at most once";
@@ -200,7 +203,7 @@ codes! {
         "raise the limit to switch it on";
     TooLargeToProve = "too-large-to-prove", "the rules are too entangled to be decided exactly",
         "a policy that nobody can decide, nobody can review; it is refused rather than trusted unproven",
-        "split conditions that combine many facts, or drop rows that differ in little";
+        "split conditions that combine many facts, drop rows that differ in little, or group repositories as `owner/*`";
     DispatchesNothing = "dispatches-nothing", "the policy as it stands starts no run",
         "it ships that way",
         "turn the kill switch off and put a repository on the allowlist, when you are ready";

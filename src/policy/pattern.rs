@@ -61,6 +61,12 @@ impl RepoPattern {
         }
     }
 
+    /// Whether there can be a repository that both mean.
+    pub fn meets(&self, other: &Self) -> bool {
+        let within = |wide: &Self, narrow: &Self| wide.prefix && wide.matches(&narrow.text);
+        self.text == other.text || within(self, other) || within(other, self)
+    }
+
     /// Whether it names one repository and no more.
     pub fn is_exact(&self) -> bool {
         !self.prefix

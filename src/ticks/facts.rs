@@ -89,6 +89,9 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
     let pushed = || Observed::from_result(commits.as_ref());
     let mut record = record.clone();
     remember(&mut record, agent_status, newest, ci, now);
+    let age = since(record.dispatched_at, now);
+    // A clock that was put back must not make a run wait for longer than it lives.
+    let waited = |start: DateTime<Utc>| since(start, now).min(age);
     believe_executor(&mut record, agent);
     let facts = RunFacts {
         repo: record.repo.clone(),
@@ -108,11 +111,11 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
         },
         attempts: i64::from(record.attempts),
         told: record.told.as_deref() == Some(record.subject()),
-        age: since(record.dispatched_at, now),
-        quiet: since(quiet_since(&record, agent), now),
-        verdict_wait: record.undecided_since.map_or(Duration::ZERO, |start| since(start, now)),
+        age,
+        quiet: waited(quiet_since(&record, agent)),
+        verdict_wait: record.undecided_since.map_or(Duration::ZERO, waited),
         red_for: match ci {
-            CiStatus::Red => record.red_since.map_or(Duration::ZERO, |start| since(start, now)),
+            CiStatus::Red => record.red_since.map_or(Duration::ZERO, waited),
             _ => Duration::ZERO,
         },
         issue: status,

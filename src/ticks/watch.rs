@@ -6,7 +6,7 @@ use crate::engine::identity::Purpose;
 use crate::engine::pending::PendingRow;
 use crate::engine::step::{Circumstances, End, HeldBy, advance};
 use crate::policy::duration::since;
-use crate::policy::facts::AgentStatus;
+use crate::policy::facts::{AgentStatus, IssueStatus, Observed};
 use crate::policy::{Effect, Rules, RunOutcome};
 use crate::ports::{PortError, PortErrorKind, PortResult};
 use crate::text::clean_line;
@@ -52,7 +52,8 @@ pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
         }
         let advanced = advance(rules(tick, record), &record.state, &view.facts, circumstances(tick, record));
         let path: Vec<&str> = advanced.path.iter().map(|row| row.name.as_str()).collect();
-        let what = match (&record.pending, advanced.end) {
+        let decided = record.pending.as_ref().filter(|pending| !is_open_to_choice(pending, &view));
+        let what = match (decided, advanced.end) {
             (Some(pending), _) => format!("would finish {}", pending.row),
             (None, End::Act(row)) => format!("would take {} to {}", row.name, row.to),
             (None, End::Held(row, why)) => format!("holds {}: {}", row.name, held_in_words(why)),
@@ -115,14 +116,15 @@ async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> 
     tell_news(tick, run, &record, &view);
     let mut record = view.record.clone();
     record.revision.clone_from(&tick.policy.revision);
-    if record.pending.is_none() {
-        decide(tick, run, &mut record, &mut view);
-        if record.pending.is_some() {
+    let mut due = record.pending.is_some();
+    if record.pending.as_ref().is_none_or(|pending| is_open_to_choice(pending, &view)) {
+        due = decide(tick, run, &mut record, &mut view);
+        if due {
             // The intention, before the first effect.
             save(tick, run, record.clone(), Some(&view)).await?;
         }
     }
-    if record.pending.is_some() {
+    if due {
         view.record = record.clone();
         Enactment { tick, fleet, view: &view }.carry_out(run, &mut record).await;
         finish(tick, run, &mut record);
@@ -177,8 +179,14 @@ fn settle_lost_turn(tick: &Tick<'_>, run: &Run, record: &mut Record) {
     }
 }
 
-/// Takes rows without effects, and writes down the first with effects as the pending row.
-fn decide(tick: &Tick<'_>, run: &Run, record: &mut Record, view: &mut RunView) {
+/// Whether a pending row is chosen anew: it begins with a `close`, and the issue was not closed by it. It may have been
+/// written down long ago, when the commit was the newest, and green, and nobody had taken the run back.
+fn is_open_to_choice(pending: &PendingRow, view: &RunView) -> bool {
+    pending.unseen_close().is_some() && view.facts.issue != Observed::Known(IssueStatus::ClosedByPush)
+}
+
+/// Takes rows without effects, and makes the first with effects the pending row; whether there is one to carry out.
+fn decide(tick: &Tick<'_>, run: &Run, record: &mut Record, view: &mut RunView) -> bool {
     let rules = rules(tick, record);
     let facts = &view.facts;
     let advanced = advance(rules, &record.state, facts, circumstances(tick, record));
@@ -199,11 +207,24 @@ fn decide(tick: &Tick<'_>, run: &Run, record: &mut Record, view: &mut RunView) {
         );
         end_if_terminal(rules, record, row.reason.as_ref().map(|reason| reason.of_run(facts)));
     }
+    // A row that is held keeps it. Nothing that carries the decision's number was sent.
+    let before = if matches!(advanced.end, End::Held(..)) { None } else { record.pending.take() };
+    if let Some(pending) = &before {
+        record.decisions = pending.decision.saturating_sub(1);
+    }
     match advanced.end {
         End::Wait => {}
         End::Act(row) => {
             record.decisions += 1;
-            record.pending = Some(PendingRow::new(rules, row, facts, record.decisions));
+            let mut pending = PendingRow::new(rules, row, facts, record.decisions);
+            // A close that keeps failing is given up in the end, however often its row is chosen.
+            if let (Some(tried), Some(close)) =
+                (before.as_ref().and_then(PendingRow::unseen_close), pending.remaining.first_mut())
+                && close.effect == tried.effect
+            {
+                close.first_tried = tried.first_tried;
+            }
+            record.pending = Some(pending);
             if rules.effects(row).iter().any(|effect| matches!(effect.value, Effect::Turn(_))) {
                 let subject = record.subject().to_owned();
                 let now = tick.world.clock.now();
@@ -218,6 +239,7 @@ fn decide(tick: &Tick<'_>, run: &Run, record: &mut Record, view: &mut RunView) {
         }
         End::Circle => tick.problem(&run.reference, "rows without effects lead in a circle; the policy is wrong"),
     }
+    matches!(advanced.end, End::Act(_))
 }
 
 /// Why a row that matches is not taken, for people.

@@ -32,6 +32,10 @@ impl Scope for IssueFact {
             _ => 0,
         }
     }
+
+    fn greatest(self) -> Option<i64> {
+        None
+    }
 }
 
 impl Scope for RunFact {
@@ -43,6 +47,14 @@ impl Scope for RunFact {
         match self {
             Self::Priority => i64::MIN,
             _ => 0,
+        }
+    }
+
+    fn greatest(self) -> Option<i64> {
+        match self {
+            // Records count them so.
+            Self::Attempts => Some(i64::from(u32::MAX)),
+            _ => None,
         }
     }
 }

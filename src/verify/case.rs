@@ -71,15 +71,20 @@ impl Case {
     }
 
     fn facts(&self) -> String {
-        let given = |wanted: &str| self.example.facts.iter().any(|(fact, _)| *fact == wanted);
-        let mut facts: String =
-            self.example.facts.iter().map(|(fact, chosen)| format!(", {fact} = {}", written(chosen))).collect();
-        // In a test case `landed` follows `pushed` where it is not given.
-        if self.run.is_some() && given(RunFact::Pushed.spec().name) && !given(RunFact::Landed.spec().name) {
-            facts.push_str(", landed = false");
-        }
-        facts
+        facts(&self.example, self.run.is_some()).iter().map(|(fact, value)| format!(", {fact} = {value}")).collect()
     }
+}
+
+/// The facts that a test case has to write, with their values.
+pub fn facts(example: &Example, is_run: bool) -> Vec<(&'static str, String)> {
+    let given = |wanted: &str| example.facts.iter().any(|(fact, _)| *fact == wanted);
+    let mut facts: Vec<_> = example.facts.iter().map(|(fact, chosen)| (*fact, written(chosen))).collect();
+    // In a test case `landed` follows `pushed` where it is not given.
+    let landed = RunFact::Landed.spec().name;
+    if is_run && given(RunFact::Pushed.spec().name) && !given(landed) {
+        facts.push((landed, "false".to_owned()));
+    }
+    facts
 }
 
 impl Example {

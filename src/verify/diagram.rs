@@ -36,6 +36,23 @@ pub type Value = u32;
 /// From this value on, up to the start of the next branch.
 type Branch = (Value, Region);
 
+/// The branches of a region by one variable; most regions do not ask most variables.
+enum Branches {
+    Asked(Rc<[Branch]>),
+    NotAsked([Branch; 1]),
+}
+
+impl std::ops::Deref for Branches {
+    type Target = [Branch];
+
+    fn deref(&self) -> &[Branch] {
+        match self {
+            Self::Asked(branches) => branches,
+            Self::NotAsked(one) => one,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Node {
     variable: Variable,
@@ -68,6 +85,9 @@ impl Operation {
     }
 }
 
+/// What a usual policy comes to: tables of this size need not grow.
+const USUAL_NODES: usize = 1_024;
+
 /// The store of all regions of one question. Work is bounded: once `steps` are used up, results mean nothing any more
 /// and [`Diagrams::exceeded`] says so.
 #[derive(Debug)]
@@ -77,13 +97,22 @@ pub struct Diagrams {
     known: Vec<Table<Rc<[Branch]>, Region>>,
     results: Table<(Operation, Region, Region), Region>,
     met: Table<(Region, Region), bool>,
+    /// Branches of the nodes that are being made, one behind the other.
+    scratch: Vec<Branch>,
     steps: u32,
 }
 
 impl Diagrams {
     /// An empty store that does at most `steps` units of work.
     pub fn new(steps: u32) -> Self {
-        Self { nodes: Vec::new(), known: Vec::new(), results: Table::default(), met: Table::default(), steps }
+        Self {
+            nodes: Vec::with_capacity(USUAL_NODES),
+            known: Vec::new(),
+            results: Table::with_capacity_and_hasher(USUAL_NODES, FixedState::default()),
+            met: Table::with_capacity_and_hasher(USUAL_NODES, FixedState::default()),
+            scratch: Vec::new(),
+            steps,
+        }
     }
 
     /// Whether the bound was reached: then no result may be believed.
@@ -193,11 +222,12 @@ impl Diagrams {
         if !self.spend(u32::try_from(lefts.len().saturating_add(rights.len())).unwrap_or(u32::MAX)) {
             return Region::NOTHING;
         }
-        let mut merged = Vec::with_capacity(lefts.len().max(rights.len()));
+        let made = self.scratch.len();
         for (start, left, right) in side_by_side(&lefts, &rights) {
-            merged.push((start, self.combine(operation, left, right)));
+            let branch = (start, self.combine(operation, left, right));
+            self.push(made, branch);
         }
-        let region = self.node(variable, merged);
+        let region = self.pop_node(variable, made);
         self.results.insert((operation, left, right), region);
         region
     }
@@ -316,23 +346,44 @@ impl Diagrams {
         self.get(region).map_or(Variable::MAX, |node| node.variable)
     }
 
-    fn branches(&self, region: Region, variable: Variable) -> Rc<[Branch]> {
+    fn branches(&self, region: Region, variable: Variable) -> Branches {
         match self.get(region) {
-            Some(node) if node.variable == variable => Rc::clone(&node.branches),
-            _ => Rc::from([(0, region)]),
+            Some(node) if node.variable == variable => Branches::Asked(Rc::clone(&node.branches)),
+            _ => Branches::NotAsked([(0, region)]),
         }
     }
 
-    fn node(&mut self, variable: Variable, mut branches: Vec<Branch>) -> Region {
-        branches.dedup_by(|later, earlier| later.1 == earlier.1);
-        if let [(_, only)] = branches.as_slice() {
+    fn node(&mut self, variable: Variable, branches: Vec<Branch>) -> Region {
+        let start = self.scratch.len();
+        branches.into_iter().for_each(|branch| self.push(start, branch));
+        self.pop_node(variable, start)
+    }
+
+    /// Adds a branch to the node that is being made, unless it goes where the one before it goes.
+    fn push(&mut self, start: usize, branch: Branch) {
+        let last = self.scratch.get(start..).and_then(<[Branch]>::last);
+        if last.is_none_or(|(_, region)| *region != branch.1) {
+            self.scratch.push(branch);
+        }
+    }
+
+    /// Ends the node whose branches were pushed from `start` on.
+    fn pop_node(&mut self, variable: Variable, start: usize) -> Region {
+        let region = self.region_of(variable, start);
+        self.scratch.truncate(start);
+        region
+    }
+
+    fn region_of(&mut self, variable: Variable, start: usize) -> Region {
+        let branches = self.scratch.get(start..).unwrap_or_default();
+        if let [(_, only)] = branches {
             return *only;
         }
         if self.known.len() <= variable {
             self.known.resize_with(variable.saturating_add(1), Table::default);
         }
         let Some(known) = self.known.get_mut(variable) else { return Region::NOTHING };
-        if let Some(region) = known.get(branches.as_slice()) {
+        if let Some(region) = known.get(branches) {
             return *region;
         }
         let Some(region) = u32::try_from(self.nodes.len()).ok().and_then(|index| index.checked_add(2)).map(Region)

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Area, Breach, Evidence, INVARIANTS, OF_GATES, Outcome, Proof, Proofs, Subject};
+use super::space::MAX_VARIABLES;
+use super::{Area, Breach, Evidence, INVARIANTS, Limit, OF_GATES, Outcome, Proof, Proofs, Subject};
 use crate::policy::{Code, Finding, SAFETY_INVARIANTS, Severity};
 
 /// Collects what was proven.
@@ -88,18 +89,23 @@ impl<'p> Report<'p> {
         }
     }
 
-    /// The work ran out while an area was decided: nothing that was not decided is accepted.
-    pub fn undecided(&mut self, area: &Area<'_>) {
+    /// A limit was met while an area was decided: nothing that was not decided is accepted.
+    pub fn undecided(&mut self, area: &Area<'_>, limit: Limit) {
         let scope = area.scope.map_or(String::new(), |scope| format!(" for `{scope}`"));
         let row = area.runs.and_then(|rules| rules.transitions.first()).map(|row| row.span);
         let gate = area.gates.and_then(|rules| rules.gates.first()).map(|gate| gate.span);
-        let breach = Breach {
-            message: format!("the rules are too entangled to be decided exactly{scope}"),
-            span: row.or(gate).unwrap_or_default(),
-            label: "gates or rows of this policy combine too many facts".to_owned(),
-            cases: Vec::new(),
-            notes: Vec::new(),
+        let (message, label) = match limit {
+            Limit::Steps => (
+                format!("the rules are too entangled, or hold too many patterns, to be decided exactly{scope}"),
+                "gates or rows of this policy combine too many facts, or name too many repositories".to_owned(),
+            ),
+            Limit::Variables => (
+                format!("the rules name too many labels, logins and stages to be decided exactly{scope}"),
+                format!("gates or rows of this policy name more than {MAX_VARIABLES} of them in all"),
+            ),
         };
+        let (span, cases, notes) = (row.or(gate).unwrap_or_default(), Vec::new(), Vec::new());
+        let breach = Breach { message, span, label, cases, notes };
         self.findings.retain(|finding| finding.severity == Severity::Error);
         self.findings.push(self.finding(Code::TooLargeToProve, Severity::Error, breach));
         for (outcome, _) in self.proofs.values_mut().filter(|(outcome, _)| *outcome == Outcome::Holds) {

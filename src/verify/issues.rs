@@ -31,7 +31,7 @@ impl<'p> Gates<'p> {
         scope: Option<&RepoPattern>,
         outside: &[RepoPattern],
     ) -> Option<Self> {
-        let space = space([rules], &[denylist], scope, outside)?;
+        let space = space(diagrams, [rules], &[denylist], scope, outside)?;
         Some(Self::over(diagrams, rules, space))
     }
 
@@ -220,6 +220,7 @@ struct Forbidden {
 
 /// The space of the issues of several policies, cut along the constants of all of them.
 pub fn space<'p>(
+    diagrams: &mut Diagrams,
     policies: impl IntoIterator<Item = GateRules<'p>>,
     denylists: &[&[RepoPattern]],
     scope: Option<&RepoPattern>,
@@ -233,5 +234,5 @@ pub fn space<'p>(
         harmless.get_or_insert_with(|| IssueFacts::harmless("acme/app", 1, &rules.labels.ready.value));
     }
     denylists.iter().for_each(|denylist| constants.patterns(denylist));
-    Space::new(constants, &harmless?, scope, outside)
+    Space::new(diagrams, constants, &harmless?, scope, outside)
 }

@@ -33,6 +33,15 @@ impl Line {
         Self { kind, starts, last }
     }
 
+    /// The same, where no value is above `greatest`.
+    pub fn up_to(mut self, greatest: Option<i64>) -> Self {
+        if let Some(greatest) = greatest.map(i128::from) {
+            self.last = greatest;
+            self.starts.retain(|start| *start <= greatest);
+        }
+        self
+    }
+
     /// The place of a quantity.
     pub fn place(quantity: Quantity) -> i128 {
         match quantity {

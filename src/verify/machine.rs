@@ -68,7 +68,7 @@ impl<'p> Machine<'p> {
         scope: Option<&RepoPattern>,
         outside: &[RepoPattern],
     ) -> Option<Self> {
-        let space = space([rules], &[denylist], scope, outside)?;
+        let space = space(diagrams, [rules], &[denylist], scope, outside)?;
         Some(Self::over(diagrams, rules, space, denylist))
     }
 
@@ -216,8 +216,11 @@ impl<'p> Machine<'p> {
     /// Follows what ticks can do from every active state on, whether or not a run gets there under this policy: one that
     /// was begun under another may be anywhere.
     pub fn explore_everywhere(&mut self, diagrams: &mut Diagrams) {
-        self.within.fill(self.possible);
         for state in 0..self.ticks.len() {
+            let within = self.within.get_mut(state).map(|within| std::mem::replace(within, self.possible));
+            if within == Some(self.possible) {
+                continue;
+            }
             let mut ticks = Vec::new();
             if !self.is_terminal(state) {
                 self.follow(diagrams, state, Region::EVERYTHING, &mut Vec::new(), &mut vec![state], &mut ticks);
@@ -310,6 +313,7 @@ impl<'p> Machine<'p> {
 
 /// The space of the runs of several policies, cut along the constants of all of them.
 pub fn space<'p>(
+    diagrams: &mut Diagrams,
     policies: impl IntoIterator<Item = RunRules<'p>>,
     denylists: &[&[RepoPattern]],
     scope: Option<&RepoPattern>,
@@ -324,7 +328,7 @@ pub fn space<'p>(
         harmless.get_or_insert_with(|| RunFacts::harmless("acme/app", &labels.ready.value, &labels.in_progress.value));
     }
     denylists.iter().for_each(|denylist| constants.patterns(denylist));
-    Space::new(constants, &harmless?, scope, outside)
+    Space::new(diagrams, constants, &harmless?, scope, outside)
 }
 
 fn sends_turn(rules: &RunRules<'_>, row: &Transition) -> bool {

@@ -1,9 +1,14 @@
 //! The proofs: what the rules of a policy allow together, decided exactly. Pure: no clock, file, network, async or logging.
 //!
 //! Facts come from finite sets or are cut into finitely many ranges by the constants of the policy, so the space of
-//! inputs is finite. Conditions become sets of inputs, and every question is whether a set is
-//! empty; where it is not, an input in it is the counterexample. Nothing is sampled. What is assumed of facts that hang
-//! together is listed in [`AXIOMS`]; the kill switch is taken as off, and the allowlist as any list.
+//! inputs is finite. Conditions become sets of inputs, and every question is whether a set is empty; where it is not, an
+//! input in it is the counterexample. Nothing is sampled. What is assumed of facts that hang together is listed in
+//! [`AXIOMS`]; the kill switch is taken as off, and the allowlist as any list.
+//!
+//! From the bottom: `diagram` holds sets of inputs, `space` cuts the facts and turns conditions into sets, `axioms`
+//! says which inputs are possible; `issues` decides the gates and `machine` what a tick does to a run; `runs`,
+//! `repetition` and `liveness` ask the questions, `findings` puts the answers into words, `case` into test cases.
+//! [`difference()`] compares two policies the same way.
 
 #![cfg_attr(
     not(test),
@@ -35,13 +40,12 @@ mod repetition;
 mod repos;
 mod runs;
 mod space;
+mod subject;
 
 use std::collections::BTreeSet;
 
 use crate::policy::facts::RunFact;
-use crate::policy::{
-    Code, Finding, Fragment, Fragments, GateRules, Policy, RepoPattern, Rules, RunRules, Source, Span, Waiver,
-};
+use crate::policy::{Code, Finding, Fragments, Policy, Source, Span};
 
 pub use axioms::AXIOMS;
 use case::Case;
@@ -51,6 +55,7 @@ use issues::Gates;
 use liveness::Alive;
 use machine::Machine;
 use space::{Scope, Space};
+use subject::{Area, Subject};
 
 /// The work that one policy is worth, in steps of the diagrams: well under a second.
 const MAX_STEPS: u32 = 3_000_000;
@@ -165,76 +170,6 @@ struct Breach {
     notes: Vec<String>,
 }
 
-/// The repositories that one set of rules is for.
-struct Area<'p> {
-    /// `None`: in error, and nothing is proven of them.
-    gates: Option<GateRules<'p>>,
-    /// `None`: in error, and nothing is proven of them.
-    runs: Option<RunRules<'p>>,
-    /// `None`: every repository without overrides.
-    scope: Option<&'p RepoPattern>,
-    /// Those that have rules of their own.
-    outside: Vec<RepoPattern>,
-}
-
-/// What is proven something of: a policy, or what could be read of one in error.
-struct Subject<'p> {
-    source: &'p Source,
-    denylist: &'p [RepoPattern],
-    waivers: &'p [Waiver],
-    /// The first is that of the repositories without overrides.
-    areas: Vec<Area<'p>>,
-}
-
-impl<'p> Subject<'p> {
-    fn of_policy(policy: &'p Policy) -> Self {
-        let rules = |rules: &'p Rules| (Some(rules.into()), Some(rules.into()));
-        let overrides = policy.overrides.iter().map(|(pattern, of)| (pattern, rules(of)));
-        Self {
-            source: &policy.source,
-            denylist: &policy.denylist.value,
-            waivers: &policy.waivers,
-            areas: areas(rules(&policy.base), overrides.collect()),
-        }
-    }
-
-    fn of_fragments(fragments: &'p Fragments, source: &'p Source) -> Self {
-        let rules = |fragment: &'p Fragment| (fragment.gate_rules(), fragment.run_rules());
-        let overrides = fragments.overrides.iter().map(|(pattern, of)| (pattern, rules(of)));
-        Self {
-            source,
-            denylist: &fragments.denylist,
-            waivers: &fragments.waivers,
-            areas: areas(rules(&fragments.base), overrides.collect()),
-        }
-    }
-
-    /// Whether the gates, and whether the rows could be read for every repository.
-    fn readable(&self) -> (bool, bool) {
-        (self.areas.iter().all(|area| area.gates.is_some()), self.areas.iter().all(|area| area.runs.is_some()))
-    }
-}
-
-type PartsOfRules<'p> = (Option<GateRules<'p>>, Option<RunRules<'p>>);
-
-fn areas<'p>(base: PartsOfRules<'p>, overrides: Vec<(&'p RepoPattern, PartsOfRules<'p>)>) -> Vec<Area<'p>> {
-    // Overrides that change nothing the proofs look at, such as the agent, leave their repositories with the others.
-    let own = |(pattern, parts): &(&RepoPattern, PartsOfRules<'p>)| {
-        let beyond = |wide: &RepoPattern| !wide.is_exact() && wide.matches(&pattern.to_string());
-        let inside = overrides.iter().any(|(wide, parts)| pattern.is_exact() && *parts != base && beyond(wide));
-        *parts != base || inside
-    };
-    let own: Vec<(&RepoPattern, PartsOfRules<'p>)> = overrides.iter().copied().filter(own).collect();
-    let outside = own.iter().map(|(pattern, _)| (*pattern).clone()).collect();
-    let (gates, runs) = base;
-    let areas = own.iter().map(|(pattern, (gates, runs))| {
-        let inner = own.iter().filter(|(one, _)| one.is_exact() && one != pattern && !pattern.is_exact());
-        let outside = inner.map(|(one, _)| (*one).clone()).collect();
-        Area { gates: *gates, runs: *runs, scope: Some(*pattern), outside }
-    });
-    std::iter::once(Area { gates, runs, scope: None, outside }).chain(areas).collect()
-}
-
 /// Decides every invariant for every repository with overrides, and once for any other.
 pub fn prove(policy: &Policy) -> Proofs {
     decide(&Subject::of_policy(policy), policy.switched_on.as_deref(), false)
@@ -255,19 +190,18 @@ fn decide(subject: &Subject<'_>, switched_on: Option<&Policy>, with_evidence: bo
     let mut alive = Alive::default();
     let mut steps = MAX_STEPS;
     for area in &subject.areas {
-        let Some(left) = prove_area(subject, area, steps, &mut alive, &mut report) else {
-            report.undecided(area);
-            return report.finish();
-        };
-        steps = left;
-        if with_evidence {
-            evidence_of_area(subject, area, &mut report);
+        match prove_area(subject, area, steps, with_evidence, &mut alive, &mut report) {
+            Ok(left) => steps = left,
+            Err(limit) => {
+                report.undecided(area, limit);
+                return report.finish();
+            }
         }
     }
     let revived = match switched_on.map(|policy| survey(&Subject::of_policy(policy), steps)) {
         // Without it nobody can tell what is dead from what is switched off.
         Some(None) => {
-            subject.areas.iter().take(1).for_each(|area| report.undecided(area));
+            subject.areas.iter().take(1).for_each(|area| report.undecided(area, Limit::Steps));
             return report.finish();
         }
         revived => revived.flatten(),
@@ -276,74 +210,93 @@ fn decide(subject: &Subject<'_>, switched_on: Option<&Policy>, with_evidence: bo
     report.finish()
 }
 
-/// Proves one area; the steps that are left, `None` where they did not suffice.
+/// Which limit kept an area from being decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Limit {
+    /// [`MAX_STEPS`].
+    Steps,
+    /// [`space::MAX_VARIABLES`].
+    Variables,
+}
+
+impl Limit {
+    /// Why the space of an area could not be cut.
+    fn met(diagrams: &Diagrams) -> Self {
+        if diagrams.exceeded() { Self::Steps } else { Self::Variables }
+    }
+}
+
+/// Proves one area, and says what the proofs stand on; the steps that are left.
 fn prove_area(
     subject: &Subject<'_>,
     area: &Area<'_>,
     steps: u32,
+    with_evidence: bool,
     alive: &mut Alive,
     report: &mut findings::Report<'_>,
-) -> Option<u32> {
+) -> Result<u32, Limit> {
     let mut breaches = Vec::new();
-    let mut diagrams = Diagrams::new(steps);
+    let mut of_gates = Diagrams::new(steps);
+    let mut gates = None;
     if let Some(rules) = area.gates {
-        let gates = Gates::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside)?;
-        breaches.extend(gates.breaches(&mut diagrams, subject.denylist));
-        alive.of_gates(&mut diagrams, &gates);
+        let decided = Gates::new(&mut of_gates, rules, subject.denylist, area.scope, &area.outside);
+        let decided = decided.ok_or_else(|| Limit::met(&of_gates))?;
+        breaches.extend(decided.breaches(&mut of_gates, subject.denylist));
+        alive.of_gates(&mut of_gates, &decided);
+        gates = Some(decided);
     }
-    let mut diagrams = Diagrams::new(diagrams.left());
+    let mut of_runs = Diagrams::new(of_gates.left());
+    let mut machine = None;
     if let Some(rules) = area.runs {
-        let machine = Machine::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside)?;
-        let stranded = machine.stranded(&mut diagrams);
-        let of_runs = [
-            (Code::UnboundedRun, machine.unbounded_run(&mut diagrams, &stranded)),
-            (Code::UnverifiedClose, machine.unverified_close(&mut diagrams)),
-            (Code::EndlessFixing, machine.endless_fixing(&mut diagrams)),
-            (Code::RepeatEffects, machine.repeat_effects(&mut diagrams)),
-            (Code::Spin, machine.spin(&mut diagrams)),
-            (Code::DeadEnd, machine.dead_end(&stranded)),
+        let decided = Machine::new(&mut of_runs, rules, subject.denylist, area.scope, &area.outside);
+        let mut decided = decided.ok_or_else(|| Limit::met(&of_runs))?;
+        let stranded = decided.stranded(&mut of_runs);
+        let dead_end = decided.dead_end(&stranded);
+        alive.of_machine(&mut of_runs, &decided);
+        // What a rule is good for depends on where this policy leads; what it must not do, does not: a run that was begun
+        // under another policy may be in any state.
+        decided.explore_everywhere(&mut of_runs);
+        let found = [
+            (Code::UnboundedRun, decided.unbounded_run(&mut of_runs, &stranded).into_iter().collect()),
+            (Code::UnverifiedClose, decided.unverified_closes(&mut of_runs)),
+            (Code::EndlessFixing, decided.endless_fixing(&mut of_runs)),
+            (Code::RepeatEffects, decided.repeat_effects(&mut of_runs).into_iter().collect()),
+            (Code::Spin, decided.spin(&mut of_runs).into_iter().collect()),
+            (Code::DeadEnd, dead_end.into_iter().collect::<Vec<Breach>>()),
         ];
-        breaches.extend(of_runs.into_iter().filter_map(|(code, breach)| Some((code, breach?))));
-        alive.of_machine(&mut diagrams, &machine);
+        breaches.extend(found.into_iter().flat_map(|(code, found)| found.into_iter().map(move |one| (code, one))));
+        machine = Some(decided);
     }
     // What was found with too few steps is not to be believed.
-    if diagrams.exceeded() {
-        return None;
+    if of_runs.exceeded() {
+        return Err(Limit::Steps);
     }
     for (code, breach) in breaches {
         report.broken(area, code, breach);
     }
-    Some(diagrams.left())
-}
-
-/// Adds what the proofs of one area stand on.
-fn evidence_of_area(subject: &Subject<'_>, area: &Area<'_>, report: &mut findings::Report<'_>) {
-    let mut diagrams = Diagrams::new(MAX_STEPS);
-    let gates =
-        area.gates.and_then(|rules| Gates::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside));
-    if let Some(gates) = gates {
+    // The evidence is not counted: whether a policy is accepted must not depend on who asks.
+    let left = of_runs.left();
+    if let Some(gates) = gates.filter(|_| with_evidence) {
         for code in OF_GATES {
             let evidence = match code {
-                Code::DeadGate => gates.evidence_of_all(&diagrams),
-                code => gates.evidence(&mut diagrams, subject.denylist, code),
+                Code::DeadGate => gates.evidence_of_all(&of_gates),
+                code => gates.evidence(&mut of_gates, subject.denylist, code),
             };
             report.evidence(code, evidence);
         }
     }
-    let mut diagrams = Diagrams::new(MAX_STEPS);
-    let machine =
-        area.runs.and_then(|rules| Machine::new(&mut diagrams, rules, subject.denylist, area.scope, &area.outside));
-    if let Some(machine) = machine {
+    if let Some(machine) = machine.filter(|_| with_evidence) {
         for code in INVARIANTS.into_iter().filter(|code| !OF_GATES.contains(code)) {
             let evidence = match code {
-                Code::UnboundedRun => machine.evidence(&diagrams, &[RunFact::Age, RunFact::Attempts], |_| true),
-                Code::UnverifiedClose => machine.evidence(&diagrams, &[RunFact::Ci], |row| machine.closes(row)),
-                Code::EndlessFixing => machine.evidence(&diagrams, &[RunFact::Attempts], |row| machine.sends_turn(row)),
-                _ => machine.evidence(&diagrams, &[], |_| true),
+                Code::UnboundedRun => machine.evidence(&of_runs, &[RunFact::Age, RunFact::Attempts], |_| true),
+                Code::UnverifiedClose => machine.evidence(&of_runs, &[RunFact::Ci], |row| machine.closes(row)),
+                Code::EndlessFixing => machine.evidence(&of_runs, &[RunFact::Attempts], |row| machine.sends_turn(row)),
+                _ => machine.evidence(&of_runs, &[], |_| true),
             };
             report.evidence(code, evidence);
         }
     }
+    Ok(left)
 }
 
 /// What is alive, without any other question; `None` where that is too much to decide.

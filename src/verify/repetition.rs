@@ -1,7 +1,7 @@
 //! That facts which stay as they are never carry out the same effects tick after tick.
 //!
 //! The facts are held still and the run is followed from tick to tick. Only a turn changes anything: then `told` is true,
-//! and `attempts` is one more. A row whose effects are carried out a second time on the way is a breach.
+//! and `attempts` is one more, or the same where the turn was given up. A row whose effects are carried out a second time on the way is a breach.
 
 use super::Breach;
 use super::case::Case;
@@ -12,15 +12,17 @@ use crate::policy::facts::RunFact;
 
 /// A run on its way, with facts that stay as they are.
 struct Trail<'m> {
-    /// The ticks so far, with the state that each began in.
-    ticks: Vec<(StateIndex, &'m Tick)>,
+    /// The ticks so far, with the state that each began in and the turns that had been accepted by then.
+    ticks: Vec<(StateIndex, &'m Tick, i128)>,
     /// The rows carried out so far.
     done: Vec<RowIndex>,
     /// The inputs on which it comes so far; it asks neither `attempts` nor, after a turn, `told`.
     region: Region,
     /// Where a run can be in the state that it starts from.
     within: Region,
-    /// Turns sent so far.
+    /// Whether a turn was sent, accepted or not.
+    told: bool,
+    /// Turns accepted so far.
     turns: i128,
     /// The `attempts` at the start that lead here, both ends included.
     first: i128,
@@ -44,6 +46,7 @@ impl Machine<'_> {
                 done: Vec::new(),
                 region: Region::EVERYTHING,
                 within: Region::NOTHING,
+                told: false,
                 turns: 0,
                 first: least,
                 last: i128::from(i64::MAX),
@@ -80,7 +83,7 @@ impl Machine<'_> {
                     continue;
                 }
                 let mut here = diagrams.given(tick.region, variables.attempts, range);
-                if trail.turns > 0 {
+                if trail.told {
                     here = diagrams.given(here, variables.told, 1);
                 }
                 let mut region = diagrams.and(trail.region, here);
@@ -94,22 +97,26 @@ impl Machine<'_> {
                     return self.repetition(diagrams, (state, tick), row, (region, first), trail, variables);
                 }
                 let turn = self.sends_turn(row);
-                if turn && trail.turns == 0 {
+                if turn && !trail.told {
                     region = diagrams.for_some(region, variables.told);
                 }
-                let before = (trail.region, trail.turns, trail.first, trail.last);
-                trail.region = region;
-                trail.turns = trail.turns.saturating_add(i128::from(turn));
-                (trail.first, trail.last) = (first, last);
+                let before = (trail.region, trail.told, trail.turns, trail.first, trail.last);
                 trail.done.push(row);
-                trail.ticks.push((state, tick));
-                let breach = self.repeats(diagrams, tick.state, trail, variables);
+                trail.ticks.push((state, tick, trail.turns));
+                let accepted: &[i128] = if turn { &[1, 0] } else { &[0] };
+                for accepted in accepted {
+                    trail.region = region;
+                    trail.told |= turn;
+                    trail.turns = before.2.saturating_add(*accepted);
+                    (trail.first, trail.last) = (first, last);
+                    let breach = self.repeats(diagrams, tick.state, trail, variables);
+                    (trail.region, trail.told, trail.turns, trail.first, trail.last) = before;
+                    if breach.is_some() {
+                        return breach;
+                    }
+                }
                 trail.ticks.pop();
                 trail.done.pop();
-                (trail.region, trail.turns, trail.first, trail.last) = before;
-                if breach.is_some() {
-                    return breach;
-                }
             }
         }
         None
@@ -128,15 +135,15 @@ impl Machine<'_> {
         let name = &self.row(row)?.name;
         let start = trail.done.iter().position(|done| *done == row)?;
         let mut cases: Vec<Case> = Vec::new();
-        let mut turns: i128 = 0;
-        let steps = trail.ticks.iter().copied().chain([again]);
-        for (index, (state, tick)) in steps.enumerate() {
+        let mut told = false;
+        let steps = trail.ticks.iter().copied().chain([(again.0, again.1, trail.turns)]);
+        for (index, (state, tick, turns)) in steps.enumerate() {
             let attempts = first.saturating_add(turns);
             let mut here = region;
-            if turns > 0 {
+            if told {
                 // `told` was let go at the first turn; from then on it is true.
-                let told = diagrams.is(variables.told, 2, 1);
-                here = diagrams.and(here, told);
+                let sent = diagrams.is(variables.told, 2, 1);
+                here = diagrams.and(here, sent);
             }
             let range = self.space.range_of(RunFact::Attempts, attempts)?;
             let counted = diagrams.is(variables.attempts, self.space.single(RunFact::Attempts)?.1, range);
@@ -148,7 +155,7 @@ impl Machine<'_> {
                 cases.push(case);
             }
             if let End::Act(row) = tick.end {
-                turns = turns.saturating_add(i128::from(self.sends_turn(row)));
+                told |= self.sends_turn(row);
             }
         }
         Some(Breach {

@@ -1,12 +1,14 @@
 //! What is proven of the rows: that every run ends, closes only what is verified, and does not go round in circles.
 
+use std::collections::BTreeMap;
+
 use super::case::{Case, Expected};
 use super::diagram::{Diagrams, Region};
 use super::domain::Chosen;
 use super::machine::{End, Machine, StateIndex, Tick};
 use super::{Breach, Evidence};
 use crate::policy::facts::{CiStatus, RunFact};
-use crate::policy::{Matcher, Span, Test};
+use crate::policy::{Matcher, Span, Test, Transition};
 
 /// A way in which a run goes on: from a state, by a tick.
 type Move<'m> = (StateIndex, &'m Tick);
@@ -98,39 +100,59 @@ impl Machine<'_> {
         })
     }
 
-    /// A row that closes takes effect only where CI is green.
-    pub fn unverified_close(&self, diagrams: &mut Diagrams) -> Option<Breach> {
+    /// A row that closes takes effect only where CI is green: the rows that do not.
+    pub fn unverified_closes(&self, diagrams: &mut Diagrams) -> Vec<Breach> {
         let green = Matcher::OneOf(vec![CiStatus::Green.word().to_owned()]);
         let green = self.space.matches(diagrams, &Test { fact: RunFact::Ci, matcher: green, span: Span::default() });
         let not_green = diagrams.not(green);
-        self.acts(|row| self.closes(row)).find_map(|(state, tick, row)| {
-            let name = self.row(row)?.name.clone();
-            let case = self.case("unverified-close", "closed unverified", state, tick, not_green, diagrams)?;
-            Some(Breach {
-                message: format!("row `{name}` can close an issue although CI is not green"),
-                span: self.row(row)?.span,
-                label: "it does not require `ci = \"green\"`".to_owned(),
-                cases: vec![case],
-                notes: Vec::new(),
-            })
-        })
+        self.rows_that_act(
+            |row| self.closes(row),
+            |state, tick, row| {
+                let case = self.case("unverified-close", "closed unverified", state, tick, not_green, diagrams)?;
+                Some(Breach {
+                    message: format!("row `{}` can close an issue although CI is not green", row.name),
+                    span: row.span,
+                    label: "it does not require `ci = \"green\"`".to_owned(),
+                    cases: vec![case],
+                    notes: Vec::new(),
+                })
+            },
+        )
     }
 
-    /// A row that sends a turn takes effect only below a bound on `attempts`.
-    pub fn endless_fixing(&self, diagrams: &mut Diagrams) -> Option<Breach> {
+    /// A row that sends a turn takes effect only below a bound on `attempts`: the rows that do not.
+    pub fn endless_fixing(&self, diagrams: &mut Diagrams) -> Vec<Breach> {
         let beyond = self.last_range(diagrams, RunFact::Attempts);
-        self.acts(|row| self.sends_turn(row)).find_map(|(state, tick, row)| {
-            let name = self.row(row)?.name.clone();
-            let mut case = self.case("endless-fixing", "one turn more", state, tick, beyond, diagrams)?;
-            case.example.raise("attempts", Chosen::Int(1_000));
-            Some(Breach {
-                message: format!("row `{name}` can send turns without a bound on `attempts`"),
-                span: self.row(row)?.span,
-                label: "it does not require `attempts` to be below a limit".to_owned(),
-                cases: vec![case],
-                notes: Vec::new(),
-            })
-        })
+        self.rows_that_act(
+            |row| self.sends_turn(row),
+            |state, tick, row| {
+                let mut case = self.case("endless-fixing", "one turn more", state, tick, beyond, diagrams)?;
+                case.example.raise("attempts", Chosen::Int(1_000));
+                Some(Breach {
+                    message: format!("row `{}` can send turns without a bound on `attempts`", row.name),
+                    span: row.span,
+                    label: "it does not require `attempts` to be below a limit".to_owned(),
+                    cases: vec![case],
+                    notes: Vec::new(),
+                })
+            },
+        )
+    }
+
+    /// The first breach of each row of a kind.
+    fn rows_that_act(
+        &self,
+        wanted: impl Fn(usize) -> bool,
+        mut breach: impl FnMut(StateIndex, &Tick, &Transition) -> Option<Breach>,
+    ) -> Vec<Breach> {
+        let mut found = BTreeMap::new();
+        for (state, tick, index) in self.acts(wanted) {
+            let Some(row) = self.row(index).filter(|_| !found.contains_key(&index)) else { continue };
+            if let Some(breach) = breach(state, tick, row) {
+                found.insert(index, breach);
+            }
+        }
+        found.into_values().collect()
     }
 
     /// Rows without effects never follow each other in a circle.

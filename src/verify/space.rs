@@ -20,6 +20,8 @@ pub trait Scope: FactName {
     const REPO: Self;
     /// The least value of a number or duration.
     fn least(self) -> i64;
+    /// The greatest value, where it is less than its type can hold.
+    fn greatest(self) -> Option<i64>;
 }
 
 /// What a condition comes to, over all inputs.
@@ -118,14 +120,19 @@ impl<F: Scope + Ord> Constants<F> {
 
     /// Adds a list of patterns of repositories.
     pub fn patterns(&mut self, patterns: &[RepoPattern]) {
-        self.patterns.push(patterns.to_vec());
+        // `$denylist` is asked for often.
+        if self.patterns.last().is_none_or(|last| last != patterns) {
+            self.patterns.push(patterns.to_vec());
+        }
     }
 }
 
 impl<F: Scope + Ord> Space<F> {
     /// Cuts the space along `constants`. `harmless` is what an example says nothing about; `scope` the repositories that
-    /// are asked about, and `outside` those among them that are not.
+    /// are asked about, and `outside` those among them that are not. `None`: more variables than [`MAX_VARIABLES`], or
+    /// the steps of `diagrams` do not suffice.
     pub fn new(
+        diagrams: &mut Diagrams,
         mut constants: Constants<F>,
         harmless: &impl Facts<Name = F>,
         scope: Option<&RepoPattern>,
@@ -141,7 +148,7 @@ impl<F: Scope + Ord> Space<F> {
         }
         let mut space = Self { columns: Vec::new(), places: Vec::new(), allowlisted: 0 };
         for fact in F::ALL.iter().copied() {
-            let place = space.place(fact, &constants, harmless.read(fact), scope, outside)?;
+            let place = space.place(diagrams, fact, &constants, harmless.read(fact), scope, outside)?;
             space.places.push((fact, place));
             if fact == F::REPO {
                 space.allowlisted = space.column(fact, 2, 1, None);
@@ -163,6 +170,7 @@ impl<F: Scope + Ord> Space<F> {
 
     fn place(
         &mut self,
+        diagrams: &mut Diagrams,
         fact: F,
         constants: &Constants<F>,
         usual: Reading<'_>,
@@ -174,13 +182,14 @@ impl<F: Scope + Ord> Space<F> {
             Kind::Bool => Domain::Bool,
             Kind::Enum(words) => Domain::Words(words),
             Kind::Login => Domain::Logins(texts().collect()),
-            Kind::Repo => Domain::Repos(RepoClasses::new(&constants.patterns, scope, outside)?),
+            Kind::Repo => Domain::Repos(RepoClasses::new(diagrams, &constants.patterns, scope, outside)?),
             Kind::Int | Kind::Number | Kind::Duration => {
                 let linked = |other: F| {
                     other == fact || (Self::group(fact).is_some() && Self::group(fact) == Self::group(other))
                 };
                 let cuts = constants.quantities.iter().filter(|(other, _)| linked(**other)).flat_map(|(_, cuts)| cuts);
-                Domain::Line(Line::new(fact.spec().kind, i128::from(fact.least()), cuts.copied()))
+                let line = Line::new(fact.spec().kind, i128::from(fact.least()), cuts.copied());
+                Domain::Line(line.up_to(fact.greatest()))
             }
             Kind::Set(members) => return Some(self.set(fact, members, texts().collect(), usual)),
         };
@@ -307,6 +316,11 @@ impl<F: Scope + Ord> Space<F> {
                 matcher => {
                     let size = domain.size().unwrap_or(Value::MAX);
                     let asked = size.saturating_add(Value::from(!test.fact.spec().always));
+                    if let Matcher::In(list) | Matcher::NotIn(list) = matcher {
+                        // Every repository is held against every pattern.
+                        let patterns = u32::try_from(list.patterns.len()).unwrap_or(u32::MAX);
+                        diagrams.spend(size.saturating_mul(patterns).div_euclid(16));
+                    }
                     diagrams.values(*variable, asked, |value| value < size && domain.matches(value, matcher))
                 }
             },

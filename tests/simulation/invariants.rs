@@ -3,8 +3,7 @@
 //!
 //! **On what was true when it was read** means: a tick reads the facts that it decides by one after the other, while
 //! the world goes on. So each fact by itself must have been true at some moment between the beginning of the tick and
-//! the call that acts on it, or at the moment that a stale answer showed. A decision that was written into the record
-//! is finished later without reading again; then it is the decision that must have rested on such facts.
+//! the call that acts on it, or at the moment that a stale answer showed.
 
 use std::collections::BTreeSet;
 
@@ -71,8 +70,11 @@ pub fn of_call(truth: &mut Truth, tick: TickId, write: &Write) {
             hold(truth, "nothing is sent to what was taken back", ours);
         }
         Write::Close { issue } => {
-            let green = closed_only_on_green(truth, issue);
+            let green = closed_only_on_green(truth, eye, issue);
+            let ours =
+                if POLICIES[eye.policy].shipped { no_close_of_what_was_taken_back(truth, eye, issue) } else { Ok(()) };
             hold(truth, "closed only on green", green);
+            hold(truth, "nothing is closed that was taken back", ours);
         }
         Write::AddLabel { issue, label } if label == IN_PROGRESS => {
             let agent = locked_only_where_an_agent_is(truth, issue);
@@ -134,30 +136,20 @@ pub fn of_record(truth: &mut Truth, tick: Option<TickId>, issue: &IssueRef, body
         let one = one_progress_comment(truth, issue, run);
         hold(truth, "one progress comment a run", one);
     }
-    let before = truth.accounts.get(&run).and_then(|account| account.record.as_ref());
-    let closes = |record: &Record| {
-        let pending = record.pending.iter().flat_map(|pending| &pending.remaining);
-        pending.into_iter().any(|effect| matches!(effect.effect, Effect::Close(_)))
-    };
-    let decides_to_close = closes(&record) && !before.is_some_and(closes);
     let eye = tick.and_then(|tick| truth.eyes.get(&tick));
-    let green = eye.is_some_and(|eye| {
-        let newest = eye.newest.get(&run).and_then(|newest| eye.verdicts.get(newest));
-        newest.is_some_and(|verdicts| verdicts.iter().all(|verdict| *verdict == StageVerdict::Green))
-    });
     let silence = eye.map_or(Ok(()), |eye| nothing_is_concluded_from_silence(truth, eye, &record));
-    if let Some(eye) = eye.filter(|eye| POLICIES[eye.policy].shipped)
-        && decides_to_close
-    {
-        let ours = match truth.agents.get(&run) {
-            Some(agent) => nothing_is_sent_to_what_was_taken_back(eye, &agent.assignment),
-            None => Ok(()),
-        };
-        hold(truth, "nothing is closed that was taken back", ours);
-    }
     hold(truth, "nothing is concluded from silence", silence);
     let account = truth.accounts.entry(run).or_default();
-    account.may_close |= decides_to_close && green;
+    // A row that begins with a close, of which nothing was done, and that another was chosen for, promises nothing.
+    let dropped = account.record.as_ref().and_then(|before| before.pending.as_ref()).is_some_and(|before| {
+        let kept = record.pending.as_ref().is_some_and(|pending| pending.row == before.row);
+        before.unseen_close().is_some() && !kept && record.state != before.to
+    });
+    if dropped {
+        account.owed.clear();
+    }
+    let mut pending = record.pending.iter().flat_map(|pending| &pending.remaining);
+    account.intends_to_close |= pending.any(|pending| matches!(pending.effect, Effect::Close(_)));
     for effect in record.pending.iter().flat_map(|pending| &pending.remaining) {
         if let Effect::Notify(kind) = &effect.effect {
             account.owed.insert(kind.clone());
@@ -286,13 +278,31 @@ fn nothing_is_sent_to_what_was_taken_back(eye: &Eye, assignment: &Assignment) ->
     demand(!taken_back || !eye.stale.is_empty(), || format!("a person had taken {} back", assignment.issue))
 }
 
-/// afk closes an issue only after a decision that it wrote down in a tick that read green on the run's newest commit.
-fn closed_only_on_green(truth: &Truth, issue: &IssueRef) -> Holds {
-    let decided = truth
-        .accounts
-        .values()
-        .any(|account| account.may_close && account.record.as_ref().is_some_and(|record| record.reference() == *issue));
-    demand(decided, || format!("{issue} is closed without green on the newest commit"))
+/// afk closes an issue only after it wrote that down, and only in a tick that read green on the newest commit of its run, whatever was decided before; or
+/// that saw it closed already.
+fn closed_only_on_green(truth: &Truth, eye: &Eye, issue: &IssueRef) -> Holds {
+    let runs = truth.agents.values().map(|agent| &agent.assignment).filter(|assignment| assignment.issue == *issue);
+    let green = runs.map(|assignment| assignment.run).any(|run| {
+        let verdicts = eye.newest.get(&run).and_then(|newest| eye.verdicts.get(newest));
+        verdicts.is_some_and(|verdicts| verdicts.iter().all(|verdict| *verdict == StageVerdict::Green))
+    });
+    let closed = eye.ever(issue, |card| !card.is_open());
+    let mut accounts = truth.accounts.values();
+    let written = accounts.any(|account| {
+        account.intends_to_close && account.record.as_ref().is_some_and(|record| record.reference() == *issue)
+    });
+    demand(written, || format!("{issue} is closed, and that was not written down before"))?;
+    demand(green || closed, || format!("{issue} is closed without green on the newest commit"))
+}
+
+/// The runs of the issue that still go on, or are all that it has had, were not taken back.
+fn no_close_of_what_was_taken_back(truth: &Truth, eye: &Eye, issue: &IssueRef) -> Holds {
+    if eye.ever(issue, |card| !card.is_open()) {
+        return Ok(());
+    }
+    let runs: Vec<_> = truth.agents.values().filter(|agent| agent.assignment.issue == *issue).collect();
+    let ours = runs.iter().any(|agent| nothing_is_sent_to_what_was_taken_back(eye, &agent.assignment).is_ok());
+    demand(ours, || format!("a person had taken {issue} back"))
 }
 
 /// The lock goes on only where an agent was started or a run goes on: no phantom locks.

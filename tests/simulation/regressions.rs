@@ -199,3 +199,25 @@ fn an_agent_that_would_not_end_keeps_its_slot_when_it_cannot_be_read_any_more() 
         &["will not end when told", "afk takes agent-in-progress off acme/r0#8", "cannot be read any more"],
     );
 }
+
+#[test]
+fn a_close_that_was_not_done_is_decided_anew_once_its_commit_is_red() {
+    keeps_every_invariant(
+        1_795_377_438_000_741,
+        31,
+        &[
+            Person(Arm, 3607089076),
+            Tick(Poll, None),
+            Agent(Pushes, 720858970),
+            Agent(Ends, 720858970),
+            Ci(Green, 0),
+            Tick(Watch, None),
+            Wait(620),
+            Next("tracker close", TimesOut),
+            Tick(Watch, None),
+            Ci(Red, 0),
+            Tick(Watch, None),
+        ],
+        &["doing landed", "tracker close times out", "CI is red"],
+    );
+}

@@ -150,8 +150,8 @@ pub struct Account {
     pub record: Option<Record>,
     /// The kinds of notifications that a decision promised.
     pub owed: BTreeSet<String>,
-    /// A decision to close, taken on a green that was read.
-    pub may_close: bool,
+    /// A record said that the issue is about to be closed.
+    pub intends_to_close: bool,
     /// Doublings and stale answers that the tracker itself is to blame for.
     pub tracker_faults: usize,
     /// An older text of the record came after a newer one.

@@ -172,3 +172,34 @@ fn patterns_inside_patterns_are_decided_or_refused() {
     }
     decided("nested patterns", &format!("{text}{STATES}{LAST}"));
 }
+
+/// A policy with that many repositories denied, and that many overrides that the rows ask for.
+fn denied(patterns: usize, length: usize, star: &str, overrides: usize) -> String {
+    let filler = "r".repeat(length);
+    let all: Vec<String> = (0..patterns).map(|one| format!("\"o{}/{filler}{one}{star}\"", one % 50)).collect();
+    let head = HEAD.replacen("allowlist = []", &format!("allowlist = []\ndenylist = [{}]", all.join(", ")), 1);
+    let repos: String =
+        (0..overrides).map(|one| format!("[repos.\"o{one}/r\"]\nlimits.run_timeout = \"{}h\"\n", one + 1)).collect();
+    let last = LAST.replace("24h", "$limits.run_timeout");
+    format!("{head}{LIMITS}{repos}{GATE}{STATES}{last}")
+}
+
+#[test]
+fn a_long_denylist_with_many_overrides_is_decided() {
+    assert!(decided("300 denied, 20 overrides", &denied(300, 20, "", 20)));
+}
+
+#[test]
+fn more_repositories_than_can_be_told_apart_are_refused() {
+    assert!(!decided("3,000 prefixes denied, 50 overrides", &denied(3_000, 30, "*", 50)));
+}
+
+#[test]
+fn labels_beyond_the_limit_are_refused_as_too_many() {
+    let labels: Vec<String> = (0..1_000).map(|label| format!("\"l{label}\"")).collect();
+    let gate = gate("labels", &format!("{{ labels = {{ has_none = [{}] }} }}", labels.join(", ")));
+    let policy = policy(&format!("{HEAD}{LIMITS}{GATE}{gate}{STATES}{LAST}")).unwrap();
+    let refused = verify::prove(&policy).findings.remove(0);
+    assert_eq!(refused.message, "the rules name too many labels, logins and stages to be decided exactly");
+    assert_eq!(refused.label, "gates or rows of this policy name more than 1000 of them in all");
+}

@@ -7,7 +7,7 @@ use afk::engine::evaluate::{Verdict, evaluate};
 use afk::engine::select::{Candidate, Outcome, select};
 use afk::engine::step::{Advance, Circumstances, End, advance};
 use afk::policy::facts::{CiStatus, FactName, IssueFact, IssueFacts, Observed, RunFact, RunFacts};
-use afk::policy::{Condition, Effect, Matcher, Policy, RepoPattern, Rules, Test, Transition};
+use afk::policy::{Condition, Effect, GateRules, Matcher, Policy, RepoPattern, Rules, RunRules, Test, Transition};
 
 use crate::values::{Settable, Value, combinations, tests, values};
 
@@ -60,7 +60,8 @@ pub fn judge(policy: &Policy) -> Option<Judgement> {
     // The rules of a repository, by the place of its override.
     let mut areas: BTreeMap<Option<usize>, Vec<&str>> = BTreeMap::new();
     for repo in repos {
-        areas.entry(policy.overrides.iter().position(|(pattern, _)| pattern.matches(repo))).or_default().push(repo);
+        let own = policy.overrides.iter().position(|(pattern, _)| pattern.matches(repo));
+        areas.entry(own.filter(|own| differs(policy, *own))).or_default().push(repo);
     }
     let mut judgement = Judgement::new();
     let (mut fired, mut matched, mut visited) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -84,6 +85,16 @@ pub fn judge(policy: &Policy) -> Option<Judgement> {
         }
     }
     Some(judgement)
+}
+
+/// Whether an override changes a rule; else its repositories are judged with those that have none.
+fn differs(policy: &Policy, own: usize) -> bool {
+    let changed = |rules: &Rules| {
+        (RunRules::from(rules), GateRules::from(rules)) != (RunRules::from(&policy.base), GateRules::from(&policy.base))
+    };
+    let (pattern, rules) = &policy.overrides[own];
+    let inside = |wide: &RepoPattern| !wide.is_exact() && pattern.is_exact() && wide.matches(&pattern.to_string());
+    changed(rules) || policy.overrides.iter().any(|(wide, rules)| inside(wide) && changed(rules))
 }
 
 fn reads_repositories(policy: &Policy) -> bool {
@@ -358,14 +369,16 @@ fn runs(
             break;
         }
     }
-    let real: Vec<(&str, &Input<'_>, &Advance<'_>)> = ticks
+    // A run that was begun under another policy may be in any state: what must not be holds there too.
+    let anywhere: Vec<(&str, &Input<'_>, &Advance<'_>)> = ticks
         .iter()
         .flat_map(|(state, ticks)| inputs.iter().zip(ticks).map(|(input, tick)| (*state, input, tick)))
-        .filter(|(state, input, _)| can_be(&reached, state, input.moment()))
         .collect();
+    let real: Vec<(&str, &Input<'_>, &Advance<'_>)> =
+        anywhere.iter().filter(|(state, input, _)| can_be(&reached, state, input.moment())).copied().collect();
 
     visited.extend(reached.keys().cloned());
-    for (state, input, tick) in &real {
+    for (_, _, tick) in &real {
         for row in &tick.path {
             matched.insert(row.name.clone());
             visited.insert(row.to.clone());
@@ -374,10 +387,12 @@ fn runs(
             End::Act(row) | End::Held(row, _) => {
                 matched.insert(row.name.clone());
             }
-            End::Circle => {
-                judgement.insert("spin".to_owned());
-            }
-            End::Wait => {}
+            End::Circle | End::Wait => {}
+        }
+    }
+    for (state, input, tick) in &anywhere {
+        if tick.end == End::Circle {
+            judgement.insert("spin".to_owned());
         }
         if let End::Act(row) = tick.end {
             if closes(rules, row) && input.facts.ci != CiStatus::Green {
@@ -386,7 +401,7 @@ fn runs(
             if sends_turn(rules, row) && input.facts.attempts == most {
                 judgement.insert("endless-fixing".to_owned());
             }
-            if repeats(input, state) {
+            if repeats(input, state, &input.facts, &BTreeSet::new()) {
                 judgement.insert("repeat-effects".to_owned());
             }
         }
@@ -423,7 +438,7 @@ fn runs(
     // Old runs: a circle of ticks on which neither `age` nor `attempts` has to change.
     for attempts in 0..=most {
         let mut edges: BTreeSet<(&str, String)> = BTreeSet::new();
-        for (state, input, tick) in &real {
+        for (state, input, tick) in &anywhere {
             let here = input.facts.age == last && input.facts.attempts == attempts && !stranded.contains(state);
             if here && !matches!(tick.end, End::Held(..)) {
                 edges.insert((state, after(tick)));
@@ -444,23 +459,23 @@ fn runs(
     Some(())
 }
 
-/// Whether facts that stay as they are carry out the same row twice.
-fn repeats(input: &Input<'_>, state: &str) -> bool {
-    let rules = input.policy.rules(&input.facts.repo);
-    let (mut state, mut facts) = (state.to_owned(), input.facts.clone());
-    let mut done = BTreeSet::new();
-    while let End::Act(row) = tick(input.policy, &state, &facts).end {
-        if !done.insert(&row.name) {
-            return true;
-        }
-        if sends_turn(rules, row) {
-            facts.told = true;
-            facts.attempts = facts.attempts.saturating_add(1);
-        }
-        if rules.state(&row.to).is_some_and(|state| state.outcome.is_some()) {
-            return false;
-        }
-        state.clone_from(&row.to);
+/// Whether facts that stay as they are carry out the same row twice; a turn may be accepted or given up.
+fn repeats(input: &Input<'_>, state: &str, facts: &RunFacts, done: &BTreeSet<String>) -> bool {
+    let rules = input.policy.rules(&facts.repo);
+    let End::Act(row) = tick(input.policy, state, facts).end else { return false };
+    let mut done = done.clone();
+    if !done.insert(row.name.clone()) {
+        return true;
     }
-    false
+    if rules.state(&row.to).is_some_and(|state| state.outcome.is_some()) {
+        return false;
+    }
+    let turn = sends_turn(rules, row);
+    let accepted: &[i64] = if turn { &[0, 1] } else { &[0] };
+    accepted.iter().any(|accepted| {
+        let mut facts = facts.clone();
+        facts.told |= turn;
+        facts.attempts = facts.attempts.saturating_add(*accepted);
+        repeats(input, &row.to, &facts, &done)
+    })
 }

@@ -10,6 +10,11 @@ use crate::verify::difference::{Direction, Item, Place};
 /// How many details of a change are shown; JSON has all.
 const DETAILS: usize = 4;
 
+/// How many changed lines of a prompt are shown.
+const PROMPT_LINES: usize = 20;
+/// How many issues of which nothing can be told are shown.
+const UNTOLD: usize = 20;
+
 /// Writes it.
 pub fn write(comparison: &Comparison<'_>, out: &mut Output) {
     let difference = &comparison.difference;
@@ -19,12 +24,20 @@ pub fn write(comparison: &Comparison<'_>, out: &mut Output) {
     if difference.is_equal() {
         out.line(format_args!("{GOOD}no decision changes{GOOD:#}: the two policies are equal in meaning"));
     }
-    if let Some(today) = &comparison.today {
-        write_today(today, out);
+    match &comparison.today {
+        Some(Ok(today)) => write_today(today, out),
+        Some(Err(why)) => {
+            let why = format!("not compared: {why}");
+            out.line(format_args!("{STRONG}today{STRONG:#}    {}", printable(&why)));
+        }
+        None => {}
     }
     for remark in &difference.also {
         let unproven = if remark.is_unproven { "; not proven: what an agent does with a prompt" } else { "" };
         out.line(format_args!("{FAINT}also{FAINT:#}     {}{unproven}", printable(&remark.what)));
+        for line in remark.lines.iter().take(PROMPT_LINES) {
+            out.line(format_args!("           {FAINT}{}{FAINT:#}", printable(line)));
+        }
     }
     let count = |direction| difference.count(direction);
     let mut parts = Vec::new();
@@ -34,8 +47,12 @@ pub fn write(comparison: &Comparison<'_>, out: &mut Output) {
         }
     }
     let (old, new) = (short_revision(&comparison.old.value.revision), short_revision(&comparison.new.value.revision));
+    let unproven = match difference.unproven() {
+        0 => String::new(),
+        count => format!("; {} changed, which is not proven", counted(count, "prompt")),
+    };
     let decided = if parts.is_empty() { "no decision changes".to_owned() } else { parts.join(", ") };
-    out.line(format_args!("{STRONG}{old} → {new}{STRONG:#}: {decided}, over every possible input"));
+    out.line(format_args!("{STRONG}{old} → {new}{STRONG:#}: {decided}, over every possible input{unproven}"));
     out.line(format_args!("{}", printable(&judged(comparison))));
 }
 
@@ -74,13 +91,33 @@ fn write_today(today: &Today, out: &mut Output) {
         }
     }
     let read = format!("{}, {}", counted(today.issues, "armed issue"), counted(today.runs, "run"));
-    let decided = match today.changes.len() {
-        0 => "none is decided differently".to_owned(),
+    for untold in today.untold.iter().take(UNTOLD) {
+        let line = format!("{}: {}", untold.reference, untold.why);
+        out.line(format_args!("{WARN}today{WARN:#}    {}", printable(&line)));
+    }
+    if let Some(more) = today.untold.len().checked_sub(UNTOLD).filter(|more| *more > 0) {
+        out.line(format_args!("           {FAINT}and {more} more; `--format json` lists all{FAINT:#}"));
+    }
+    let decided = decided(today.changes.len(), today.is_whole());
+    let untold = match today.untold.len() {
+        0 => String::new(),
+        count => format!("; of {count} it cannot be told"),
+    };
+    out.line(format_args!("{STRONG}today{STRONG:#}    of {read}, {decided}{untold}"));
+    for unseen in &today.unseen {
+        out.line(format_args!("           {}", printable(unseen)));
+    }
+    if let Some(hours) = today.hours_old {
+        out.line(format_args!("{WARN}today{WARN:#}    the snapshot is {hours} hours old"));
+    }
+}
+
+/// How many are decided differently; "none" only where everything was seen.
+fn decided(count: usize, is_whole: bool) -> String {
+    match count {
+        0 if is_whole => "none is decided differently".to_owned(),
+        0 => "none is known to be decided differently".to_owned(),
         1 => "1 is decided differently".to_owned(),
         many => format!("{many} are decided differently"),
-    };
-    out.line(format_args!("{STRONG}today{STRONG:#}    of {read}, {decided}"));
-    if today.is_partial {
-        out.line("           repositories that only the new policy enrolls were not looked at");
     }
 }

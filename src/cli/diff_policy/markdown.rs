@@ -1,7 +1,8 @@
 //! The difference as a comment on a pull request: one that is found again by its first line and edited on every push.
 
+use super::source::Source;
 use super::today::{Change, Today};
-use super::{Comparison, judged};
+use super::{Comparison, broken, judged};
 use crate::cli::findings::counted;
 use crate::policy::short_revision;
 use crate::text::{clean_line, harmless};
@@ -13,15 +14,15 @@ const MOST: usize = 65_536;
 const RESERVED: usize = 1_024;
 /// How many changes stand in the table; the others are folded.
 const ROWS: usize = 10;
+/// How many changed lines of a prompt are shown.
+const PROMPT_LINES: usize = 100;
 /// The longest cell, in bytes.
 const CELL: usize = 1_500;
 
 /// The whole comment.
 pub fn comment(comparison: &Comparison<'_>) -> String {
     let mut comment = Comment::default();
-    let name = comparison.new.source.path().unwrap_or("afk.toml");
-    let name: String = name.chars().filter(|letter| !matches!(letter, '<' | '>')).collect();
-    comment.add(&[format!("<!-- afk-diff-policy: {} -->", clean_line(&name.replace("--", "-"), 200))]);
+    comment.add(&[marker(&comparison.new.source)]);
     comment.add(&[heading(comparison), String::new()]);
     let (old, new) = (short_revision(&comparison.old.value.revision), short_revision(&comparison.new.value.revision));
     comment.add(&[format!("`{old}` → `{new}` · {}", cell(&judged(comparison))), String::new()]);
@@ -34,22 +35,43 @@ pub fn comment(comparison: &Comparison<'_>) -> String {
         let title = format!("{} more changes", folded.len());
         comment.fold(&title, &table(comparison, folded));
     }
-    if let Some(today) = &comparison.today {
-        comment.add(&of_today(today));
+    match &comparison.today {
+        Some(Ok(today)) => {
+            comment.add(&of_today(today));
+            if !today.untold.is_empty() {
+                let untold = today
+                    .untold
+                    .iter()
+                    .map(|untold| format!("- `{}`: {}", harmless(&untold.reference, 200), cell(&untold.why)));
+                let title = format!("What cannot be told of today ({})", today.untold.len());
+                comment.fold(&title, &untold.collect::<Vec<_>>());
+            }
+        }
+        Some(Err(why)) => comment.add(&[format!("**Today** is not compared: {}", cell(why)), String::new()]),
+        None => {}
     }
-    let also: Vec<String> = comparison
-        .difference
-        .also
-        .iter()
-        .map(|remark| {
-            let unproven = if remark.is_unproven { ". **Not proven:** what an agent does with a prompt" } else { "" };
-            format!("- {}{unproven}", cell(&remark.what))
-        })
-        .collect();
+    if let Some(drawn) = &comparison.wrong {
+        comment.fold_fenced("What is wrong with the new policy, with an example", &block(drawn));
+    }
+    for remark in comparison.difference.also.iter().filter(|remark| remark.is_unproven) {
+        comment.add(&[
+            format!("⚠ {}. **Not proven:** what an agent does with a prompt", cell(&remark.what)),
+            String::new(),
+        ]);
+        if !remark.lines.is_empty() {
+            let lines = remark.lines.iter().take(PROMPT_LINES).map(|line| harmless(line, 300));
+            let lines: Vec<String> = std::iter::once("```diff".to_owned()).chain(lines).collect();
+            comment.fold_fenced(&format!("Changed lines of the prompt ({})", remark.lines.len()), &lines);
+        }
+    }
+    let also = comparison.difference.also.iter().filter(|remark| !remark.is_unproven);
+    let also: Vec<String> = also.map(|remark| format!("- {}", cell(&remark.what))).collect();
     if !also.is_empty() {
         comment.fold(&format!("Also changed, without any effect on decisions ({})", also.len()), &also);
     }
-    if let Some(today) = comparison.today.as_ref().filter(|today| !today.changes.is_empty()) {
+    if let Some(today) =
+        comparison.today.as_ref().and_then(|today| today.as_ref().ok()).filter(|today| !today.changes.is_empty())
+    {
         let traces = today
             .changes
             .iter()
@@ -65,6 +87,31 @@ pub fn comment(comparison: &Comparison<'_>) -> String {
     ))
 }
 
+/// The line by which a comment is found again.
+fn marker(new: &Source) -> String {
+    let name = new.path().unwrap_or("afk.toml");
+    let name: String = name.chars().filter(|letter| !matches!(letter, '<' | '>')).collect();
+    format!("<!-- afk-diff-policy: {} -->", clean_line(&name.replace("--", "-"), 200))
+}
+
+/// The whole comment where one of the policies has errors: `drawn` shows them.
+pub fn unusable(new: &Source, said: &str, drawn: &str) -> String {
+    let mut comment = Comment::default();
+    comment.add(&[marker(new), format!("### Policy change: ❌ {}", cell(said)), String::new()]);
+    comment.add_closed(&block(drawn), &["```"]);
+    comment.finish(&format!("<sub>afk {}</sub>", env!("CARGO_PKG_VERSION")))
+}
+
+/// Drawn findings as lines of a code block that is still open.
+fn block(drawn: &str) -> Vec<String> {
+    let plain = anstream::adapter::strip_str(drawn).to_string();
+    let lines = plain.trim_end().lines().map(|line| {
+        let indent = line.len() - line.trim_start().len();
+        format!("{}{}", " ".repeat(indent.min(100)), harmless(line, 1_000).trim_start())
+    });
+    std::iter::once("```text".to_owned()).chain(lines).collect()
+}
+
 fn heading(comparison: &Comparison<'_>) -> String {
     let count = |direction| comparison.difference.count(direction);
     let mut parts = Vec::new();
@@ -74,7 +121,17 @@ fn heading(comparison: &Comparison<'_>) -> String {
             parts.push(format!("{sign} {} {}", count(direction), direction.word()));
         }
     }
-    let said = if parts.is_empty() { "✅ no decision changes".to_owned() } else { parts.join(", ") };
+    let broken = broken(&comparison.proofs);
+    if !broken.is_empty() {
+        parts.insert(0, format!("❌ breaks {}", broken.join(", ")));
+    } else if parts.is_empty() {
+        parts.push("✅ no decision changes".to_owned());
+    }
+    match comparison.difference.unproven() {
+        0 => {}
+        count => parts.push(format!("⚠ {} changed (not proven)", counted(count, "prompt"))),
+    }
+    let said = parts.join(", ");
     format!("### Policy change: {said}")
 }
 
@@ -111,7 +168,8 @@ fn of_today(today: &Today) -> Vec<String> {
     let read = format!("{at}{}, {}", counted(today.issues, "armed issue"), counted(today.runs, "run"));
     let (issues, runs): (Vec<&Change>, Vec<&Change>) = (today.of(false).collect(), today.of(true).collect());
     let is = |count: usize, noun: &str| match count {
-        0 => format!("no {noun} is decided differently"),
+        0 if today.is_whole() => format!("no {noun} is decided differently"),
+        0 => format!("no {noun} is known to be decided differently"),
         1 => format!("1 {noun} is decided differently"),
         many => format!("{many} {noun}s are decided differently"),
     };
@@ -120,9 +178,13 @@ fn of_today(today: &Today) -> Vec<String> {
     lines.push(format!("Runs in flight: {}", is(runs.len(), "run")));
     lines.push(String::new());
     lines.extend(rows(&runs));
-    if today.is_partial {
-        lines.push("Repositories that only the new policy enrolls were not looked at.".to_owned());
-        lines.push(String::new());
+    let mut notes: Vec<String> = today.unseen.iter().map(|unseen| cell(unseen)).collect();
+    notes.extend(today.hours_old.map(|hours| format!("the snapshot is {hours} hours old")));
+    if !today.untold.is_empty() {
+        notes.push(format!("of {} it cannot be told", today.untold.len()));
+    }
+    if !notes.is_empty() {
+        lines.extend([format!("⚠ {}", notes.join("; ")), String::new()]);
     }
     lines
 }

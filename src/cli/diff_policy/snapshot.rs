@@ -14,7 +14,7 @@ use crate::cli::output::Output;
 use crate::cli::{Format, queue};
 use crate::engine::select::Candidate;
 use crate::policy::facts::{FactName, Given, IssueFact, IssueFacts, Kind, Observed, RunFact, RunFacts};
-use crate::policy::{RepoPattern, duration};
+use crate::policy::{Policy, RepoPattern, duration};
 use crate::text::clean_line;
 use crate::ticks::survey::survey;
 
@@ -26,6 +26,8 @@ const MAX_ENTRIES: usize = 100_000;
 /// What was there.
 #[derive(Debug)]
 pub struct Snapshot {
+    /// The policy that it was read under.
+    pub revision: Option<String>,
     /// When it was read.
     pub at: Option<DateTime<Utc>>,
     /// The armed issues.
@@ -49,44 +51,55 @@ pub struct Resting {
     pub pending: bool,
 }
 
-/// Reads a snapshot from a file.
+/// Reads a snapshot from a file. The inner `Err` says why there is nothing in it: the poll was switched off.
 ///
 /// # Errors
 /// What is wrong with it, and where.
-pub fn read(path: &Path) -> Result<Snapshot, Failure> {
+pub fn read(path: &Path) -> Result<Result<Snapshot, String>, Failure> {
     let wrong = |message: String| {
         Failure::could_not_run(format!("snapshot `{}`: {message}", path.display()))
             .help("`afk poll --dry-run --format json > snapshot.json` writes one")
     };
     let bytes = read_file(path, MAX_BYTES).map_err(|error| wrong(error.to_string()))?;
     let document: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(format!("not JSON: {error}")))?;
-    of_document(&document).map_err(wrong)
+    if let Some(why) = document.get("switched_off").and_then(Value::as_str) {
+        return Ok(Err(format!("the snapshot was taken while nothing was read: {}", clean_line(why, 200))));
+    }
+    of_document(&document).map(Ok).map_err(wrong)
 }
 
-/// Reads today from the installation, without changing anything. The inner `Err` is the status to end with.
+/// Reads today from the installation under both policies, without changing anything. The inner `Err` is the status to
+/// end with.
 ///
 /// # Errors
 /// When settings are wrong, or the tracker cannot be asked.
-pub fn live(arguments: &Arguments, out: &mut Output) -> Result<Result<Snapshot, ExitStatus>, Failure> {
+pub fn live(
+    arguments: &Arguments,
+    old: &Policy,
+    new: &Policy,
+    out: &mut Output,
+) -> Result<Result<(Snapshot, Snapshot), ExitStatus>, Failure> {
     let format = if arguments.format == Shape::Json { Format::Json } else { Format::Human };
-    let looking = match Looking::open(&arguments.policy, &arguments.settings, format, out)? {
+    let mut looking = match Looking::open(&arguments.policy, &arguments.settings, format, out)? {
         Ok(looking) => looking,
         Err(status) => return Ok(Err(status)),
     };
-    // Through the very document, so that both ways show the same.
-    let document = looking.look(async |tick| {
-        let survey = survey(tick, None).await?;
-        let runs = queue::runs(tick, &survey.fleet).await;
-        Ok(Value::Object(queue::snapshot(tick.policy, &survey, runs, tick.started)))
-    })?;
-    of_document(&document).map(Ok).map_err(|message| Failure::could_not_run(format!("today's state: {message}")))
+    let mut under = |policy: &Policy| {
+        looking.policy = policy.clone();
+        looking.policy.kill_switch.value = false;
+        // Through the very document, so that both ways show the same.
+        let document = looking.look(async |tick| {
+            let survey = survey(tick, None).await?;
+            let runs = queue::runs(tick, &survey.fleet).await;
+            Ok(Value::Object(queue::snapshot(tick.policy, &survey, runs, tick.started)))
+        })?;
+        of_document(&document).map_err(|message| Failure::could_not_run(format!("today's state: {message}")))
+    };
+    Ok(Ok((under(old)?, under(new)?)))
 }
 
 fn of_document(document: &Value) -> Result<Snapshot, String> {
     let object = document.as_object().ok_or("it is not an object")?;
-    if let Some(why) = object.get("switched_off").and_then(Value::as_str) {
-        return Err(format!("it was taken while nothing was read: {}", clean_line(why, 200)));
-    }
     let issues = list(object, "issues")?
         .iter()
         .enumerate()
@@ -98,7 +111,8 @@ fn of_document(document: &Value) -> Result<Snapshot, String> {
         .iter()
         .enumerate()
         .map(|(index, run)| self::run(run).map_err(|error| format!("run {}: {error}", index + 1)));
-    Ok(Snapshot { at: time(object, "at")?, issues, in_flight, runs: runs.collect::<Result<_, _>>()? })
+    let revision = object.get("revision").and_then(Value::as_str).map(str::to_owned);
+    Ok(Snapshot { revision, at: time(object, "at")?, issues, in_flight, runs: runs.collect::<Result<_, _>>()? })
 }
 
 fn list<'v>(object: &'v Map<String, Value>, key: &str) -> Result<&'v [Value], String> {

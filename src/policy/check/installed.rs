@@ -4,17 +4,36 @@ use super::super::finding::Code;
 use super::super::pattern::RepoPattern;
 use super::super::source::Span;
 use super::reader::Field;
-use super::report::{Report, nearest, one_of, quoted, suggestion};
+use super::report::{Report, clipped, nearest, one_of, quoted};
 use super::tree::Value;
 
+/// What a name of the policy stands for, and under which table the settings have it.
+pub type Kind = (&'static str, &'static str);
+
 /// Reports a name that the settings do not have; `false` then. Where no settings are at hand nothing is checked.
-pub fn has(known: Option<&Vec<String>>, what: &str, code: Code, name: &str, span: Span, report: &Report) -> bool {
+pub fn has(
+    known: Option<&Vec<String>>,
+    (what, section): Kind,
+    code: Code,
+    name: &str,
+    span: Span,
+    report: &Report,
+) -> bool {
     let Some(known) = known else { return true };
     let found = known.iter().any(|known| known == name);
     if !found {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let message = format!("the settings have no {what} {}", quoted(name));
-        report.error(code, span, message, suggestion(report, name, &known));
+        let label = match nearest(name, known.iter().copied()) {
+            _ if !report.has_room() => String::new(),
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if known.is_empty() => format!("add `[{section}.{}]` to the settings", clipped(name)),
+            None => {
+                let name = clipped(name);
+                format!("add `[{section}.{name}]` to the settings, or correct the name; there is {}", one_of(&known))
+            }
+        };
+        report.error(code, span, message, label);
     }
     found
 }

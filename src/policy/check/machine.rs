@@ -140,7 +140,8 @@ fn in_order(effects: &[Located<Effect>], field: &Field<'_>) -> bool {
     sound
 }
 
-fn effect_name(effect: &Effect) -> &'static str {
+/// The key of an effect.
+pub fn effect_name(effect: &Effect) -> &'static str {
     match effect {
         Effect::Reopen => "reopen",
         Effect::Interrupt => "interrupt",
@@ -153,7 +154,8 @@ fn effect_name(effect: &Effect) -> &'static str {
     }
 }
 
-fn effect(root: &Table, field: &Field<'_>) -> Option<Effect> {
+/// One effect; `root` has the tables whose names it may use.
+pub fn effect(root: &Table, field: &Field<'_>) -> Option<Effect> {
     const WORDS: [&str; 2] = ["reopen", "interrupt"];
     const KEYS: [&str; 6] = ["close", "add_label", "remove_label", "turn", "comment", "notify"];
     const REASONS: [(&str, CloseReason); 2] =

@@ -4,7 +4,7 @@ mod conditions;
 mod gates;
 mod installed;
 mod limits;
-mod machine;
+pub(crate) mod machine;
 mod matchers;
 mod names;
 mod operands;
@@ -32,7 +32,7 @@ use super::pattern::RepoPattern;
 use super::rules::{Fragments, Policy, Rules, Waiver};
 use super::source::{Located, Source, Span};
 use super::{Checked, Surroundings};
-pub(crate) use overlaid::check_overlaid;
+pub(crate) use overlaid::Overlaid;
 use prompts::PromptFiles;
 use reader::{Field, Reader};
 use reference::Scope;
@@ -135,6 +135,9 @@ fn read(
     if let (Some(field), Some(repositories)) = (top.optional("allowlist"), &surroundings.installed.repositories) {
         installed::warn_of_unmatched(&field, repositories);
     }
+    if let Some(allowlist) = &allowlist {
+        overrides::warn_of_unmatched(&root, &allowlist.value, report);
+    }
     let waivers = top.optional("waivers").map_or(Some(Vec::new()), |field| waivers::read(&field));
 
     let budget = Cell::new(Some(reference::MAX_VALUES));
@@ -218,6 +221,18 @@ fn report_what_it_does(read: &Read, source: &Source, report: &Report) {
     }
     if read.allowlist.value.is_empty() {
         why.push((read.allowlist.span, format!("allowlist is empty (line {})", line(read.allowlist.span))));
+    }
+    let dispatch = &read.base.dispatch;
+    for (key, limit) in [("max_in_flight", &dispatch.max_in_flight), ("max_per_tick", &dispatch.max_per_tick)] {
+        if limit.value == 0 {
+            why.push((limit.span, format!("{key} is 0 (line {})", line(limit.span))));
+        }
+    }
+    // An override may give the one repository that counts its slots.
+    let slots = |rules: &Rules| rules.dispatch.slots_per_repo.value;
+    if slots(&read.base) == 0 && read.overrides.iter().all(|(_, rules)| slots(rules) == 0) {
+        let span = dispatch.slots_per_repo.span;
+        why.push((span, format!("slots_per_repo is 0 (line {})", line(span))));
     }
     let Some((span, _)) = why.first() else { return };
     let span = *span;

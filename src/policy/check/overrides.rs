@@ -4,13 +4,15 @@ use super::super::finding::Code;
 use super::super::pattern::RepoPattern;
 use super::super::source::{Located, Span};
 use super::reader::{Field, Reader};
-use super::report::{Report, clipped, quoted};
+use super::report::{Report, clipped, nearest, quoted};
 use super::rules::ROOT_KEYS;
 use super::tree::{Entry, Node, Table, Value};
 
 const MAX_OVERRIDES: usize = 256;
 /// The policy is read once more for each override; this bounds the bytes read in all.
 const MAX_READ_AGAIN: usize = 8 * 1024 * 1024;
+/// Entries of the allowlist that are looked through for what was meant.
+const MAX_NAMES: usize = 500;
 const KEYS: [&str; 9] = ["limits", "dispatch", "priority", "agent", "ci", "prompts", "notify", "protect", "paused"];
 
 /// One override: which repositories, and the whole policy as it holds for them.
@@ -78,6 +80,25 @@ pub fn read(root: &Table, policy_bytes: usize, report: &Report) -> Vec<Override>
             Override { pattern: one.pattern.clone(), root: merged, paused }
         })
         .collect()
+}
+
+/// Warns of overrides for repositories that the allowlist does not enrol.
+pub fn warn_of_unmatched(root: &Table, allowlist: &[RepoPattern], report: &Report) {
+    let Some(table) = root.table("repos").filter(|_| !allowlist.is_empty()) else { return };
+    for (name, entry) in table.in_order() {
+        let Ok(pattern) = RepoPattern::parse(name) else { continue };
+        if !report.has_room() || allowlist.iter().any(|enrolled| enrolled.meets(&pattern)) {
+            continue;
+        }
+        let enrolled: Vec<String> = allowlist.iter().take(MAX_NAMES).map(RepoPattern::to_string).collect();
+        let label = match nearest(name, enrolled.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "add it to the allowlist, or remove the override".to_owned(),
+        };
+        let message =
+            format!("{} matches no entry of the allowlist", quoted(&format!("[repos.\"{}\"]", clipped(name))));
+        report.warning(Code::UnmatchedOverride, entry.key, message, label);
+    }
 }
 
 fn key_span(table: &Table, raw: &Raw<'_>) -> Span {

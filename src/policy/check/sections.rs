@@ -180,7 +180,7 @@ pub fn agent(scope: Scope<'_>, field: &Field<'_>) -> Option<AgentChoice> {
     };
     let executor = text("executor", "executor = \"…\", the name of an executor in the settings").filter(|name| {
         let known = scope.installed.executors.as_ref();
-        installed::has(known, "executor", Code::MissingExecutor, &name.value, name.span, field.report)
+        installed::has(known, ("executor", "executors"), Code::MissingExecutor, &name.value, name.span, field.report)
     });
     let model = text("model", "model = \"…\", handed to the executor");
     let runtime_mode = text("runtime_mode", "runtime_mode = \"full-access\"");

@@ -82,7 +82,8 @@ fn stage(scope: Scope<'_>, field: &Field<'_>, names: &mut Names<'_>) -> Option<S
                 .and_then(|field| {
                     let (name, span) = (field.filled_text()?, field.node.span);
                     let known = scope.installed.commands.as_ref();
-                    installed::has(known, "CI command", Code::MissingCommand, name, span, field.report).then_some(name)
+                    installed::has(known, ("CI command", "ci"), Code::MissingCommand, name, span, field.report)
+                        .then_some(name)
                 })
                 .filter(|_| clean)
                 .map(|command| StageSource::Command { command: command.to_owned() })

@@ -7,8 +7,11 @@ use super::super::finding::{Code, Finding, Severity};
 use super::super::source::Span;
 use super::MAX_POLICY_BYTES;
 use super::report::{Report, clipped, quoted};
-use super::scan::scan;
+use super::scan::{Unclosed, scan};
 use super::tree::{self, Table};
+
+/// What the parser says of a key that is there already.
+const DUPLICATE: &str = "duplicate key";
 
 /// A file as a tree.
 pub struct Parsed {
@@ -30,10 +33,19 @@ pub fn parse(text: &str, report: &Report) -> Option<Parsed> {
         report.error(Code::TooLarge, span, message, "close a bracket, or write it flatter");
         return None;
     }
-    let (document, mut errors) = DeTable::parse_recoverable(text);
+    let (mut document, mut errors) = DeTable::parse_recoverable(text);
+    let broken_syntax = errors.iter().any(|error| error.message() != DUPLICATE);
+    let unclosed = scan.unclosed.filter(|_| broken_syntax);
+    if let Some(Unclosed { bracket, what, end, statement }) = &unclosed {
+        // Whatever the parser makes of the rest is this mistake once more, so nothing behind it is judged.
+        (document, errors) = DeTable::parse_recoverable(text.get(..*statement).unwrap_or_default());
+        let message = format!("the {what} that is opened here is not closed");
+        let help = "what stands behind it is judged once it is closed".to_owned();
+        report.error_with_help(Code::Syntax, *bracket, message, format!("its `{end}` is missing"), vec![help]);
+    }
     errors.sort_by_key(|error| error.span().map(|range| range.start));
     let lines = Lines::new(text);
-    let mut sound = true;
+    let mut sound = unclosed.is_none();
     let mut broken = None;
     for (index, error) in errors.iter().enumerate() {
         if !report.has_room() {
@@ -48,7 +60,7 @@ pub fn parse(text: &str, report: &Report) -> Option<Parsed> {
         if broken == Some(line) {
             continue;
         }
-        if error.message() == "duplicate key" {
+        if error.message() == DUPLICATE {
             let key = text.get(range).unwrap_or_default();
             report.error(Code::Duplicate, span, format!("{} is written twice", quoted(key)), "remove one of the two");
             continue;

@@ -128,7 +128,14 @@ fn doorbells(scope: Scope<'_>, field: &Field<'_>) -> Option<Vec<Located<String>>
     let known = scope.installed.doorbells.as_ref();
     let mut sound = true;
     for name in &names {
-        sound &= installed::has(known, "doorbell", Code::MissingDoorbell, &name.value, name.span, field.report);
+        sound &= installed::has(
+            known,
+            ("doorbell", "doorbells"),
+            Code::MissingDoorbell,
+            &name.value,
+            name.span,
+            field.report,
+        );
     }
     sound.then_some(names)
 }

@@ -85,6 +85,14 @@ impl Table {
         }
     }
 
+    /// Whether both hold the same, wherever it stands.
+    pub fn says_the_same(&self, other: &Table) -> bool {
+        let same = |(one, other): ((&String, &Entry), (&String, &Entry))| {
+            one.0 == other.0 && one.1.node.says_the_same(&other.1.node)
+        };
+        self.entries.len() == other.entries.len() && self.entries.iter().zip(&other.entries).all(same)
+    }
+
     /// Lays another table over this one: tables merge deeply, everything else is replaced.
     pub fn overlay(&mut self, over: &Table) {
         for (key, entry) in &over.entries {
@@ -100,6 +108,20 @@ impl Table {
 }
 
 impl Node {
+    fn says_the_same(&self, other: &Node) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Text(one), Value::Text(other)) => one == other,
+            (Value::Int(one), Value::Int(other)) => one == other,
+            (Value::Number(one), Value::Number(other)) => one == other,
+            (Value::Bool(one), Value::Bool(other)) => one == other,
+            (Value::List(one), Value::List(other)) => {
+                one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.says_the_same(other))
+            }
+            (Value::Table(one), Value::Table(other)) => one.says_the_same(other),
+            _ => false,
+        }
+    }
+
     fn moved(&mut self, by: usize) {
         self.span = self.span.moved(by);
         match &mut self.value {

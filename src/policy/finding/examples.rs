@@ -120,6 +120,11 @@ impl Code {
                 "allowlist   = [\"acme/app\"]",
             )
             .given("the settings have `[repos.\"acme/app\"]` and no other"),
+            Code::UnmatchedOverride => Example::policy(
+                "allowlist   = []",
+                "allowlist   = [\"acme/app\"]\nrepos.\"acme/ap\".limits.run_timeout = \"48h\"  # <--",
+                "allowlist   = [\"acme/app\"]\nrepos.\"acme/app\".limits.run_timeout = \"48h\"",
+            ),
             Code::EffectOrder => Example::shipped(
                 r#"close          = [{ close = "completed" }, { remove_label = "ready" }, { notify = "done" }]"#,
                 r#"close          = [{ remove_label = "ready" }, { notify = "done" }, { close = "completed" }]  # <--"#,

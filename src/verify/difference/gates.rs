@@ -19,9 +19,13 @@ pub fn compare(
     let too_large = || TooLarge { scope: area.scope.as_ref().map(ToString::to_string) };
     let mut diagrams = Diagrams::new(*steps);
     // The new policy first: examples are written in its words.
-    let space = || issues::space([area.new.into(), area.old.into()], &area.denied, area.scope.as_ref(), &area.outside);
-    let old = Gates::over(&mut diagrams, area.old.into(), space().ok_or_else(too_large)?);
-    let new = Gates::over(&mut diagrams, area.new.into(), space().ok_or_else(too_large)?);
+    let space = |diagrams: &mut Diagrams| {
+        let policies = [area.new.into(), area.old.into()];
+        issues::space(diagrams, policies, &area.denied, area.scope.as_ref(), &area.outside).ok_or_else(too_large)
+    };
+    let (old, new) = (space(&mut diagrams)?, space(&mut diagrams)?);
+    let old = Gates::over(&mut diagrams, area.old.into(), old);
+    let new = Gates::over(&mut diagrams, area.new.into(), new);
     let both = diagrams.and(old.possible, new.possible);
     // What the new denylist does to the old gates is said of the denylist.
     let denial = Denial::of(report, &new.space, &mut diagrams);
@@ -32,7 +36,8 @@ pub fn compare(
         .map(|gate| Gate { require: causes::under(&gate.require, &report.new.denylist.value), ..gate.clone() })
         .collect();
     let held = GateRules { gates: &held, ..area.old.into() };
-    let held = Gates::over(&mut diagrams, held, space().ok_or_else(too_large)?);
+    let held_space = space(&mut diagrams)?;
+    let held = Gates::over(&mut diagrams, held, held_space);
     let looser = diagrams.without(new.passes, old.passes);
     let looser = diagrams.and(looser, both);
     let lifted = diagrams.and(looser, denial.lifted);

@@ -17,6 +17,7 @@ mod words;
 use std::collections::BTreeSet;
 
 use super::case;
+use super::diagram::Diagrams;
 use super::space::Example;
 use crate::policy::{Policy, Span};
 
@@ -106,7 +107,7 @@ impl Sample {
 
     /// The facts that are not harmless, with their values as test cases write them.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
-        self.example.facts.iter().map(|(name, chosen)| (*name, case::written(chosen))).collect()
+        case::facts(&self.example, self.state.is_some())
     }
 
     /// In one line.
@@ -133,6 +134,8 @@ pub struct Remark {
     pub what: String,
     /// What it leads to was not and cannot be proven: a prompt.
     pub is_unproven: bool,
+    /// The lines of a prompt that were changed, each with `-` or `+`.
+    pub lines: Vec<String>,
 }
 
 /// The rules of the two combine too many facts for an exact comparison.
@@ -157,6 +160,11 @@ impl Difference {
         self.items.is_empty()
     }
 
+    /// How many changes lead to something that cannot be proven: prompts.
+    pub fn unproven(&self) -> usize {
+        self.also.iter().filter(|remark| remark.is_unproven).count()
+    }
+
     /// How many items go that way.
     pub fn count(&self, direction: Direction) -> usize {
         self.items.iter().filter(|item| item.direction == direction).count()
@@ -169,8 +177,9 @@ impl Difference {
 /// When that is too much to be decided exactly.
 pub fn difference(old: &Policy, new: &Policy) -> Result<Difference, TooLarge> {
     let mut report = Report { old, new, difference: Difference::default() };
-    let mut steps = MAX_STEPS;
-    settings::compare_policies(&mut report);
+    let mut diagrams = Diagrams::new(MAX_STEPS);
+    settings::compare_policies(&mut report, &mut diagrams)?;
+    let mut steps = diagrams.left();
     for area in areas::areas(old, new) {
         let mut named = BTreeSet::new();
         gates::compare(&area, &mut steps, &mut named, &mut report)?;
@@ -208,7 +217,7 @@ impl Report<'_> {
     }
 
     fn remark(&mut self, what: String) {
-        self.remarked(Remark { what, is_unproven: false });
+        self.remarked(Remark { what, is_unproven: false, lines: Vec::new() });
     }
 
     fn remarked(&mut self, remark: Remark) {

@@ -5,18 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::areas::Area;
 use super::causes::{self, Change, Denial};
 use super::{Direction, Item, Place, Report, Sample, TooLarge, words};
-use crate::policy::{Effect, Rules, RunOutcome, State, Transition};
+use crate::policy::{Effect, Rules, State, Transition};
 use crate::verify::diagram::{Diagrams, Region};
 use crate::verify::machine::{self, End, Machine, StateIndex, Tick};
 
 /// What comes of a run in a tick, whatever the rows are called.
-#[derive(Debug, PartialEq)]
 struct Outcome<'p> {
     /// The state it is in then, by its name in the new policy.
     state: String,
-    ended: Option<RunOutcome>,
+    has_ended: bool,
     /// What is done.
     effects: Vec<&'p Effect>,
+}
+
+impl Outcome<'_> {
+    /// Whether the same comes of the run. What its state counts as is said once, of the state.
+    fn is_like(&self, other: &Self) -> bool {
+        self.state == other.state && self.effects == other.effects && self.has_ended == other.has_ended
+    }
 }
 
 /// Why runs are decided differently.
@@ -84,11 +90,15 @@ pub fn compare(
 ) -> Result<(), TooLarge> {
     let too_large = || TooLarge { scope: area.scope.as_ref().map(ToString::to_string) };
     let mut diagrams = Diagrams::new(*steps);
-    let space = || machine::space([area.new.into(), area.old.into()], &area.denied, area.scope.as_ref(), &area.outside);
+    let space = |diagrams: &mut Diagrams| {
+        let policies = [area.new.into(), area.old.into()];
+        machine::space(diagrams, policies, &area.denied, area.scope.as_ref(), &area.outside).ok_or_else(too_large)
+    };
+    let (old_space, new_space) = (space(&mut diagrams)?, space(&mut diagrams)?);
     let old_denied = &report.old.denylist.value;
-    let mut old = Machine::over(&mut diagrams, area.old.into(), space().ok_or_else(too_large)?, old_denied);
+    let mut old = Machine::over(&mut diagrams, area.old.into(), old_space, old_denied);
     let new_denied = &report.new.denylist.value;
-    let mut new = Machine::over(&mut diagrams, area.new.into(), space().ok_or_else(too_large)?, new_denied);
+    let mut new = Machine::over(&mut diagrams, area.new.into(), new_space, new_denied);
     let (rested, rests) = (resting(&old), resting(&new));
     old.explore_everywhere(&mut diagrams);
     new.explore_everywhere(&mut diagrams);
@@ -96,7 +106,8 @@ pub fn compare(
     // What the new denylist does to the turns of the old rows is said of the denylist.
     let denial = Denial::of(report, &new.space, &mut diagrams);
     let redenied = diagrams.or(denial.lifted, denial.imposed);
-    let mut held = Machine::over(&mut diagrams, area.old.into(), space().ok_or_else(too_large)?, new_denied);
+    let held_space = space(&mut diagrams)?;
+    let mut held = Machine::over(&mut diagrams, area.old.into(), held_space, new_denied);
     held.explore_everywhere(&mut diagrams);
     let states = States::of(area);
     let rows = Rows::of(area, report, &states);
@@ -109,35 +120,46 @@ pub fn compare(
         let Some(same) = same.filter(is_reached) else { continue };
         for (was, is) in pairs(&old, state, &new, same) {
             let (before, after) = (outcome(&old, was, Some(&states)), outcome(&new, is, None));
-            if before == after {
+            if before.is_like(&after) {
                 continue;
             }
             let region = diagrams.all([was.region, is.region, both]);
-            let region = unexplained(&mut diagrams, region, redenied, (&held, state, &states), &after);
-            let Some(example) = new.space.example(&diagrams, region) else { continue };
+            let otherwise = held.ticks.get(state).into_iter().flatten();
+            let otherwise = otherwise.filter(|tick| !outcome(&held, tick, Some(&states)).is_like(&after));
+            let parts = unexplained(&mut diagrams, region, redenied, (&old, was), (&held, otherwise));
             let direction = direction(&before, &after);
-            let (before, after) = (told(&old, was), told(&new, is));
-            let cause = rows.cause(&old, was, &new, is);
+            let effects = [&before, &after].map(|outcome| words::effects(outcome.effects.iter().copied()));
+            let (mut before, mut after) = (told(&old, was), told(&new, is));
+            if before == after && effects[0] != effects[1] {
+                before.push_str(&format!(" doing `{}`", effects[0]));
+                after.push_str(&format!(" doing `{}`", effects[1]));
+            }
             let detail = detail(name, &before, &after);
-            // An example that needs no bookkeeping first is easier to follow.
-            let weight =
-                [example.facts.len(), was.path.len(), is.path.len()].into_iter().fold(0, usize::saturating_add);
-            let sample = Sample { state: Some(name.clone()), before, after, example };
-            let place = rows.place(&cause, area, report);
-            match groups.entry((cause, direction)) {
-                std::collections::btree_map::Entry::Occupied(mut group) => {
-                    let group = group.get_mut();
-                    // Rows without effects on the way may differ where the end does not.
-                    if !group.details.contains(&detail) {
-                        group.details.push(detail);
+            let causes =
+                parts.into_iter().flat_map(|(from, region)| rows.causes(from, (&new, is), region, &mut diagrams));
+            for (cause, region) in causes.collect::<Vec<_>>() {
+                let Some(example) = new.space.example(&diagrams, region) else { continue };
+                // An example that needs no bookkeeping first is easier to follow.
+                let weight =
+                    [example.facts.len(), was.path.len(), is.path.len()].into_iter().fold(0, usize::saturating_add);
+                let sample =
+                    Sample { state: Some(name.clone()), before: before.clone(), after: after.clone(), example };
+                let place = rows.place(&cause, area, report);
+                match groups.entry((cause, direction)) {
+                    std::collections::btree_map::Entry::Occupied(mut group) => {
+                        let group = group.get_mut();
+                        // Rows without effects on the way may differ where the end does not.
+                        if !group.details.contains(&detail) {
+                            group.details.push(detail.clone());
+                        }
+                        if weight < group.weight {
+                            group.sample = sample;
+                            group.weight = weight;
+                        }
                     }
-                    if weight < group.weight {
-                        group.sample = sample;
-                        group.weight = weight;
+                    std::collections::btree_map::Entry::Vacant(free) => {
+                        free.insert(Group { place, details: vec![detail.clone()], sample, weight });
                     }
-                }
-                std::collections::btree_map::Entry::Vacant(free) => {
-                    free.insert(Group { place, details: vec![detail], sample, weight });
                 }
             }
         }
@@ -145,7 +167,7 @@ pub fn compare(
     if diagrams.exceeded() {
         return Err(too_large());
     }
-    for ((cause, direction), Group { place, mut details, sample, .. }) in groups {
+    for ((cause, direction), Group { place, mut details, sample, .. }) in one_an_action(groups) {
         rows.name(&cause, area, report, named);
         if let Some(state) = &sample.state {
             // What the example shows is said first.
@@ -158,27 +180,56 @@ pub fn compare(
     // Rows of states that no run was ever in: what leads there was told.
     let only_new = area.new.transitions.iter().filter(|row| !row.from.iter().any(|state| states.is_known(state)));
     named.extend(only_new.map(|row| format!("row:{}", row.name)));
+    for (old, new) in states.pairs.iter().filter(|(old, new)| old != new) {
+        named.extend([format!("state:{old}"), format!("state:{new}")]);
+    }
+    for row in &area.new.transitions {
+        let Some(was) = area.old.transition(&row.name) else { continue };
+        let from = was.from.iter().map(|state| states.new_name(state));
+        if states.new_name(&was.to) == row.to && from.eq(row.from.iter().map(String::as_str)) {
+            named.insert(format!("states-of-row:{}", row.name));
+        }
+    }
     compare_states(area, &rested, &rests, &states, report);
     *steps = diagrams.left();
     Ok(())
 }
 
-/// The part of a region in which the old rows do not come to this outcome by the new denylist alone.
-fn unexplained(
+/// The parts of a region that the denylist does not explain, each with the tick of the old rows to which the new ones are
+/// held: where the denial changed, one under the new denylist, if that alone does not come to what the new rows do.
+fn unexplained<'m, 'p>(
     diagrams: &mut Diagrams,
     region: Region,
     redenied: Region,
-    (held, state, states): (&Machine<'_>, StateIndex, &States),
-    after: &Outcome<'_>,
-) -> Region {
-    if !diagrams.meet(region, redenied) {
-        return region;
+    (old, was): (&'m Machine<'p>, &'m Tick),
+    (held, otherwise): (&'m Machine<'p>, impl Iterator<Item = &'m Tick>),
+) -> Vec<((&'m Machine<'p>, &'m Tick), Region)> {
+    let mut parts = vec![((old, was), diagrams.without(region, redenied))];
+    let region = diagrams.and(region, redenied);
+    if !region.is_empty() {
+        parts.extend(otherwise.map(|tick| ((held, tick), diagrams.and(region, tick.region))));
     }
-    let ticks = held.ticks.get(state).into_iter().flatten();
-    ticks.filter(|tick| outcome(held, tick, Some(states)) == *after).fold(region, |region, tick| {
-        let explained = diagrams.and(tick.region, redenied);
-        diagrams.without(region, explained)
-    })
+    parts.retain(|(_, region)| !region.is_empty());
+    parts
+}
+
+/// What an action does otherwise is one change, whichever way the rows go that name it: looser, if any is.
+fn one_an_action(groups: BTreeMap<(Cause, Direction), Group>) -> Vec<((Cause, Direction), Group)> {
+    let mut all: Vec<((Cause, Direction), Group)> = Vec::new();
+    for ((cause, direction), group) in groups {
+        match all.last_mut() {
+            Some(((known, which), last)) if matches!(cause, Cause::Action(_)) && *known == cause => {
+                // The first of them is the looser one.
+                if *which == Direction::Tighter {
+                    *which = direction;
+                    last.sample = group.sample;
+                }
+                last.details.extend(group.details);
+            }
+            _ => all.push(((cause, direction), group)),
+        }
+    }
+    all
 }
 
 /// The states in which runs rest under a policy by itself.
@@ -204,9 +255,9 @@ fn outcome<'p>(machine: &Machine<'p>, tick: &Tick, states: Option<&States>) -> O
             .map_or(Vec::new(), |row| machine.rules.effects(row).iter().map(|effect| &effect.value).collect()),
         End::Wait | End::Held(_) | End::Circle => Vec::new(),
     };
-    let ended = machine.rules.states.get(tick.state).and_then(|state| state.outcome);
+    let has_ended = machine.rules.states.get(tick.state).is_some_and(|state| state.outcome.is_some());
     let state = machine.state_name(tick.state);
-    Outcome { state: states.map_or(state, |states| states.new_name(state)).to_owned(), ended, effects }
+    Outcome { state: states.map_or(state, |states| states.new_name(state)).to_owned(), has_ended, effects }
 }
 
 /// A close takes more on itself than a turn, that than waiting, and that than ending the run.
@@ -217,9 +268,21 @@ fn direction(before: &Outcome<'_>, after: &Outcome<'_>) -> Direction {
         } else if outcome.effects.iter().any(|effect| matches!(effect, Effect::Turn(_))) {
             2
         } else {
-            i32::from(outcome.ended.is_none())
+            i32::from(!outcome.has_ended)
         }
     };
+    let has = |outcome: &Outcome<'_>, wanted: fn(&Effect) -> bool| outcome.effects.iter().any(|effect| wanted(effect));
+    if before.state == after.state {
+        let interrupts = |outcome| has(outcome, |effect| matches!(effect, Effect::Interrupt));
+        let closes = |outcome| has(outcome, |effect| matches!(effect, Effect::Close(_)));
+        match (interrupts(before), interrupts(after)) {
+            // The agent works on where a person expects it to have stopped.
+            (true, false) => return Direction::Looser,
+            (false, true) => return Direction::Tighter,
+            _ if closes(before) && !closes(after) => return Direction::Different,
+            _ => {}
+        }
+    }
     match reach(after).cmp(&reach(before)) {
         std::cmp::Ordering::Greater => Direction::Looser,
         std::cmp::Ordering::Less => Direction::Tighter,
@@ -247,16 +310,22 @@ fn detail(state: &str, before: &str, after: &str) -> String {
 struct Rows {
     /// By name.
     changes: BTreeMap<String, Cause>,
+    /// Of which only the condition was changed.
+    by_condition: BTreeSet<String>,
     moved: BTreeSet<String>,
 }
 
 impl Rows {
     fn of(area: &Area<'_>, report: &Report<'_>, states: &States) -> Self {
         let mut changes = BTreeMap::new();
+        let mut by_condition = BTreeSet::new();
         for row in &area.old.transitions {
             match area.new.transition(&row.name) {
                 Some(new) => {
-                    if let Some(cause) = row_change(area, report, states, row, new) {
+                    if let Some((cause, only_condition)) = row_change(area, report, states, row, new) {
+                        if only_condition {
+                            by_condition.insert(row.name.clone());
+                        }
                         changes.insert(row.name.clone(), cause);
                     }
                 }
@@ -272,11 +341,17 @@ impl Rows {
         let (old, new) = (names(&area.old.transitions), names(&area.new.transitions));
         let (old, new): (Vec<&str>, Vec<&str>) =
             (old.iter().map(String::as_str).collect(), new.iter().map(String::as_str).collect());
-        Self { changes, moved: causes::moved(&old, &new) }
+        Self { changes, by_condition, moved: causes::moved(&old, &new) }
     }
 
-    /// What makes two ticks end differently.
-    fn cause(&self, old: &Machine<'_>, was: &Tick, new: &Machine<'_>, is: &Tick) -> Cause {
+    /// What makes two ticks end differently, and where: a condition is responsible only where it comes to something else.
+    fn causes(
+        &self,
+        (old, was): (&Machine<'_>, &Tick),
+        (new, is): (&Machine<'_>, &Tick),
+        region: Region,
+        diagrams: &mut Diagrams,
+    ) -> Vec<(Cause, Region)> {
         let rows = |machine: &Machine<'_>, tick: &Tick| {
             let end = match tick.end {
                 End::Act(row) | End::Held(row) => Some(row),
@@ -285,15 +360,36 @@ impl Rows {
             let rows = end.into_iter().chain(tick.path.iter().copied());
             rows.filter_map(|row| machine.row(row)).map(|row| row.name.clone()).collect::<Vec<_>>()
         };
+        let truth = |machine: &Machine<'_>, name: &str| {
+            let row = machine.rules.transitions.iter().position(|row| row.name == name)?;
+            machine.truths.get(row).map(|truth| truth.holds)
+        };
         let (was, is) = (rows(old, was), rows(new, is));
         let names = || is.iter().chain(&was);
+        let mut causes = Vec::new();
+        let mut rest = region;
         // What is new or gone explains more than a row that was touched besides.
-        let changed = names().find_map(|name| self.changes.get(name));
-        match (changed, names().find(|name| self.moved.contains(*name))) {
-            (Some(cause), _) => cause.clone(),
-            (None, Some(moved)) => Cause::Moved(moved.clone()),
-            (None, None) => Cause::Unclear(names().next().cloned().unwrap_or_default()),
+        for (name, cause) in names().filter_map(|name| Some((name, self.changes.get(name)?))) {
+            let part = match (self.by_condition.contains(name), truth(old, name), truth(new, name)) {
+                (true, Some(before), Some(after)) => {
+                    let (gone, added) = (diagrams.without(before, after), diagrams.without(after, before));
+                    let changed = diagrams.or(gone, added);
+                    diagrams.and(rest, changed)
+                }
+                _ => rest,
+            };
+            if !part.is_empty() {
+                causes.push((cause.clone(), part));
+                rest = diagrams.without(rest, part);
+            }
         }
+        if !rest.is_empty() {
+            let moved = names().find(|name| self.moved.contains(*name)).map(|name| Cause::Moved(name.clone()));
+            let other = || names().find_map(|name| self.changes.get(name)).cloned();
+            let cause = moved.or_else(other);
+            causes.push((cause.unwrap_or_else(|| Cause::Unclear(names().next().cloned().unwrap_or_default())), rest));
+        }
+        causes
     }
 
     fn place(&self, cause: &Cause, area: &Area<'_>, report: &Report<'_>) -> Place {
@@ -349,7 +445,7 @@ fn row_change(
     states: &States,
     old: &Transition,
     new: &Transition,
-) -> Option<Cause> {
+) -> Option<(Cause, bool)> {
     let mut how = Vec::new();
     let when = causes::of_condition(report, area, &old.when, &new.when);
     let kept = |state: &&String| states.is_known(state);
@@ -372,17 +468,19 @@ fn row_change(
         let name = |action: &Option<String>| action.as_ref().map_or("nothing".to_owned(), |name| format!("`{name}`"));
         how.push(format!("does {} (was {})", name(&new.action), name(&old.action)));
     }
+    let only_condition = how.is_empty() && !effects_changed;
     match when {
-        Some(Change::Constants(paths)) if how.is_empty() && !effects_changed => return Some(Cause::Constants(paths)),
+        Some(Change::Constants(paths)) if only_condition => return Some((Cause::Constants(paths), true)),
         Some(Change::Constants(paths)) => how.push(format!("compares with {}", words::list(&paths))),
         Some(Change::Rewritten(condition)) => how.insert(0, condition),
         Some(Change::Gone | Change::New) | None => {}
     }
-    match (&new.action, how.is_empty()) {
-        (_, false) => Some(Cause::Row { name: new.name.clone(), change: Change::Rewritten(how.join("; it ")) }),
-        (Some(action), true) if effects_changed => Some(Cause::Action(action.clone())),
-        _ => None,
-    }
+    let cause = match (&new.action, how.is_empty()) {
+        (_, false) => Cause::Row { name: new.name.clone(), change: Change::Rewritten(how.join("; it ")) },
+        (Some(action), true) if effects_changed => Cause::Action(action.clone()),
+        _ => return None,
+    };
+    Some((cause, only_condition))
 }
 
 /// A cause and what comes of it.
@@ -444,6 +542,21 @@ fn compare_states(
             sample: None,
             place,
         });
+    }
+    for state in &area.new.states {
+        let was = area.old.state(&state.name).and_then(|was| was.outcome);
+        if let (Some(was), Some(is)) = (was, state.outcome)
+            && was != is
+        {
+            report.add(Item {
+                direction: Direction::Different,
+                what: format!("state `{}` counts as {} (was {})", state.name, is.word(), was.word()),
+                scopes: area.scopes(),
+                details: Vec::new(),
+                sample: None,
+                place: report.in_new(state.span),
+            });
+        }
     }
     let start = &states.start;
     for (_, state) in area.old.states.iter().enumerate().filter(|(index, _)| rested.contains(index)) {

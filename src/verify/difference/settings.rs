@@ -5,16 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::areas::Area;
-use super::{Direction, Item, Place, Remark, Report, gates, words};
+use super::{Direction, Item, Place, Remark, Report, TooLarge, gates, words};
 use crate::policy::sentence::{Part, Placeholder, Sentence};
 use crate::policy::{
     AgentChoice, Dispatch, LabelRole, Labels, Landing, Located, Notification, OrderBy, OrderKey, Policy, Priority,
     Prompt, RepoPattern, Rules, Span, Stage, StageSource, Trust,
 };
+use crate::verify::diagram::Diagrams;
 use crate::verify::repos::RepoClasses;
 
 /// What one policy says for all repositories.
-pub fn compare_policies(report: &mut Report<'_>) {
+pub fn compare_policies(report: &mut Report<'_>, diagrams: &mut Diagrams) -> Result<(), TooLarge> {
     let (old, new) = (report.old, report.new);
     let Policy {
         source: _,
@@ -57,7 +58,7 @@ pub fn compare_policies(report: &mut Report<'_>) {
             report.add(item(Direction::Tighter, format!("`{name}` is no longer waived"), place));
         }
     }
-    enrolled(report);
+    enrolled(report, diagrams)?;
     for (word, these, others) in [("gone", old, new), ("new", new, old)] {
         for (pattern, _) in &these.overrides {
             if others.overrides.iter().all(|(other, _)| other != pattern) {
@@ -65,15 +66,22 @@ pub fn compare_policies(report: &mut Report<'_>) {
             }
         }
     }
+    Ok(())
 }
 
 /// Which repositories are enrolled, one item for each entry of a list that decides it.
-fn enrolled(report: &mut Report<'_>) {
+fn enrolled(report: &mut Report<'_>, diagrams: &mut Diagrams) -> Result<(), TooLarge> {
     let (old, new) = (report.old, report.new);
     let lists = [&old.allowlist.value, &old.denylist.value, &new.allowlist.value, &new.denylist.value];
     // Each pattern is a list of its own, so that each has its item.
     let patterns: Vec<Vec<RepoPattern>> = lists.into_iter().flatten().map(|pattern| vec![pattern.clone()]).collect();
-    let Some(classes) = RepoClasses::new(&patterns, None, &[]) else { return };
+    let too_large = TooLarge { scope: None };
+    let Some(classes) = RepoClasses::new(diagrams, &patterns, None, &[]) else { return Err(too_large) };
+    // Every class is held against every pattern.
+    let work = classes.len().saturating_mul(patterns.len()).div_euclid(16);
+    if !diagrams.spend(u32::try_from(work).unwrap_or(u32::MAX)) {
+        return Err(too_large);
+    }
     let matching = |list: &Located<Vec<RepoPattern>>, repo: &str| {
         // The narrowest says most.
         let matching = list.value.iter().filter(|pattern| pattern.matches(repo));
@@ -152,6 +160,7 @@ fn enrolled(report: &mut Report<'_>) {
             }
         }
     }
+    Ok(())
 }
 
 /// Where an entry of a list stands.
@@ -207,7 +216,8 @@ fn item(direction: Direction, what: String, place: Place) -> Item {
 }
 
 fn changed(what: &str, old: &str, new: &str) -> String {
-    let shown = |text: &str| crate::text::clean_line(text, 200);
+    // A backtick in them would end the code that they are shown as, and bring their links to life.
+    let shown = |text: &str| crate::text::clean_line(text, 200).replace('`', "'");
     format!("{what}: `{}` → `{}`", shown(old), shown(new))
 }
 
@@ -237,6 +247,9 @@ impl Sayings<'_, '_> {
     /// The line of a key that has no place of its own: the first below the header of its table.
     fn key(&self, table: &str, key: &str) -> Place {
         let text = &self.report.new.source.text;
+        if let Some(place) = self.area.scope.as_ref().and_then(|scope| self.key_of(scope, table, key)) {
+            return place;
+        }
         let mut inside = false;
         let dotted = format!("{table}.{key}");
         for (index, line) in text.lines().enumerate() {
@@ -250,6 +263,29 @@ impl Sayings<'_, '_> {
             }
         }
         Place { is_old: false, line: 1 }
+    }
+
+    /// The line of a key below `[repos]`, where it is overridden.
+    fn key_of(&self, scope: &RepoPattern, table: &str, key: &str) -> Option<Place> {
+        let mut below = None;
+        for (index, line) in self.report.new.source.text.lines().enumerate() {
+            let line = line.trim();
+            if let Some(header) = line.strip_prefix('[') {
+                let plain = header.to_ascii_lowercase().replace('\'', "\"");
+                below = plain
+                    .strip_prefix(&format!("repos.\"{scope}\""))
+                    .map(|rest| rest.split(']').next().unwrap_or_default().trim_start_matches('.').to_owned());
+                continue;
+            }
+            let Some(inside) = &below else { continue };
+            let name = line.split('=').next().unwrap_or_default().trim();
+            let whole = if inside.is_empty() { name.to_owned() } else { format!("{inside}.{name}") };
+            // `agent = { model = "m" }` has all its keys in one line.
+            if whole == format!("{table}.{key}") || (whole == table && line.contains(key)) {
+                return Some(Place { is_old: false, line: index.saturating_add(1) });
+            }
+        }
+        None
     }
 
     fn paused(&mut self, old: Option<&Located<String>>, new: Option<&Located<String>>) {
@@ -518,7 +554,8 @@ impl Sayings<'_, '_> {
             if !told && before != after {
                 self.remark(format!("row `{}`: it {}", row.name, words::change(&was.when, &row.when)));
             }
-            if !told && (was.from != row.from || was.to != row.to) {
+            let is_renamed = named.contains(&format!("states-of-row:{}", row.name));
+            if !told && !is_renamed && (was.from != row.from || was.to != row.to) {
                 self.remark(format!("row `{}` leads from or to other states", row.name));
             }
             if !told && was.action != row.action {
@@ -541,18 +578,20 @@ impl Sayings<'_, '_> {
         let (old, new) = (self.area.old, self.area.new);
         for state in &new.states {
             match old.state(&state.name) {
+                None if named.contains(&format!("state:{}", state.name)) => {}
                 None => self.remark(format!("state `{}` is new", state.name)),
                 Some(was) => {
                     if was.title != state.title {
                         self.remark(changed(&format!("title of state `{}`", state.name), &was.title, &state.title));
                     }
-                    if was.outcome != state.outcome {
+                    if was.outcome.is_some() != state.outcome.is_some() {
                         self.remark(format!("state `{}` ends a run in another way", state.name));
                     }
                 }
             }
         }
-        for state in old.states.iter().filter(|state| new.state(&state.name).is_none()) {
+        let is_gone = |name: &str| new.state(name).is_none() && !named.contains(&format!("state:{name}"));
+        for state in old.states.iter().filter(|state| is_gone(&state.name)) {
             self.remark(format!("state `{}` is gone", state.name));
         }
         let names: BTreeSet<&String> = old.actions.keys().chain(new.actions.keys()).collect();
@@ -589,8 +628,11 @@ impl Sayings<'_, '_> {
         self.named("comment", &old.comments, &new.comments, sentence);
         self.named("notification", &old.notify, &new.notify, notification);
         for (name, prompt) in &new.prompts {
-            if let Some(what) = prompt_changed(name, old.prompts.get(name), prompt) {
-                self.report.remarked(Remark { what, is_unproven: true });
+            let was = old.prompts.get(name);
+            if let Some(what) = prompt_changed(name, was, prompt) {
+                let is_unproven = was.is_none_or(|was| was.template != prompt.template);
+                let lines = was.map_or_else(Vec::new, |was| changed_lines(&was.template, &prompt.template));
+                self.report.remarked(Remark { what, is_unproven, lines });
             }
         }
         for name in old.prompts.keys().filter(|name| !new.prompts.contains_key(*name)) {
@@ -690,6 +732,27 @@ fn notification(notification: &Notification) -> String {
     let body = if body == title { String::new() } else { format!(" / {}", sentence(body)) };
     let tags = if tags.is_empty() { String::new() } else { format!(", tags {}", tags.join(", ")) };
     format!("{}{body} ({}, to {to}{tags})", sentence(title), urgency.word())
+}
+
+/// The lines that are gone and those that are new, each with its sign.
+fn changed_lines(old: &str, new: &str) -> Vec<String> {
+    let only = |sign: &str, these: &str, others: &str| -> Vec<String> {
+        let mut left: Vec<&str> = others.lines().collect();
+        let mut only = Vec::new();
+        for line in these.lines() {
+            match left.iter().position(|other| *other == line) {
+                Some(place) => {
+                    left.swap_remove(place);
+                }
+                None => only.push(format!("{sign} {}", crate::text::clean_line(line, 300))),
+            }
+        }
+        only
+    };
+    // What is new first: it may be all there is room for.
+    let mut lines = only("+", new, old);
+    lines.extend(only("-", old, new));
+    lines
 }
 
 /// How a prompt was changed: what an agent makes of it, nobody can prove.

@@ -67,15 +67,18 @@ fn a_denylist_wins_over_a_wider_allowlist() {
     let found = difference(&edited(allowed), &edited(denied)).unwrap();
     let told: Vec<_> = found.items.iter().map(|item| (item.direction, item.what.as_str(), item.place.line)).collect();
     assert_eq!(
-        told,
-        [(Direction::Tighter, "issues in `acme/pay-*` are no longer dispatched: it is on the denylist", 10)]
+        told.first(),
+        Some(&(Direction::Tighter, "issues in `acme/pay-*` are no longer dispatched: it is on the denylist", 10))
     );
+    // What follows from it for gates and for turns of runs goes the same way.
+    assert_eq!((found.count(Direction::Tighter), told.len()), (told.len(), 3), "{told:?}");
     let found = difference(&edited(denied), &edited(allowed)).unwrap();
     let told: Vec<_> = found.items.iter().map(|item| (item.direction, item.what.as_str())).collect();
     assert_eq!(
-        told,
-        [(Direction::Looser, "issues in `acme/pay-*` may be dispatched: it is no longer on the denylist")]
+        told.first(),
+        Some(&(Direction::Looser, "issues in `acme/pay-*` may be dispatched: it is no longer on the denylist"))
     );
+    assert_eq!((found.count(Direction::Looser), told.len()), (told.len(), 3), "{told:?}");
     // A repository that the wider entry has enrolled already is no news.
     let narrower = &[("allowlist   = []", "allowlist   = [\"acme/*\", \"acme/app\"]")];
     assert!(difference(&edited(allowed), &edited(narrower)).unwrap().is_equal());
@@ -158,6 +161,7 @@ fn a_state_with_another_name_is_the_same_state() {
     let found = difference(&policy(SHIPPED), &policy(&renamed)).unwrap();
     let told: Vec<_> = found.items.iter().map(|item| item.what.as_str()).collect();
     assert_eq!(told, ["state `verifying` is called `checking` now; runs in it go on from `working`"]);
+    assert_eq!(found.also, []);
 }
 
 #[test]
@@ -193,6 +197,71 @@ fn the_line_is_the_one_of_the_constant_or_rule_that_was_edited() {
     ] {
         let found = difference(&policy(SHIPPED), &edited(&[(before, after)])).unwrap();
         assert!(found.items.iter().all(|item| item.place.line == line(needle)), "{needle}: {found:?}");
+    }
+}
+
+#[test]
+fn a_constant_is_blamed_only_where_it_changes_what_a_row_asks() {
+    let start = SHIPPED.find("[[transitions]]\nname   = \"freeze\"").unwrap();
+    let end = start + SHIPPED[start..].find("\n\n").unwrap() + 2;
+    let freeze = &SHIPPED[start..end];
+    let above = SHIPPED.find("[[transitions]]\nname = \"fix-forward\"").unwrap();
+    let text = format!("{}{freeze}{}{}", &SHIPPED[..above], &SHIPPED[above..start], &SHIPPED[end..]);
+    let moved = policy(&text.replace("fix_forward_attempts = 5 ", "fix_forward_attempts = 50"));
+    let found = difference(&policy(SHIPPED), &moved).unwrap();
+    let turns = found.items.iter().filter(|item| item.what.contains("corrective turns"));
+    assert!(turns.clone().all(|item| item.direction == Direction::Looser), "{found:?}");
+    let order = found.items.iter().find(|item| item.what.contains("stands in another place")).unwrap();
+    assert_eq!(order.direction, Direction::Tighter, "{found:?}");
+    assert!(found.also.iter().all(|remark| !remark.what.contains("order of the rows")), "{found:?}");
+}
+
+#[test]
+fn an_example_says_what_a_test_case_would_take_otherwise() {
+    let found =
+        difference(&policy(SHIPPED), &edited(&[("fix_forward_attempts = 5", "fix_forward_attempts = 8")])).unwrap();
+    let facts = found.items[0].sample.as_ref().unwrap().facts();
+    assert!(
+        facts.contains(&("pushed", "true".to_owned())) && facts.contains(&("landed", "false".to_owned())),
+        "{facts:?}"
+    );
+}
+
+#[test]
+fn an_action_that_does_less_is_one_item_with_what_it_did_before_and_does_now() {
+    let freeze = SHIPPED.lines().find(|line| line.starts_with("freeze  ")).unwrap();
+    let found = difference(&policy(SHIPPED), &edited(&[(freeze, &freeze.replace(", \"interrupt\"", ""))])).unwrap();
+    let told: Vec<_> = found.items.iter().map(|item| item.direction).collect();
+    assert_eq!(told, [Direction::Looser], "{found:?}");
+    let sample = found.items[0].sample.as_ref().unwrap();
+    assert!(sample.before.contains("interrupt]") && !sample.after.contains("interrupt"), "{sample:?}");
+
+    let closes = edited(&[("{ close = \"completed\" }, ", "")]);
+    let found = difference(&policy(SHIPPED), &closes).unwrap();
+    assert!(found.items.iter().all(|item| item.direction == Direction::Different), "{found:?}");
+}
+
+#[test]
+fn what_a_state_counts_as_is_said_once() {
+    let frozen = "Left as it is for a person\", outcome = \"human\"";
+    let found = difference(&policy(SHIPPED), &edited(&[(frozen, &frozen.replace("human", "success"))])).unwrap();
+    let told: Vec<_> = found.items.iter().map(|item| item.what.as_str()).collect();
+    assert_eq!(told, ["state `frozen` counts as success (was human)"]);
+    let line = SHIPPED.lines().position(|line| line.contains(frozen)).unwrap() + 1;
+    assert_eq!((found.items[0].place.line, found.also), (line, Vec::new()));
+}
+
+#[test]
+fn the_line_of_an_override_is_its_own() {
+    let own = "[repos.\"acme/app\"]\nagent.model = \"other\"\nprotect.paths = [\"x/**\"]\npriority.default = 7\n# [repos.\"acme/app\"]";
+    let new = edited(&[("# [repos.\"acme/app\"]", own)]);
+    let found = difference(&policy(SHIPPED), &new).unwrap();
+    let lines: Vec<&str> = new.source.text.lines().collect();
+    for (what, needle) in
+        [("`agent.model`", "agent.model"), ("protected", "protect.paths"), ("priority", "priority.default")]
+    {
+        let item = found.items.iter().find(|item| item.what.contains(what)).unwrap();
+        assert!(lines[item.place.line - 1].starts_with(needle), "{item:?}");
     }
 }
 

@@ -117,7 +117,7 @@ pub fn constant(policy: &Policy, rules: &Rules, path: &str) -> Option<(String, S
         ("labels", "paused") => Some((labels.paused.value.clone(), labels.paused.span)),
         ("", "denylist") => {
             let names: Vec<String> = policy.denylist.value.iter().map(ToString::to_string).collect();
-            Some((names.join(", "), policy.denylist.span))
+            Some((if names.is_empty() { "empty".to_owned() } else { names.join(", ") }, policy.denylist.span))
         }
         _ => None,
     }
