@@ -28,6 +28,7 @@ pub fn compare(
     let new = Gates::over(&mut diagrams, area.new.into(), new);
     let both = diagrams.and(old.possible, new.possible);
     // What the new denylist does to the old gates is said of the denylist.
+    named.insert("denylist".to_owned());
     let denial = Denial::of(report, &new.space, &mut diagrams);
     let held: Vec<Gate> = area
         .old
