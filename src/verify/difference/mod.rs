@@ -8,8 +8,10 @@
 mod areas;
 mod causes;
 mod gates;
+mod rows;
 mod runs;
 mod settings;
+mod states;
 #[cfg(test)]
 mod tests;
 mod words;
