@@ -104,6 +104,9 @@ pub struct Issue {
     pub assignees: Vec<String>,
     /// When it was opened.
     pub created_at: DateTime<Utc>,
+    /// Read in an earlier tick, because the tracker says that nothing changed since: good enough to deny, never to
+    /// dispatch; its text is not kept. [`Tracker::issue`] reads it anew.
+    pub remembered: bool,
 }
 
 impl Issue {
@@ -198,8 +201,8 @@ pub trait Tracker {
     async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Vec<String>>;
     /// The issues of a repository that carry a label, all of them: open ones only, or closed ones too.
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing>;
-    /// One issue; `None` when it was deleted or moved away. Every other call about it then gives
-    /// [`PortErrorKind::NotFound`].
+    /// One issue, never a remembered one, and what is asked about it later is not remembered either; `None` when it was
+    /// deleted or moved away. Every other call about it then gives [`PortErrorKind::NotFound`].
     async fn issue(&self, issue: &IssueRef) -> PortResult<Option<Issue>>;
     /// Every label event of an issue, oldest first.
     async fn label_events(&self, issue: &IssueRef) -> PortResult<Vec<LabelEvent>>;
@@ -209,8 +212,12 @@ pub trait Tracker {
     async fn blockers(&self, issue: &IssueRef) -> PortResult<Vec<Blocker>>;
     /// The granted permission of a login: `admin`, `maintain`, `write`, `triage`, `read`; `none` for a stranger.
     async fn permission(&self, repo: &str, login: &str) -> PortResult<String>;
-    /// Every comment of an issue, oldest first.
+    /// Every comment of an issue, oldest first, never remembered ones.
     async fn comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>>;
+    /// At least the comments that afk wrote, where records are, oldest first. May be cheaper than all of them.
+    async fn own_comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>> {
+        self.comments(issue).await
+    }
     /// Writes a comment and gives its id. Called twice it writes two: callers look for theirs first, by what is in it.
     async fn create_comment(&self, issue: &IssueRef, body: &str) -> PortResult<String>;
     /// Replaces the text of one of afk's own comments.

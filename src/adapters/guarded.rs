@@ -122,6 +122,7 @@ guarded!(Tracker {
     reads blockers(&self, issue: &IssueRef) -> Vec<Blocker>;
     reads permission(&self, repo: &str, login: &str) -> String;
     reads comments(&self, issue: &IssueRef) -> Vec<Comment>;
+    reads own_comments(&self, issue: &IssueRef) -> Vec<Comment>;
     writes create_comment(&self, issue: &IssueRef, body: &str) -> String;
     writes edit_comment(&self, issue: &IssueRef, comment: &str, body: &str) -> ();
     writes add_label(&self, issue: &IssueRef, label: &str) -> ();

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod command;
 pub mod confined;
 pub mod git;
+pub mod github;
 pub mod guarded;
 pub mod http;
 pub mod installation;

@@ -249,7 +249,7 @@ async fn waiting(tick: &Tick<'_>, survey: &Survey) -> Vec<Waiting> {
             }
         };
         for issue in listing.issues {
-            let record = match tracker.comments(&issue.reference).await {
+            let record = match tracker.own_comments(&issue.reference).await {
                 Ok(comments) => {
                     let (records, _) = tick.world.seal.read_all(&issue.reference, &fleet.afk, &comments);
                     newest_ended(records)

@@ -170,6 +170,7 @@ mod tests {
             labels: Vec::new(),
             assignees: Vec::new(),
             created_at: chrono::DateTime::UNIX_EPOCH,
+            remembered: false,
         }
     }
 

@@ -114,6 +114,7 @@ impl Life {
                 labels,
                 assignees: Vec::new(),
                 created_at: truth.now - TimeDelta::hours(1),
+                remembered: false,
             };
             let card =
                 Card { issue, events: Vec::new(), edits: Vec::new(), comments: Vec::new(), blocked_by: Vec::new() };

@@ -39,6 +39,8 @@ pub struct Card {
 pub struct State {
     pub now: DateTime<Utc>,
     pub cards: BTreeMap<u64, Card>,
+    /// What the tracker remembers of issues, and lists instead of them.
+    pub remembered: BTreeMap<u64, Issue>,
     pub permissions: BTreeMap<String, String>,
     pub commits: Vec<RunCommit>,
     pub verdict: StageVerdict,
@@ -100,6 +102,7 @@ impl Sim {
         let state = Rc::new(RefCell::new(State {
             now: start_of_time(),
             cards: BTreeMap::new(),
+            remembered: BTreeMap::new(),
             permissions: [("ada".to_owned(), "write".to_owned())].into(),
             commits: Vec::new(),
             verdict: StageVerdict::None,
@@ -147,6 +150,7 @@ impl Sim {
                 labels: Vec::new(),
                 assignees: Vec::new(),
                 created_at: state.now,
+                remembered: false,
             };
             let card = Card { issue, events: Vec::new(), edits: Vec::new(), comments: Vec::new() };
             state.cards.insert(number, card);
@@ -300,7 +304,11 @@ impl Tracker for Edge {
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing> {
         self.may_fail("tracker labelled")?;
         let state = self.0.borrow();
-        let issues = state.cards.values().map(|card| card.issue.clone()).filter(|issue| {
+        let listed = |card: &Card| {
+            let remembered = state.remembered.get(&card.issue.reference.number);
+            remembered.map_or_else(|| card.issue.clone(), |issue| Issue { remembered: true, ..issue.clone() })
+        };
+        let issues = state.cards.values().map(listed).filter(|issue| {
             issue.reference.repo == repo
                 && issue.labels.iter().any(|on| on == label)
                 && !(only_open && issue.status != IssueStatus::Open)

@@ -1,5 +1,7 @@
 //! The one HTTP client of all adapters: the same rules everywhere, made when it is first needed, since that is slow.
 
+pub mod api;
+
 use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;
