@@ -72,15 +72,18 @@ pub fn compare(
         // Where no run gets under either, nobody minds.
         let is_reached = |same: &StateIndex| rested.contains(&state) || rests.contains(same);
         let Some(same) = same.filter(is_reached) else { continue };
-        for (was, is) in pairs(&old, state, &new, same) {
+        let starts = starts(&mut diagrams, &old, &held, state, redenied);
+        for (start, is) in starts.iter().flat_map(|start| ticks(&new, same).iter().map(move |is| (start, is))) {
+            let (was, (machine, from)) = (start.was, start.from);
             let (before, after) = (outcome(&old, was, Some(&states)), outcome(&new, is, None));
-            if before.is_like(&after) {
+            if before.is_like(&after) || outcome(machine, from, Some(&states)).is_like(&after) {
                 continue;
             }
-            let region = diagrams.all([was.region, is.region, both]);
-            let otherwise = held.ticks.get(state).into_iter().flatten();
-            let otherwise = otherwise.filter(|tick| !outcome(&held, tick, Some(&states)).is_like(&after));
-            let parts = unexplained(&mut diagrams, region, redenied, (&old, was), (&held, otherwise));
+            let region = diagrams.and(start.region, is.region);
+            let region = diagrams.and(region, both);
+            if region.is_empty() {
+                continue;
+            }
             let direction = direction(&before, &after);
             let effects = [&before, &after].map(|outcome| words::effects(outcome.effects.iter().copied()));
             let (mut before, mut after) = (told(&old, was), told(&new, is));
@@ -89,9 +92,7 @@ pub fn compare(
                 after.push_str(&format!(" doing `{}`", effects[1]));
             }
             let detail = detail(name, &before, &after);
-            let causes =
-                parts.into_iter().flat_map(|(from, region)| rows.causes(from, (&new, is), region, &mut diagrams));
-            for (cause, region) in causes.collect::<Vec<_>>() {
+            for (cause, region) in rows.causes(start.from, (&new, is), region, &mut diagrams) {
                 let Some(example) = new.space.example(&diagrams, region) else { continue };
                 // An example that needs no bookkeeping first is easier to follow.
                 let weight =
@@ -149,22 +150,32 @@ pub fn compare(
     Ok(())
 }
 
-/// The parts of a region that the denylist does not explain, each with the tick of the old rows to which the new ones are
-/// held: where the denial changed, one under the new denylist, if that alone does not come to what the new rows do.
-fn unexplained<'m, 'p>(
-    diagrams: &mut Diagrams,
+/// A tick of the old rows where it comes with one to which the new rows are held.
+struct Start<'m, 'p> {
+    was: &'m Tick,
+    /// That tick itself; where the denial changed, the one that the old rows come to under the new denylist.
+    from: (&'m Machine<'p>, &'m Tick),
     region: Region,
+}
+
+fn starts<'m, 'p>(
+    diagrams: &mut Diagrams,
+    old: &'m Machine<'p>,
+    held: &'m Machine<'p>,
+    state: StateIndex,
     redenied: Region,
-    (old, was): (&'m Machine<'p>, &'m Tick),
-    (held, otherwise): (&'m Machine<'p>, impl Iterator<Item = &'m Tick>),
-) -> Vec<((&'m Machine<'p>, &'m Tick), Region)> {
-    let mut parts = vec![((old, was), diagrams.without(region, redenied))];
-    let region = diagrams.and(region, redenied);
-    if !region.is_empty() {
-        parts.extend(otherwise.map(|tick| ((held, tick), diagrams.and(region, tick.region))));
+) -> Vec<Start<'m, 'p>> {
+    let mut starts = Vec::new();
+    for was in ticks(old, state) {
+        starts.push(Start { was, from: (old, was), region: diagrams.without(was.region, redenied) });
+        let changed = diagrams.and(was.region, redenied);
+        if !changed.is_empty() {
+            let from = ticks(held, state).iter();
+            let from = from.map(|from| Start { was, from: (held, from), region: diagrams.and(changed, from.region) });
+            starts.extend(from.filter(|start| !start.region.is_empty()));
+        }
     }
-    parts.retain(|(_, region)| !region.is_empty());
-    parts
+    starts
 }
 
 /// What an action does otherwise is one change, whichever way the rows go that name it: looser, if any is.
@@ -191,15 +202,8 @@ fn resting(machine: &Machine<'_>) -> Vec<StateIndex> {
     (0..machine.rules.states.len()).filter(|state| machine.rests(*state)).collect()
 }
 
-fn pairs<'m>(
-    old: &'m Machine<'_>,
-    state: StateIndex,
-    new: &'m Machine<'_>,
-    same: StateIndex,
-) -> impl Iterator<Item = (&'m Tick, &'m Tick)> {
-    let of = |machine: &'m Machine<'_>, state| machine.ticks.get(state).map_or(&[][..], Vec::as_slice);
-    let news = of(new, same);
-    of(old, state).iter().flat_map(move |was| news.iter().map(move |is| (was, is)))
+fn ticks<'m>(machine: &'m Machine<'_>, state: StateIndex) -> &'m [Tick] {
+    machine.ticks.get(state).map_or(&[], Vec::as_slice)
 }
 
 fn outcome<'p>(machine: &Machine<'p>, tick: &Tick, states: Option<&States>) -> Outcome<'p> {
