@@ -4,22 +4,25 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode, Url};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
+use reqwest::Url;
+use reqwest::header::{HeaderName, HeaderValue, LOCATION};
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use tokio::sync::{Mutex, Semaphore};
 
-use super::{Http, describe};
+use super::Http;
+use super::limits::Quiet;
+use super::remembered::Remembered;
+use super::sending::{BODY_LIMIT, Server, shown};
 use crate::ports::{PortError, PortResult};
-use crate::text::clean_line;
 
-/// Far above any page of any API.
-const BODY_LIMIT: usize = 16 * 1024 * 1024;
-/// The most that is said of what a server answered.
-const SAID: usize = 300;
+pub use super::call::{Answer, Call};
+pub use super::manners::{Cost, Manners};
+
+/// The most that all pages of one list may have.
+const LIST_LIMIT: usize = 4 * BODY_LIMIT;
+/// The most pages of one list.
+const MOST_PAGES: usize = 100;
 
 /// Where a token comes from; asked before each request, so that a rotated one counts at once.
 #[async_trait(?Send)]
@@ -29,101 +32,33 @@ pub trait Credential {
     /// # Errors
     /// When there is none, and what to do about it.
     async fn token(&self) -> PortResult<SecretString>;
-}
 
-/// What calls to one server have cost so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Cost {
-    /// Requests sent.
-    pub requests: u64,
-    /// Those answered by "not modified", which do not count against the limit.
-    pub unchanged: u64,
-    /// Points of GraphQL.
-    pub points: u64,
-    /// What the server said is left of the limit.
-    pub remaining: Option<u64>,
-    /// The limit.
-    pub limit: Option<u64>,
-}
+    /// Where it comes from, in words that may be shown and kept: the variable `TOKEN`. Never the token.
+    fn source(&self) -> String;
 
-/// One call.
-#[derive(Debug, Clone)]
-pub struct Call<'a> {
-    /// The method.
-    pub method: Method,
-    /// Segments below the base address, not encoded.
-    pub path: &'a [&'a str],
-    /// The query, not encoded.
-    pub query: &'a [(&'a str, &'a str)],
-    /// The body, as JSON.
-    pub body: Option<Value>,
-}
-
-impl<'a> Call<'a> {
-    /// A call that only reads.
-    pub fn get(path: &'a [&'a str]) -> Self {
-        Self { method: Method::GET, path, query: &[], body: None }
-    }
-
-    /// A call that writes.
-    pub fn write(method: Method, path: &'a [&'a str], body: Option<Value>) -> Self {
-        Self { method, path, query: &[], body }
-    }
-
-    /// With a query.
-    #[must_use]
-    pub fn query(self, query: &'a [(&'a str, &'a str)]) -> Self {
-        Self { query, ..self }
+    /// The server refused the token. Gives whether the next one may be another.
+    fn refused(&self) -> bool {
+        false
     }
 }
 
-/// What a server answered with success.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The status, 2xx.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body, bounded.
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// The body.
-    ///
-    /// # Errors
-    /// It is not the JSON that was expected.
-    pub fn json<T: DeserializeOwned>(&self, what: &str) -> PortResult<T> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            PortError::invalid(format!("{what}: the answer makes no sense: {}", clean_line(&error.to_string(), SAID)))
-        })
-    }
-
-    /// The server's clock.
-    pub fn date(&self) -> Option<DateTime<Utc>> {
-        let date = self.headers.get(reqwest::header::DATE)?.to_str().ok()?;
-        DateTime::parse_from_rfc2822(date).ok().map(|date| date.to_utc())
-    }
-}
-
-/// A server with an API.
+/// One address of a server with an API.
+#[derive(Clone)]
 pub struct Api {
-    name: String,
-    base: Url,
-    headers: HeaderMap,
-    credential: Rc<dyn Credential>,
-    http: Rc<Http>,
-    cost: RefCell<Cost>,
+    pub(super) base: Url,
+    pub(super) server: Rc<Server>,
 }
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Api").field("name", &self.name).field("base", &self.base.as_str()).finish_non_exhaustive()
+        let (name, base) = (&self.server.name, self.base.as_str());
+        out.debug_struct("Api").field("name", name).field("base", &base).finish_non_exhaustive()
     }
 }
 
 impl Api {
-    /// An API below `base`, by its `name` for errors, with headers that every request carries.
+    /// An API below `base`, by its `name` for errors, with headers that every request carries. With the manners that
+    /// are right for anybody.
     pub fn new(
         name: impl Into<String>,
         base: Url,
@@ -131,75 +66,123 @@ impl Api {
         credential: Rc<dyn Credential>,
         http: Rc<Http>,
     ) -> Self {
+        Self::with_manners(name, base, headers, credential, http, Manners::default())
+    }
+
+    /// [`Api::new`], with manners of one's own.
+    pub fn with_manners(
+        name: impl Into<String>,
+        base: Url,
+        headers: &[(&'static str, &'static str)],
+        credential: Rc<dyn Credential>,
+        http: Rc<Http>,
+        manners: Manners,
+    ) -> Self {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        Self { name: name.into(), base, headers, credential, http, cost: RefCell::default() }
+        let server = Server {
+            name: name.into(),
+            headers,
+            credential,
+            http,
+            cost: RefCell::default(),
+            pools: RefCell::default(),
+            quiet: Quiet::new(manners.memory.clone()),
+            remembered: Remembered::new(manners.memory.as_ref().map(|folder| folder.join("answers"))),
+            permits: Semaphore::new(manners.at_once.max(1)),
+            last_write: Mutex::default(),
+            manners,
+        };
+        Self { base, server: Rc::new(server) }
     }
 
-    /// What was spent so far.
+    /// The same server at another address, as GraphQL has one beside REST: one token, one budget, one cost.
+    #[must_use]
+    pub fn at(&self, base: Url) -> Self {
+        Self { base, server: self.server.clone() }
+    }
+
+    /// What was spent so far, at all addresses of this server.
     pub fn cost(&self) -> Cost {
-        self.cost.borrow().clone()
+        let pools = self.server.pools.borrow();
+        let least = pools.values().min_by_key(|pool| pool.remaining).cloned().unwrap_or_default();
+        Cost { remaining: least.remaining, limit: least.limit, ..self.server.cost.borrow().clone() }
     }
 
     /// Adds points that an answer of GraphQL names.
     pub fn spent_points(&self, points: u64) {
-        self.cost.borrow_mut().points += points;
+        self.server.cost.borrow_mut().points += points;
     }
 
-    /// One call.
+    /// One call. Reads that fail are repeated, twice at most. A write is repeated only where the server has clearly not
+    /// done it: over a limit, or with a token that has ended.
     ///
     /// # Errors
-    /// Not found for 404 and 410, refused for any other 4xx, unreachable for everything that may have taken effect.
+    /// Not found for 404 and 410, refused for any other 4xx, unreachable for everything that may have taken effect and
+    /// while the server is to be left alone.
     pub async fn send(&self, call: &Call<'_>) -> PortResult<Answer> {
         let mut url = self.base.clone();
         url.path_segments_mut()
-            .map_err(|()| PortError::invalid(format!("{}: `{}` is no address", self.name, self.base)))?
+            .map_err(|()| PortError::invalid(format!("{}: `{}` is no address", self.server.name, self.base)))?
             .pop_if_empty()
             .extend(call.path);
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(call.query);
         }
-        let what = format!("{}: {} {}", self.name, call.method, clean_line(url.path(), SAID));
-        let token = self.credential.token().await?;
-        let mut request = self
-            .http
-            .client()?
-            .request(call.method.clone(), url)
-            .headers(self.headers.clone())
-            .bearer_auth(token.expose_secret());
-        if let Some(body) = &call.body {
-            request = request.json(body);
-        }
-        self.cost.borrow_mut().requests += 1;
-        let unreachable =
-            |error: reqwest::Error| PortError::unreachable(format!("{what}: no answer: {}", describe(error)));
-        let mut response = request.send().await.map_err(unreachable)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > BODY_LIMIT {
-                return Err(PortError::invalid(format!("{what}: the answer has more than {BODY_LIMIT} bytes")));
+        self.go(call, url).await
+    }
+
+    /// Where a read is sent on to, as the logs of a job are to some storage. Nobody goes there: the token is for this
+    /// server alone. A thing that has moved within the server is followed.
+    ///
+    /// # Errors
+    /// As [`Api::send`], and when it is not sent on.
+    pub async fn location(&self, call: &Call<'_>) -> PortResult<Url> {
+        let answer = self.send(&Call { asks_where: true, ..call.clone() }).await?;
+        let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        match location.map(|location| self.base.join(location)) {
+            Some(Ok(place)) if answer.status.is_redirection() => Ok(place),
+            _ => {
+                let wrong = format!("answered {}, and not where to go", answer.status);
+                Err(PortError::invalid(format!("{}: {wrong}", self.what(call, &self.base))))
             }
-            body.extend_from_slice(&chunk);
         }
-        if status.is_success() {
-            return Ok(Answer { status, headers, body });
-        }
-        let message = format!("{what}: answered {status}");
-        Err(match status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => PortError::not_found(message),
-            _ if status.is_client_error() => PortError::refused(message),
-            _ => PortError::unreachable(message),
-        })
     }
 
     /// Every item of a list, page by page.
     ///
     /// # Errors
-    /// As [`Api::send`]; and when there are more pages than anybody could want.
+    /// As [`Api::pages_of`].
     pub async fn pages<T: DeserializeOwned>(&self, call: &Call<'_>) -> PortResult<Vec<T>> {
-        self.send(call).await?.json(&self.name)
+        let mut items = Vec::new();
+        for page in self.pages_of::<Vec<T>>(call).await? {
+            items.extend(page);
+        }
+        Ok(items)
+    }
+
+    /// Every page of a list, where a page is more than an array. Follows the addresses that the server gives.
+    ///
+    /// # Errors
+    /// As [`Api::send`]; and when the next page lies on another server, or there are more pages than anybody could want.
+    pub async fn pages_of<P: DeserializeOwned>(&self, call: &Call<'_>) -> PortResult<Vec<P>> {
+        let mut answer = self.send(call).await?;
+        let (mut pages, mut bytes) = (Vec::new(), 0);
+        loop {
+            bytes += answer.body.len();
+            pages.push(answer.json(&self.server.name)?);
+            let Some(next) = answer.next() else { return Ok(pages) };
+            let next = self.here(next).map_err(|url| {
+                let wrong = format!("the next page lies at `{}`, which gets no token", shown(&url));
+                PortError::invalid(format!("{}: {wrong}", self.what(call, &self.base)))
+            })?;
+            if pages.len() >= MOST_PAGES || bytes > LIST_LIMIT {
+                let wrong = format!("the list goes on after {} pages, {bytes} bytes", pages.len());
+                return Err(PortError::invalid(format!("{}: {wrong}", self.what(call, &next))));
+            }
+            answer = self.go(call, next).await?;
+        }
     }
 }
