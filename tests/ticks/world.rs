@@ -5,11 +5,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use afk::adapters::installation::Installation;
 use afk::engine::identity::RunId;
 use afk::policy::facts::{AgentStatus, IssueStatus, PullRequestStatus};
-use afk::policy::{CloseReason, InstalledNames, Policy, RepoPattern, Stage, Surroundings, check};
+use afk::policy::{CloseReason, InstalledNames, Landing, Policy, RepoPattern, Stage, Surroundings, check};
 use afk::ports::*;
 use afk::ticks::fleet::Fleet;
 use afk::ticks::record::{Record, Seal};
@@ -394,6 +395,9 @@ impl Code for Edge {
             mentions: Vec::new(),
         })
     }
+    async fn can_land(&self, _repo: &str, _landing: Landing) -> PortResult<()> {
+        self.may_fail("code can_land")
+    }
 }
 
 #[async_trait(?Send)]
@@ -402,7 +406,13 @@ impl Ci for Edge {
         self.may_fail("ci can_judge")
     }
 
-    async fn verdict(&self, _repo: &str, _commit: &str, _stage: &Stage) -> PortResult<StageVerdict> {
+    async fn verdict(
+        &self,
+        _repo: &str,
+        _commit: &str,
+        _stage: &Stage,
+        _settle_time: Duration,
+    ) -> PortResult<StageVerdict> {
         self.may_fail("ci verdict")?;
         Ok(self.0.borrow().verdict.clone())
     }

@@ -1,5 +1,7 @@
 //! GitHub, in the cloud or Enterprise: issues, commits in pull requests, and checks.
 
+pub mod code;
+
 use std::rc::Rc;
 
 use serde::Deserialize;
