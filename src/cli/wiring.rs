@@ -15,6 +15,7 @@ use crate::adapters::http::Http;
 use crate::adapters::installation::Installation;
 use crate::adapters::local::LocalTracker;
 use crate::adapters::policy_file;
+use crate::adapters::stages::Stages;
 use crate::adapters::terminal::TerminalDoorbell;
 use crate::adapters::webhook::WebhookDoorbell;
 use crate::policy::{InstalledNames, Policy};
@@ -87,7 +88,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     Ok(World {
         tracker: Rc::new(Guarded::new(tracker, "tracker", guard.clone())),
         code: Rc::new(Guarded::<GitMirrors>::new(mirrors.clone(), "git", patient.clone())),
-        ci: Rc::new(Guarded::new(ci, "ci", guard.clone())),
+        ci: Rc::new(Guarded::new(Stages::new(ci, None), "ci", guard.clone())),
         executors: executors(settings, &mirrors, &program, &patient),
         doorbells: bells(settings, &guard),
         clock: Rc::new(SystemClock),

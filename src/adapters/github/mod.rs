@@ -1,6 +1,8 @@
 //! GitHub, in the cloud or Enterprise: issues, commits in pull requests, and checks.
 
+pub mod checks;
 pub mod code;
+pub mod fold;
 
 use std::rc::Rc;
 

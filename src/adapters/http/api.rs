@@ -153,6 +153,33 @@ impl Api {
     /// # Errors
     /// Not found for 404 and 410, refused for any other 4xx, unreachable for everything that may have taken effect.
     pub async fn send(&self, call: &Call<'_>) -> PortResult<Answer> {
+        let (what, answer) = self.exchange(call).await?;
+        let status = answer.status;
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let message = format!("{what}: answered {status}");
+        Err(match status {
+            StatusCode::NOT_FOUND | StatusCode::GONE => PortError::not_found(message),
+            _ if status.is_client_error() => PortError::refused(message),
+            _ => PortError::unreachable(message),
+        })
+    }
+
+    /// Where a call is sent on to. Nobody goes there: the token is for this server alone.
+    ///
+    /// # Errors
+    /// As [`Api::send`], and when it is not sent on.
+    pub async fn location(&self, call: &Call<'_>) -> PortResult<Url> {
+        let (what, answer) = self.exchange(call).await?;
+        let location = answer.headers.get(reqwest::header::LOCATION).and_then(|location| location.to_str().ok());
+        match location.map(|location| self.base.join(location)) {
+            Some(Ok(place)) if answer.status.is_redirection() => Ok(place),
+            _ => Err(PortError::invalid(format!("{what}: answered {}, and not where to go", answer.status))),
+        }
+    }
+
+    async fn exchange(&self, call: &Call<'_>) -> PortResult<(String, Answer)> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| PortError::invalid(format!("{}: `{}` is no address", self.name, self.base)))?
@@ -184,15 +211,15 @@ impl Api {
             }
             body.extend_from_slice(&chunk);
         }
-        if status.is_success() {
-            return Ok(Answer { status, headers, body });
-        }
-        let message = format!("{what}: answered {status}");
-        Err(match status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => PortError::not_found(message),
-            _ if status.is_client_error() => PortError::refused(message),
-            _ => PortError::unreachable(message),
-        })
+        Ok((what, Answer { status, headers, body }))
+    }
+
+    /// Every page of a list, where a page is more than an array.
+    ///
+    /// # Errors
+    /// As [`Api::send`].
+    pub async fn pages_of<P: DeserializeOwned>(&self, call: &Call<'_>) -> PortResult<Vec<P>> {
+        Ok(vec![self.send(call).await?.json(&self.name)?])
     }
 
     /// Every item of a list, page by page.
