@@ -2,6 +2,7 @@
 
 pub mod checks;
 pub mod code;
+pub mod credential;
 pub mod fold;
 
 use std::rc::Rc;
@@ -44,7 +45,7 @@ impl Github {
     /// # Errors
     /// As [`Api::send`], and whatever the answer says went wrong.
     pub async fn query<T: DeserializeOwned>(&self, document: &str, variables: Value) -> PortResult<(T, Answer)> {
-        let call = Call::write(reqwest::Method::POST, &[], Some(json!({ "query": document, "variables": variables })));
+        let call = Call::ask(json!({ "query": document, "variables": variables }));
         let answer = self.graphql.send(&call).await?;
         let read: GraphqlAnswer<T> = answer.json("github")?;
         match (read.data, read.errors.first()) {
