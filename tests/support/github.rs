@@ -5,12 +5,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use afk::adapters::github::Github;
+use afk::adapters::github::{Github, Server};
 use afk::adapters::http::Http;
-use afk::adapters::http::api::{Api, Credential};
+use afk::adapters::http::api::{Credential, Manners};
 use afk::ports::PortResult;
 use async_trait::async_trait;
-use reqwest::Url;
 use secrecy::SecretString;
 use serde_json::Value;
 use wiremock::matchers::{body_partial_json, header, method, path};
@@ -25,6 +24,10 @@ impl Credential for Token {
     async fn token(&self) -> PortResult<SecretString> {
         Ok(TOKEN.to_owned().into())
     }
+
+    fn source(&self) -> String {
+        "the test".to_owned()
+    }
 }
 
 pub fn http() -> Rc<Http> {
@@ -33,9 +36,8 @@ pub fn http() -> Rc<Http> {
 
 /// The adapters' way to a server.
 pub fn github(server: &MockServer) -> Github {
-    let address = |path: &str| Url::parse(&format!("{}{path}", server.uri())).unwrap();
-    let api = |base| Rc::new(Api::new("github", base, &[], Rc::new(Token), http()));
-    Github { rest: api(address("/")), graphql: api(address("/graphql")) }
+    let server = Server::new(&server.uri()).expect("an address");
+    Github::new(&server, Rc::new(Token), http(), Manners::default())
 }
 
 /// What GraphQL answers to a question with these variables.

@@ -13,12 +13,11 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::Github;
-use super::code::split;
 use super::fold::{Check, Fold, Source, Standing, fold};
+use super::{Github, parts};
 use crate::adapters::git::{GitMirrors, is_commit};
 use crate::adapters::http::api::Call;
-use crate::adapters::http::{Http, describe};
+use crate::adapters::http::{Http, describe, is_private};
 use crate::policy::{Stage, StageSource};
 use crate::ports::{Ci, FailedJob, PortError, PortErrorKind, PortResult, StageVerdict};
 use crate::text::{clean_line, tail};
@@ -148,7 +147,7 @@ impl GithubChecks {
     }
 
     async fn read(&self, repo: &str, commit: &str) -> PortResult<Reports> {
-        let (owner, name) = split(repo)?;
+        let (owner, name) = parts(repo)?;
         let path = |what| ["repos", owner, name, "commits", commit, what];
         let runs: Vec<CheckRuns> = self.list(&path("check-runs"), &[("filter", "latest")]).await.map_err(|error| {
             let hint = "; if that is for want of permission: fine-grained tokens cannot read check runs of private \
@@ -231,7 +230,7 @@ impl GithubChecks {
 
     /// The end of the log of a job of GitHub Actions.
     async fn log(&self, repo: &str, job: u64) -> PortResult<String> {
-        let (owner, name) = split(repo)?;
+        let (owner, name) = parts(repo)?;
         let id = job.to_string();
         let place =
             self.github.rest.location(&Call::get(&["repos", owner, name, "actions", "jobs", &id, "logs"])).await?;
@@ -324,7 +323,7 @@ fn may_hold_logs(place: &Url, hosts: &[String]) -> bool {
         }
         None => host.eq_ignore_ascii_case(pattern),
     });
-    listed && (place.scheme() == "https" || host == "127.0.0.1" || host == "localhost")
+    listed && is_private(place)
 }
 
 /// The end of a log of GitHub Actions as far as it tells why a job failed: without the time before each line, and
@@ -344,7 +343,7 @@ fn end_of_log(log: &str) -> String {
 #[async_trait(?Send)]
 impl Ci for GithubChecks {
     async fn can_judge(&self, repo: &str, _stage: &Stage) -> PortResult<()> {
-        split(repo).map(drop)
+        parts(repo).map(drop)
     }
 
     async fn verdict(

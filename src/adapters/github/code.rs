@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Github;
+use super::{Github, parts};
 use crate::adapters::git::{GitMirrors, is_commit};
 use crate::policy::Landing;
 use crate::policy::facts::PullRequestStatus;
@@ -91,7 +91,7 @@ impl GithubCode {
 
     /// The default branch, with a mirror that has its newest commit, and the pull requests of a branch, newest first.
     async fn ask(&self, repo: &str, branch: Option<&str>) -> PortResult<(Head, Vec<PullRequest>)> {
-        let (owner, name) = split(repo)?;
+        let (owner, name) = parts(repo)?;
         let (document, variables) = match branch {
             Some(branch) => (PULL_REQUESTS, json!({ "owner": owner, "name": name, "branch": branch })),
             None => (HEAD, json!({ "owner": owner, "name": name })),
@@ -175,16 +175,6 @@ fn of_the_run<'a>(pull_requests: &'a [PullRequest], default_branch: &str) -> Opt
     })
 }
 
-/// Owner and name of a repository.
-///
-/// # Errors
-/// It has no owner.
-pub fn split(repo: &str) -> PortResult<(&str, &str)> {
-    repo.split_once('/').ok_or_else(|| {
-        PortError::invalid(format!("`{}` has no owner; on GitHub repositories are `owner/name`", clean_line(repo, 100)))
-    })
-}
-
 #[async_trait(?Send)]
 impl Code for GithubCode {
     async fn head(&self, repo: &str) -> PortResult<Head> {
@@ -202,6 +192,6 @@ impl Code for GithubCode {
     }
 
     async fn can_land(&self, repo: &str, _landing: Landing) -> PortResult<()> {
-        split(repo).map(drop)
+        parts(repo).map(drop)
     }
 }

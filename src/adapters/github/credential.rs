@@ -24,7 +24,8 @@ use crate::ports::{PortError, PortResult};
 use crate::settings::SecretSource;
 
 /// What every request to GitHub says it understands.
-const HEADERS: [(&str, &str); 2] = [("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")];
+pub(super) const HEADERS: [(&str, &str); 2] =
+    [("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")];
 /// A token is exchanged for another this long before its end.
 const BEFORE_ITS_END: TimeDelta = TimeDelta::minutes(5);
 /// The word of an App begins in the past and ends in less than GitHub's ten minutes: our clock may be a minute ahead or

@@ -185,6 +185,19 @@ impl Api {
         self.go(call, url).await
     }
 
+    /// Where what is asked for lies. Nobody goes there: the token is for this server alone.
+    ///
+    /// # Errors
+    /// As [`Api::send`], and when the server does not tell.
+    pub async fn location(&self, call: &Call<'_>) -> PortResult<Url> {
+        let answer = self.send(&Call { asks_where: true, ..call.clone() }).await?;
+        let place = answer.headers.get(LOCATION).and_then(|place| self.base.join(place.to_str().ok()?).ok());
+        place.ok_or_else(|| {
+            let wrong = "the answer does not tell where that lies";
+            PortError::invalid(format!("{}: {wrong}", self.what(call, &self.base)))
+        })
+    }
+
     /// Every item of a list, page by page.
     ///
     /// # Errors
@@ -332,6 +345,9 @@ impl Api {
             {
                 remembered.keep(&key, &entry);
             }
+            return Ok(Step::Done(Answer { status, headers, body, unchanged: false }));
+        }
+        if status == StatusCode::FOUND && call.asks_where {
             return Ok(Step::Done(Answer { status, headers, body, unchanged: false }));
         }
         if matches!(status.as_u16(), 301 | 302 | 307 | 308) {
