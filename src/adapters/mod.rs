@@ -12,5 +12,6 @@ pub mod installation;
 pub mod local;
 pub mod policy_file;
 pub mod policy_revision;
+pub mod stages;
 pub mod terminal;
 pub mod webhook;

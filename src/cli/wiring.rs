@@ -11,6 +11,8 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::command::CommandExecutor;
 use crate::adapters::command::ci::CommandCi;
 use crate::adapters::git::{Forge, GitMirrors};
+use crate::adapters::github::checks::GithubChecks;
+use crate::adapters::github::code::GithubCode;
 use crate::adapters::github::credential::{AppCredential, TokenCredential};
 use crate::adapters::github::{Github, GithubTracker, Server};
 use crate::adapters::guarded::{Guard, Guarded};
@@ -20,10 +22,11 @@ use crate::adapters::http::manners::SystemPace;
 use crate::adapters::installation::Installation;
 use crate::adapters::local::LocalTracker;
 use crate::adapters::policy_file;
+use crate::adapters::stages::Stages;
 use crate::adapters::terminal::TerminalDoorbell;
 use crate::adapters::webhook::WebhookDoorbell;
 use crate::policy::{InstalledNames, Policy};
-use crate::ports::{Executor, Notifier, Tracker};
+use crate::ports::{Code, Executor, Notifier, Tracker};
 use crate::settings::{
     DoorbellSettings, ExecutorSettings, GithubApp, GithubSettings, RepoSettings, SecretSource, Settings,
     TrackerSettings,
@@ -98,12 +101,12 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     }
     let remotes = settings.repos.iter().map(|(name, repo)| (name.clone(), repo.git.clone())).collect();
     let mirrors = GitMirrors::new(settings.data.join("mirrors"), remotes);
-    let (tracker, mirrors, host): (Rc<dyn Tracker>, _, _) = match &settings.tracker {
+    let (tracker, mirrors, host, github): (Rc<dyn Tracker>, _, _, _) = match &settings.tracker {
         TrackerSettings::Local { login, people } => {
             let folder = |(name, repo): (&String, &RepoSettings)| Some((name.clone(), repo.issues.clone()?));
             let folders = settings.repos.iter().filter_map(folder).collect();
             let tracker = LocalTracker::new(login.clone(), people.clone(), folders);
-            (Rc::new(Guarded::new(tracker, "tracker", guard.clone())), mirrors, "local".to_owned())
+            (Rc::new(Guarded::new(tracker, "tracker", guard.clone())), mirrors, "local".to_owned(), None)
         }
         TrackerSettings::Github(github) => {
             let server = Server::new(&github.url)?;
@@ -117,17 +120,29 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
             let host = server.host();
             let mirrors = mirrors.with_forge(Forge::new(server.web.clone(), credential.clone()));
             let api = Github::new(&server, credential, http.clone(), manners);
-            let tracker = GithubTracker::new(api, server).remembering(&settings.data, !read_only);
-            (Rc::new(Guarded::new(tracker, "tracker", patient.clone())), mirrors, host)
+            let hosts = github.log_hosts.clone();
+            let tracker = GithubTracker::new(api.clone(), server).remembering(&settings.data, !read_only);
+            (Rc::new(Guarded::new(tracker, "tracker", patient.clone())), mirrors, host, Some((api, hosts)))
         }
     };
     let mirrors = Rc::new(mirrors);
 
     let ci = CommandCi::new(settings.data.join("ci"), mirrors.clone(), settings.ci.clone(), program.clone());
     let ci = if read_only { ci.without_starting() } else { ci };
+    let (code, ci): (Rc<dyn Code>, _) = match github {
+        Some((api, hosts)) => {
+            let checks = GithubChecks::new(api.clone(), mirrors.clone(), http.clone(), hosts);
+            let code = Guarded::new(GithubCode::new(api, mirrors.clone()), "github", patient.clone());
+            (Rc::new(code), Stages::new(ci, Some(Rc::new(checks))))
+        }
+        None => {
+            let code = Guarded::<GitMirrors>::new(mirrors.clone(), "git", patient.clone());
+            (Rc::new(code), Stages::new(ci, None))
+        }
+    };
     Ok(World {
         tracker,
-        code: Rc::new(Guarded::<GitMirrors>::new(mirrors.clone(), "git", patient.clone())),
+        code,
         ci: Rc::new(Guarded::new(ci, "ci", guard.clone())),
         executors: executors(settings, &mirrors, &program, &patient),
         doorbells: bells(settings, &http, &guard),
@@ -137,6 +152,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
         kill_switch: kill_switch_reader(policy.to_path_buf(), installation.clone()),
         installation,
         calls,
+        cost: Box::new(|| None),
     })
 }
 

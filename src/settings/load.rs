@@ -319,7 +319,17 @@ fn wrong_in_github(github: &GithubSettings) -> Option<(&'static [&'static str], 
         }
         _ => {}
     }
+    if let Some(host) = github.log_hosts.iter().find(|host| !is_host_pattern(host)) {
+        return Some((&["log_hosts"], format!("must be names of hosts, `*.` for any below one; `{host}` is none")));
+    }
     (github.requests_per_tick == 0).then(|| (["requests_per_tick"].as_slice(), "must be more than nothing".to_owned()))
+}
+
+/// The name of a host, or `*.` and what the names of hosts end with.
+fn is_host_pattern(pattern: &str) -> bool {
+    let name = pattern.strip_prefix("*.").map(|domain| domain.contains('.').then_some(domain)).unwrap_or(Some(pattern));
+    let letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-');
+    name.is_some_and(|name| !name.is_empty() && !name.starts_with('.') && name.chars().all(letter))
 }
 
 /// An address that secrets may be sent to: https, or this machine.

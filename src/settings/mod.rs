@@ -115,6 +115,9 @@ pub struct GithubSettings {
     /// The most requests that one tick may send.
     #[serde(default = "default_requests_per_tick")]
     pub requests_per_tick: u64,
+    /// Where logs of GitHub Actions may be fetched from, without the token: names of hosts, `*.` for any below one.
+    #[serde(default = "default_log_hosts")]
+    pub log_hosts: Vec<String>,
 }
 
 /// A GitHub App.
@@ -225,6 +228,9 @@ fn default_github() -> String {
 }
 fn default_reserve() -> u64 {
     500
+}
+fn default_log_hosts() -> Vec<String> {
+    vec!["*.blob.core.windows.net".to_owned(), "*.actions.githubusercontent.com".to_owned()]
 }
 fn default_requests_per_tick() -> u64 {
     300
