@@ -4,25 +4,32 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::exit::Failure;
 use super::output::CommandingNobody;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::command::CommandExecutor;
 use crate::adapters::command::ci::CommandCi;
+use crate::adapters::doorbell::{Channel, HttpDoorbell, Waits};
 use crate::adapters::git::GitMirrors;
 use crate::adapters::guarded::{Guard, Guarded};
 use crate::adapters::http::Http;
 use crate::adapters::installation::Installation;
 use crate::adapters::local::LocalTracker;
+use crate::adapters::ntfy::Ntfy;
 use crate::adapters::policy_file;
+use crate::adapters::slack::Slack;
 use crate::adapters::terminal::TerminalDoorbell;
-use crate::adapters::webhook::WebhookDoorbell;
+use crate::adapters::webhook::Webhook;
 use crate::policy::{InstalledNames, Policy};
 use crate::ports::{Executor, Notifier};
 use crate::settings::{DoorbellSettings, ExecutorSettings, Settings, TrackerSettings};
 use crate::ticks::record::Seal;
 use crate::ticks::world::World;
+
+/// How long one ring may take at most: a doorbell where nobody answers must leave the tick to the runs.
+const RING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Whether the edges may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,18 +137,22 @@ fn executors(
 }
 
 fn bells(settings: &Settings, guard: &Guard) -> BTreeMap<String, Rc<dyn Notifier>> {
-    let http = Rc::new(Http::new(settings.call_timeout));
+    let http = Rc::new(Http::new(settings.call_timeout.min(RING_TIMEOUT)));
+    let waits = Rc::new(Waits::new(settings.data.clone()));
     let bell = |(name, doorbell): (&String, &DoorbellSettings)| {
         let what = format!("doorbell `{name}`");
-        let bell: Rc<dyn Notifier> = match doorbell {
+        let channel: Box<dyn Channel> = match doorbell.clone() {
             DoorbellSettings::Terminal {} => {
-                Rc::new(Guarded::new(TerminalDoorbell::new(CommandingNobody(std::io::stderr())), what, guard.clone()))
+                let bell = TerminalDoorbell::new(CommandingNobody(std::io::stderr()));
+                let bell: Rc<dyn Notifier> = Rc::new(Guarded::new(bell, what, guard.clone()));
+                return (name.clone(), bell);
             }
-            DoorbellSettings::Webhook { url, secret } => {
-                let bell = WebhookDoorbell::new(name.clone(), url.clone(), secret.clone(), http.clone());
-                Rc::new(Guarded::new(bell, what, guard.clone()))
-            }
+            DoorbellSettings::Webhook { url, secret } => Box::new(Webhook { url, secret }),
+            DoorbellSettings::Slack(slack) => Box::new(Slack(slack)),
+            DoorbellSettings::Ntfy { url, topic, token } => Box::new(Ntfy { url, topic, token }),
         };
+        let bell = HttpDoorbell::new(name.clone(), channel, http.clone(), waits.clone(), Rc::new(SystemClock));
+        let bell: Rc<dyn Notifier> = Rc::new(Guarded::new(bell, what, guard.clone()));
         (name.clone(), bell)
     };
     settings.doorbells.iter().map(bell).collect()

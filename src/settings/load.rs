@@ -8,7 +8,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use toml::de::{DeTable, DeValue};
 
 use super::explain::suggest;
-use super::{ExecutorSettings, SecretSource, Settings};
+use super::{DoorbellSettings, ExecutorSettings, SecretSource, Settings, SlackSettings};
 use crate::adapters::confined::read_file;
 use crate::text;
 
@@ -106,9 +106,19 @@ impl Settings {
             }
         }
         for doorbell in self.doorbells.values_mut() {
-            if let super::DoorbellSettings::Webhook { url, secret } = doorbell {
-                resolve_secret(url);
-                secret.iter_mut().for_each(resolve_secret);
+            match doorbell {
+                DoorbellSettings::Terminal {} => {}
+                DoorbellSettings::Webhook { url, secret } => {
+                    resolve_secret(url);
+                    secret.iter_mut().for_each(resolve_secret);
+                }
+                DoorbellSettings::Slack(SlackSettings::Webhook(secret) | SlackSettings::App { token: secret, .. }) => {
+                    resolve_secret(secret)
+                }
+                DoorbellSettings::Ntfy { topic, token, .. } => {
+                    resolve_secret(topic);
+                    token.iter_mut().for_each(resolve_secret);
+                }
             }
         }
     }
@@ -277,6 +287,16 @@ impl Layers {
         for (name, ci) in &settings.ci {
             if ci.command.first().is_none_or(String::is_empty) {
                 return wrong(&["ci", name, "command"], "names no program".to_owned());
+            }
+        }
+        for (name, doorbell) in &settings.doorbells {
+            if let DoorbellSettings::Ntfy { url, .. } = doorbell
+                && url.path() != "/"
+            {
+                return wrong(
+                    &["doorbells", name, "url"],
+                    "is the address of the server alone; the topic goes into `topic`".to_owned(),
+                );
             }
         }
         Ok(())

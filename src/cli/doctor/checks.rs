@@ -264,6 +264,7 @@ fn trial() -> Notice {
         tags: Vec::new(),
         issue: IssueRef { repo: "afk".to_owned(), number: 0 },
         url: String::new(),
+        link: None,
         run: RunId(id),
         revision: String::new(),
     }
