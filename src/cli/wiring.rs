@@ -137,7 +137,8 @@ fn executors(
 }
 
 fn bells(settings: &Settings, guard: &Guard) -> BTreeMap<String, Rc<dyn Notifier>> {
-    let http = Rc::new(Http::new(settings.call_timeout.min(RING_TIMEOUT)));
+    // Sooner than the guard, so that it is remembered that nobody answered.
+    let http = Rc::new(Http::new(RING_TIMEOUT.min(settings.call_timeout / 2)));
     let waits = Rc::new(Waits::new(settings.data.clone()));
     let bell = |(name, doorbell): (&String, &DoorbellSettings)| {
         let what = format!("doorbell `{name}`");
