@@ -1,5 +1,7 @@
 //! GitHub, in the cloud or Enterprise: issues, commits in pull requests, and checks.
 
+pub mod credential;
+
 use std::rc::Rc;
 
 use serde::Deserialize;
@@ -40,7 +42,7 @@ impl Github {
     /// # Errors
     /// As [`Api::send`], and whatever the answer says went wrong.
     pub async fn query<T: DeserializeOwned>(&self, document: &str, variables: Value) -> PortResult<(T, Answer)> {
-        let call = Call::write(reqwest::Method::POST, &[], Some(json!({ "query": document, "variables": variables })));
+        let call = Call::ask(json!({ "query": document, "variables": variables }));
         let answer = self.graphql.send(&call).await?;
         let read: GraphqlAnswer<T> = answer.json("github")?;
         match (read.data, read.errors.first()) {
