@@ -78,7 +78,7 @@ impl Channel for Ntfy {
             Some(40301) => Some("the server wants a `token` that may write to the topic"),
             _ => None,
         };
-        match answer.judge(code.as_deref(), help, now) {
+        match answer.judge(code.as_deref(), help) {
             Ok(()) if said.event.as_deref() == Some("message") => Ok(()),
             Ok(()) => Err(answer.refusal(None, Some("and not as ntfy does; is `url` the address of its server?"))),
             // The day's messages are used up.

@@ -47,21 +47,21 @@ impl Channel for Slack {
         Ok(request.header(CONTENT_TYPE, "application/json; charset=utf-8").json(&message))
     }
 
-    fn judge(&self, answer: &Answer, now: DateTime<Utc>) -> Result<(), Failure> {
+    fn judge(&self, answer: &Answer, _now: DateTime<Utc>) -> Result<(), Failure> {
         match (&self.0, serde_json::from_slice::<Posted>(&answer.body)) {
             (SlackSettings::Webhook(_), _) => {
                 let word = std::str::from_utf8(&answer.body).ok().map(str::trim).filter(|word| is_word(word));
                 let help = word.and_then(help).or((answer.status.is_client_error()).then_some(
                     "if it stays so, make a new incoming webhook in Slack and put its address in place of this one",
                 ));
-                answer.judge(word, help, now)
+                answer.judge(word, help)
             }
             (SlackSettings::App { .. }, Ok(posted)) => {
                 let word = posted.error.as_deref().filter(|word| is_word(word));
                 match word {
-                    _ if !answer.status.is_success() => answer.judge(word, word.and_then(help), now),
+                    _ if !answer.status.is_success() => answer.judge(word, word.and_then(help)),
                     _ if posted.ok => Ok(()),
-                    Some("ratelimited" | "rate_limited" | "message_limit_exceeded") => Err(answer.too_many(word, now)),
+                    Some("ratelimited" | "rate_limited" | "message_limit_exceeded") => Err(answer.too_many(word)),
                     Some("internal_error" | "fatal_error" | "service_unavailable" | "request_timeout") => {
                         Err(answer.passing(word))
                     }
@@ -69,7 +69,7 @@ impl Channel for Slack {
                 }
             }
             (SlackSettings::App { .. }, Err(_)) => {
-                answer.judge(None, None, now)?;
+                answer.judge(None, None)?;
                 Err(answer.refusal(None, Some("and not as Slack does; is `url` that of its API?")))
             }
         }

@@ -1,25 +1,15 @@
 //! Addresses that requests with secrets go to.
 
-use std::net::IpAddr;
-
 use reqwest::Url;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use crate::adapters::http::is_private;
+
 /// An address that a secret may travel to: https, or http on this machine. Says nothing about why not, for the text may
 /// be a secret itself.
 pub fn parse(text: &str) -> Option<Url> {
-    Url::parse(text).ok().filter(|url| match url.scheme() {
-        "https" => true,
-        "http" => is_loopback(url),
-        _ => false,
-    })
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    Url::parse(text).ok().filter(is_private)
 }
 
 /// Reads the address of a server.

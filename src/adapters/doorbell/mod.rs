@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::http::limits::retry_after;
 use super::http::{Http, describe};
 use crate::ports::{Clock, Notice, Notifier, PortError, PortResult};
 use crate::settings::{SecretSource, address};
@@ -41,7 +41,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// The beginning of the body. It may repeat a secret, and is never shown.
     pub body: Vec<u8>,
-    retry_after: Option<TimeDelta>,
+    retry_at: Option<DateTime<Utc>>,
 }
 
 /// A ring that failed.
@@ -65,9 +65,9 @@ pub enum Hold {
 }
 
 impl Answer {
-    async fn read(mut response: Response) -> Self {
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.and_then(|value| value.parse().ok()).and_then(TimeDelta::try_seconds);
+    async fn read(mut response: Response, now: DateTime<Utc>) -> Self {
+        let wait = retry_after(response.headers(), now).and_then(|wait| TimeDelta::from_std(wait).ok());
+        let retry_at = wait.and_then(|wait| now.checked_add_signed(wait));
         let (status, mut body) = (response.status(), Vec::new());
         // A body that breaks off is judged as far as it came: the status was there.
         while let Ok(Some(chunk)) = response.chunk().await {
@@ -76,14 +76,14 @@ impl Answer {
                 break;
             }
         }
-        Self { status, body, retry_after }
+        Self { status, body, retry_at }
     }
 
     /// What the status alone says; `word` is the server's own for it, `help` what to do.
     ///
     /// # Errors
     /// Refused for every clear no, unreachable for what may pass.
-    pub fn judge(&self, word: Option<&str>, help: Option<&str>, now: DateTime<Utc>) -> Result<(), Failure> {
+    pub fn judge(&self, word: Option<&str>, help: Option<&str>) -> Result<(), Failure> {
         let status = self.status;
         if status.is_success() {
             return Ok(());
@@ -92,8 +92,8 @@ impl Answer {
             return Err(self.refusal(word, Some("redirects are not followed, give the address it moved to")));
         }
         match status {
-            StatusCode::TOO_MANY_REQUESTS => Err(self.too_many(word, now)),
-            StatusCode::SERVICE_UNAVAILABLE if self.retry_after.is_some() => Err(self.too_many(word, now)),
+            StatusCode::TOO_MANY_REQUESTS => Err(self.too_many(word)),
+            StatusCode::SERVICE_UNAVAILABLE if self.retry_at.is_some() => Err(self.too_many(word)),
             StatusCode::GONE => Err(self.refusal(word, help.or(Some("it is gone for good, give another address")))),
             StatusCode::REQUEST_TIMEOUT => Err(self.passing(word)),
             _ if status.is_client_error() => Err(self.refusal(word, help)),
@@ -113,9 +113,8 @@ impl Answer {
     }
 
     /// Too many came: as long as the server says, all have to wait.
-    pub fn too_many(&self, word: Option<&str>, now: DateTime<Utc>) -> Failure {
-        let until = self.retry_after.and_then(|wait| now.checked_add_signed(wait));
-        Failure { hold: until.map_or(Hold::Doorbell, Hold::DoorbellUntil), ..self.passing(word) }
+    pub fn too_many(&self, word: Option<&str>) -> Failure {
+        Failure { hold: self.retry_at.map_or(Hold::Doorbell, Hold::DoorbellUntil), ..self.passing(word) }
     }
 
     fn in_words(&self, word: Option<&str>) -> String {
@@ -153,7 +152,7 @@ impl HttpDoorbell {
 
     async fn send(&self, request: RequestBuilder, now: DateTime<Utc>) -> Result<(), Failure> {
         match request.send().await {
-            Ok(response) => self.channel.judge(&Answer::read(response).await, now),
+            Ok(response) => self.channel.judge(&Answer::read(response, now).await, now),
             Err(error) if error.is_builder() => Err(Failure {
                 error: PortError::refused(format!("cannot be asked: {}", describe(error))),
                 hold: Hold::Notice,

@@ -93,6 +93,14 @@ impl Waits {
         }
     }
 
+    /// Forgets every failure: somebody says that it is mended.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn forget(&self) -> PortResult<()> {
+        Directory::find(&self.data)?.map_or(Ok(()), |data| data.put_json(FILE, &Table::new()))
+    }
+
     /// A file that cannot be read is as good as none.
     fn read(&self) -> Table {
         Directory::find(&self.data)

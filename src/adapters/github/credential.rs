@@ -90,14 +90,7 @@ impl std::fmt::Debug for AppCredential {
 
 impl AppCredential {
     /// The installation of an App, by the REST API at `base`. `key` holds the App's private key, as PEM.
-    pub fn new(
-        base: Url,
-        app: u64,
-        installation: u64,
-        key: SecretSource,
-        http: Rc<Http>,
-        pace: Rc<dyn Pace>,
-    ) -> Self {
+    pub fn new(base: Url, app: u64, installation: u64, key: SecretSource, http: Rc<Http>, pace: Rc<dyn Pace>) -> Self {
         let key = Rc::new(AppKey { app, key, pace: pace.clone() });
         let manners = Manners { pace: pace.clone(), ..Manners::default() };
         let api = Api::with_manners("github", base, &HEADERS, key, http, manners);

@@ -320,11 +320,16 @@ impl Api {
             return Ok(Step::Done(Answer { status: StatusCode::OK, headers, body, unchanged: true }));
         }
         if status.is_success() {
-            if !call.writes && !call.is_get() && let Some(said) = limit_in(&body) {
+            if !call.writes
+                && !call.is_get()
+                && let Some(said) = limit_in(&body)
+            {
                 let limited = Limited::by(&headers, manners.pace.now());
                 return self.wait_for(limited, &headers, &clean_line(&said, SAID), trip);
             }
-            if call.is_get() && let Some(entry) = Entry::of(&key, &headers, &body) {
+            if call.is_get()
+                && let Some(entry) = Entry::of(&key, &headers, &body)
+            {
                 remembered.keep(&key, &entry);
             }
             return Ok(Step::Done(Answer { status, headers, body, unchanged: false }));
@@ -354,7 +359,13 @@ impl Api {
     }
 
     /// One request and its answer; reads no more of it than is bearable.
-    async fn exchange(&self, call: &Call<'_>, url: &Url, token: &SecretString, known: Option<&Entry>) -> PortResult<Raw> {
+    async fn exchange(
+        &self,
+        call: &Call<'_>,
+        url: &Url,
+        token: &SecretString,
+        known: Option<&Entry>,
+    ) -> PortResult<Raw> {
         let Server { headers, http, credential, cost, permits, .. } = &*self.server;
         let what = self.what(call, url);
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| {
@@ -394,9 +405,10 @@ impl Api {
         };
         match target {
             Err(elsewhere) => refused(&elsewhere, "that is another server, which gets no token"),
-            Ok(url) if !call.is_get() => {
-                refused(url.as_str(), "nothing is written there: name the repository in settings and policy as it is called now")
-            }
+            Ok(url) if !call.is_get() => refused(
+                url.as_str(),
+                "nothing is written there: name the repository in settings and policy as it is called now",
+            ),
             Ok(url) if trip.redirects >= MOST_REDIRECTS => refused(url.as_str(), "it was sent on too often"),
             Ok(url) => {
                 trip.redirects += 1;

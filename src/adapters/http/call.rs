@@ -125,7 +125,10 @@ mod tests {
     #[test]
     fn the_next_page_is_found_wherever_it_stands_in_the_header() {
         for (link, next) in [
-            (r#"<https://a.test/x?page=2>; rel="next", <https://a.test/x?page=9>; rel="last""#, Some("https://a.test/x?page=2")),
+            (
+                r#"<https://a.test/x?page=2>; rel="next", <https://a.test/x?page=9>; rel="last""#,
+                Some("https://a.test/x?page=2"),
+            ),
             (r#"<https://a.test/1>; rel="prev", <https://a.test/3>; rel="next""#, Some("https://a.test/3")),
             (r#"<https://a.test/x?a=1,2;3>;title="b";REL="last next""#, Some("https://a.test/x?a=1,2;3")),
             ("</2>; rel=next", Some("/2")),
