@@ -275,6 +275,7 @@ impl Enactment<'_> {
             tags: notification.tags.clone(),
             issue: record.reference(),
             url: self.view.issue.as_ref().map(|issue| issue.url.clone()).unwrap_or_default(),
+            link: self.view.agent.as_ref().and_then(|agent| agent.link.clone()),
             run: record.run,
             revision: record.revision.clone(),
         };

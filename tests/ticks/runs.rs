@@ -231,6 +231,10 @@ async fn a_failing_bell_holds_nothing_back_and_each_bell_rings_once() {
     sim.watch().await;
     sim.watch().await;
     assert_eq!(bells(), ["pager", "chat"]);
+    let state = sim.state.borrow();
+    let (first, second) = (&state.rung[0].1, &state.rung[1].1);
+    assert_eq!((first.id, first.link.as_deref()), (second.id, Some("https://agents.example.com/1")));
+    drop(state);
     assert_eq!(sim.record(7).state, "needs-human");
     assert_eq!(sim.labels(7), ["ready-for-human"]);
 }
