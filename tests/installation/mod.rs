@@ -472,7 +472,7 @@ fn copy_all(from: &Path, to: &Path) {
     assert!(status.success(), "could not copy {}", from.display());
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

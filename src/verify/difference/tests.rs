@@ -201,7 +201,7 @@ fn an_override_is_compared_where_it_holds() {
     let paused = ("# [repos.\"acme/app\"]", "[repos.\"acme/app\"]\npaused = \"freeze\"\n# [repos.\"acme/app\"]");
     let found = difference(&policy(SHIPPED), &edited(&[own])).unwrap();
     assert!(!found.items.is_empty() && found.items.iter().all(|item| item.scopes == ["acme/app"]));
-    assert_eq!(what(&[paused]), ["paused, nothing is dispatched: freeze"]);
+    assert_eq!(what(&[paused]), ["paused, nothing is dispatched: `freeze`"]);
 }
 
 #[test]

@@ -130,8 +130,16 @@ pub fn constant_changed(path: &str, old: &str, new: &str) -> String {
         "limits.run_timeout" => format!("a run may take up to {new} (was {old})"),
         "limits.budget_usd" => format!("a run may cost up to {new} USD (was {old})"),
         "dispatch.slots_per_repo" => format!("up to {new} runs at a time in one repository (was {old})"),
+        path if path.starts_with("labels.") => {
+            format!("`{path}` is `{}` (was `{}`)", shown(new), shown(old))
+        }
         path => format!("`{path}` is {new} (was {old})"),
     }
+}
+
+/// What somebody wrote, to stand between backticks: one of its own would end them.
+pub fn shown(text: &str) -> String {
+    crate::text::clean_line(text, 200).replace('`', "'")
 }
 
 /// A quantity as the policy writes it.
