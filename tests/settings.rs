@@ -52,7 +52,7 @@ fn the_smallest_file_is_enough() {
     assert_eq!(settings.file, Some(place.path("afk.settings.toml")));
     assert_eq!(settings.data, place.path(".afk"));
     assert_eq!(settings.poll_interval, Duration::from_secs(60));
-    let TrackerSettings::Local { login, people } = settings.tracker;
+    let TrackerSettings::Local { login, people } = settings.tracker else { panic!("the local tracker") };
     assert_eq!((login.as_str(), people.len()), ("afk", 0));
 }
 
@@ -115,7 +115,7 @@ fn each_layer_goes_over_the_one_below() {
     assert_eq!(settings.data, Path::new("/from-flag"));
     assert_eq!(settings.poll_interval, Duration::from_secs(300));
     assert_eq!(settings.identity.agents, ["robot", "droid"]);
-    let TrackerSettings::Local { login, people } = settings.tracker;
+    let TrackerSettings::Local { login, people } = settings.tracker else { panic!("the local tracker") };
     assert_eq!((login.as_str(), people["mara"].as_str()), ("variable", "write"));
 }
 

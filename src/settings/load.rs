@@ -8,8 +8,9 @@ use figment::{Figment, Metadata, Profile, Provider};
 use toml::de::{DeTable, DeValue};
 
 use super::explain::suggest;
-use super::{ExecutorSettings, SecretSource, Settings};
+use super::{ExecutorSettings, GithubSettings, SecretSource, Settings, TrackerSettings};
 use crate::adapters::confined::read_file;
+use crate::adapters::http::is_private;
 use crate::text;
 
 /// The variables that are no settings: they say which policy and settings to read, turn the kill switch on, or are
@@ -90,6 +91,10 @@ impl Settings {
             SecretSource::Variable(_) => {}
         };
         resolve(&mut self.data);
+        if let TrackerSettings::Github(github) = &mut self.tracker {
+            github.token.iter_mut().for_each(resolve_secret);
+            github.app.iter_mut().for_each(|app| resolve_secret(&mut app.key));
+        }
         self.identity.record_keys.iter_mut().for_each(resolve_secret);
         for repo in self.repos.values_mut() {
             repo.issues.iter_mut().for_each(resolve);
@@ -254,6 +259,11 @@ impl Layers {
                 return wrong(&[key], "must be longer than nothing".to_owned());
             }
         }
+        if let TrackerSettings::Github(github) = &settings.tracker
+            && let Some((key, what)) = wrong_in_github(github)
+        {
+            return wrong(&[["tracker"].as_slice(), key].concat(), what);
+        }
         for (name, executor) in &settings.executors {
             let ExecutorSettings::Command(command) = executor;
             for (key, argv) in [("start", &command.start), ("resume", &command.resume)] {
@@ -281,6 +291,47 @@ impl Layers {
         }
         Ok(())
     }
+}
+
+/// What is wrong with the settings of GitHub, and under which key.
+fn wrong_in_github(github: &GithubSettings) -> Option<(&'static [&'static str], String)> {
+    if let Err(why) = safe_address(&github.url) {
+        return Some((&["url"], why));
+    }
+    match (&github.token, &github.app) {
+        (Some(_), Some(_)) => {
+            return Some((
+                &["app"],
+                "and `tracker.token` are both there; afk is one account: keep one of them".to_owned(),
+            ));
+        }
+        (None, None) => {
+            return Some((
+                &[],
+                "lacks `token`; add `token = { variable = \"AFK_GITHUB_TOKEN\" }`, or `app` with an App's `id`, \
+                 `installation` and `key`"
+                    .to_owned(),
+            ));
+        }
+        (None, Some(app)) if app.id == 0 => return Some((&["app", "id"], "must be the id of a GitHub App".to_owned())),
+        (None, Some(app)) if app.installation == 0 => {
+            return Some((&["app", "installation"], "must be the id of an installation of the App".to_owned()));
+        }
+        _ => {}
+    }
+    (github.requests_per_tick == 0).then(|| (["requests_per_tick"].as_slice(), "must be more than nothing".to_owned()))
+}
+
+/// An address that secrets may be sent to: https, or this machine.
+fn safe_address(address: &str) -> Result<(), String> {
+    let url = reqwest::Url::parse(address).map_err(|error| format!("is no address: {error}"))?;
+    if !is_private(&url) {
+        return Err("must begin with `https://`: a secret is sent there".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err("must be an address and no more: no user, no query".to_owned());
+    }
+    Ok(())
 }
 
 /// One value below its keys.

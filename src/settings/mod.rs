@@ -31,7 +31,8 @@ pub struct Settings {
     pub identity: Identity,
     /// Where issues are.
     pub tracker: TrackerSettings,
-    /// The repositories, by the name that policies use. Needed by the local tracker and by git.
+    /// The repositories, by the name that policies use. Needed by the local tracker, and by git where the tracker does
+    /// not tell the address.
     #[serde(default)]
     pub repos: BTreeMap<String, RepoSettings>,
     /// What runs agents, by the name that `[agent] executor` uses.
@@ -93,6 +94,39 @@ pub enum TrackerSettings {
         #[serde(default)]
         people: BTreeMap<String, String>,
     },
+    /// GitHub, in the cloud or Enterprise.
+    Github(GithubSettings),
+}
+
+/// GitHub as tracker and code host.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GithubSettings {
+    /// The REST API: `https://api.github.com`, or `https://HOST/api/v3` of an Enterprise server.
+    #[serde(default = "default_github")]
+    pub url: String,
+    /// A token of the account that afk is. Either this or `app`.
+    pub token: Option<SecretSource>,
+    /// The installation of a GitHub App that afk is.
+    pub app: Option<GithubApp>,
+    /// How many requests of each hour are left for people and other programs.
+    #[serde(default = "default_reserve")]
+    pub reserve: u64,
+    /// The most requests that one tick may send.
+    #[serde(default = "default_requests_per_tick")]
+    pub requests_per_tick: u64,
+}
+
+/// A GitHub App.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GithubApp {
+    /// The App's id.
+    pub id: u64,
+    /// The id of its installation on the owner of the repositories.
+    pub installation: u64,
+    /// Its private key, PEM.
+    pub key: SecretSource,
 }
 
 /// One repository.
@@ -185,6 +219,15 @@ fn default_data() -> PathBuf {
 }
 fn default_login() -> String {
     "afk".to_owned()
+}
+fn default_github() -> String {
+    "https://api.github.com".to_owned()
+}
+fn default_reserve() -> u64 {
+    500
+}
+fn default_requests_per_tick() -> u64 {
+    300
 }
 fn default_tick_deadline() -> Duration {
     Duration::from_secs(600)

@@ -1,5 +1,6 @@
 //! git, read only through afk's own bare mirrors. afk never runs git in a clone that somebody else has written to.
 
+mod forge;
 mod process;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,8 @@ use crate::policy::facts::PullRequestStatus;
 use crate::policy::{Landing, RepoPattern};
 use crate::ports::{Code, Head, PortError, PortResult, RunCommit, RunCommits, RunRange};
 use crate::text::clean_line;
-use process::{git, without_credentials};
+pub use forge::Forge;
+use process::{git, git_with, without_credentials};
 
 /// How far back the default branch is searched where the base of a run is not known, in commits or merges of it.
 const SEARCHED: usize = 5000;
@@ -28,11 +30,12 @@ const LOCK: &str = "afk.lock";
 /// Written last when a mirror is made.
 const COMPLETE: &str = "afk-mirror";
 
-/// Bare mirrors of the repositories of the settings.
+/// Bare mirrors of the repositories of the settings, and of those of a code host.
 #[derive(Debug, Clone)]
 pub struct GitMirrors {
     root: PathBuf,
     remotes: BTreeMap<String, String>,
+    forge: Option<Forge>,
 }
 
 /// Where clones of a repository come from, and where they push to.
@@ -64,22 +67,41 @@ pub fn is_commit(text: &str) -> bool {
 impl GitMirrors {
     /// Mirrors below `root` of the repositories in `remotes`, by name.
     pub fn new(root: PathBuf, remotes: BTreeMap<String, String>) -> Self {
-        Self { root, remotes }
+        Self { root, remotes, forge: None }
+    }
+
+    /// With a code host, which has every repository that is not among the remotes.
+    #[must_use]
+    pub fn with_forge(self, forge: Forge) -> Self {
+        Self { forge: Some(forge), ..self }
     }
 
     /// Where clones of a repository come from, and where they push to. Says nothing about the mirror being there.
     ///
     /// # Errors
-    /// The settings do not have the repository.
+    /// The settings do not have the repository, and there is no code host that could.
     pub fn clone_source(&self, repo: &str) -> PortResult<CloneSource> {
-        let (name, remote) =
-            self.remotes.iter().find(|(name, _)| name.eq_ignore_ascii_case(repo)).ok_or_else(|| {
+        let mirror = self.root.join(format!("{}.git", directory_name(repo)?));
+        let named = self.remotes.iter().find(|(name, _)| name.eq_ignore_ascii_case(repo));
+        let remote = match (named, &self.forge) {
+            (Some((_, remote)), _) => remote.clone(),
+            (None, Some(forge)) => forge.remote(repo)?,
+            (None, None) => {
                 let repo = clean_line(repo, 100);
-                PortError::not_found(format!(
+                return Err(PortError::not_found(format!(
                     "the settings do not say where `{repo}` is; add `git = \"…\"` under [repos.\"{repo}\"]"
-                ))
-            })?;
-        Ok(CloneSource { mirror: self.root.join(format!("{}.git", directory_name(name)?)), remote: remote.clone() })
+                )));
+            }
+        };
+        Ok(CloneSource { mirror, remote })
+    }
+
+    /// What git needs to be told to read a remote: a token, where the code host has it.
+    async fn access(&self, remote: &str) -> PortResult<Vec<(String, String)>> {
+        match &self.forge {
+            Some(forge) => forge.access(remote).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Brings the mirror of a repository up to date and gives its default branch.
@@ -92,13 +114,15 @@ impl GitMirrors {
         let _lock = Directory::open(&source.mirror)?.lock(LOCK).await?;
         let place = without_credentials(&source.remote);
         let mirror = Some(source.mirror.as_path());
-        let listed = git(mirror, &["ls-remote", "--symref", "--", &source.remote, "HEAD"], "").await?;
+        let access = self.access(&source.remote).await?;
+        let what = ["ls-remote", "--symref", "--", &source.remote, "HEAD"];
+        let listed = git_with(mirror, &what, "", &access).await?;
         let branch = default_branch(&listed.or_fail(&format!("read `{place}`"))?).ok_or_else(|| {
             PortError::refused(format!("`{place}` has no default branch with a commit; push a first commit to it"))
         })?;
         let fetch = ["fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head"];
         let what = [fetch.as_slice(), &["--", &source.remote, "+refs/heads/*:refs/heads/*"]].concat();
-        git(mirror, &what, "").await?.or_fail(&format!("fetch from `{place}`"))?;
+        git_with(mirror, &what, "", &access).await?.or_fail(&format!("fetch from `{place}`"))?;
         let reference = format!("refs/heads/{branch}");
         git(mirror, &["symbolic-ref", "HEAD", &reference], "").await?.or_fail("set the default branch")?;
         let commit =

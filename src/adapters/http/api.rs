@@ -1,24 +1,38 @@
 //! Calls to an API with a token: the same manners towards every server.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode, Url};
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION};
+use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use tokio::sync::{Mutex, Semaphore};
 
-use super::{Http, describe};
-use crate::ports::{PortError, PortResult};
+use super::limits::{self, Limited, Pool, Quiet};
+use super::remembered::{Entry, Key, Remembered};
+use super::{Http, describe, is_private, refusal};
+use crate::ports::{PortError, PortErrorKind, PortResult};
 use crate::text::clean_line;
+
+pub use super::call::{Answer, Call};
+pub use super::manners::{Cost, Manners};
 
 /// Far above any page of any API.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
-/// The most that is said of what a server answered.
+/// The most that all pages of one list may have.
+const LIST_LIMIT: usize = 4 * BODY_LIMIT;
+/// The most pages of one list.
+const MOST_PAGES: usize = 100;
+const MOST_REDIRECTS: u32 = 3;
+/// How often a call is repeated.
+const MOST_REPETITIONS: u32 = 2;
+/// The most that is said of an address.
 const SAID: usize = 300;
 
 /// Where a token comes from; asked before each request, so that a rotated one counts at once.
@@ -29,101 +43,73 @@ pub trait Credential {
     /// # Errors
     /// When there is none, and what to do about it.
     async fn token(&self) -> PortResult<SecretString>;
-}
 
-/// What calls to one server have cost so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Cost {
-    /// Requests sent.
-    pub requests: u64,
-    /// Those answered by "not modified", which do not count against the limit.
-    pub unchanged: u64,
-    /// Points of GraphQL.
-    pub points: u64,
-    /// What the server said is left of the limit.
-    pub remaining: Option<u64>,
-    /// The limit.
-    pub limit: Option<u64>,
-}
+    /// Where it comes from, in words that may be shown and kept: the variable `TOKEN`. Never the token.
+    fn source(&self) -> String;
 
-/// One call.
-#[derive(Debug, Clone)]
-pub struct Call<'a> {
-    /// The method.
-    pub method: Method,
-    /// Segments below the base address, not encoded.
-    pub path: &'a [&'a str],
-    /// The query, not encoded.
-    pub query: &'a [(&'a str, &'a str)],
-    /// The body, as JSON.
-    pub body: Option<Value>,
-}
-
-impl<'a> Call<'a> {
-    /// A call that only reads.
-    pub fn get(path: &'a [&'a str]) -> Self {
-        Self { method: Method::GET, path, query: &[], body: None }
-    }
-
-    /// A call that writes.
-    pub fn write(method: Method, path: &'a [&'a str], body: Option<Value>) -> Self {
-        Self { method, path, query: &[], body }
-    }
-
-    /// With a query.
-    #[must_use]
-    pub fn query(self, query: &'a [(&'a str, &'a str)]) -> Self {
-        Self { query, ..self }
+    /// The server refused the token. Gives whether the next one may be another.
+    fn refused(&self) -> bool {
+        false
     }
 }
 
-/// What a server answered with success.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The status, 2xx.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body, bounded.
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    /// The body.
-    ///
-    /// # Errors
-    /// It is not the JSON that was expected.
-    pub fn json<T: DeserializeOwned>(&self, what: &str) -> PortResult<T> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            PortError::invalid(format!("{what}: the answer makes no sense: {}", clean_line(&error.to_string(), SAID)))
-        })
-    }
-
-    /// The server's clock.
-    pub fn date(&self) -> Option<DateTime<Utc>> {
-        let date = self.headers.get(reqwest::header::DATE)?.to_str().ok()?;
-        DateTime::parse_from_rfc2822(date).ok().map(|date| date.to_utc())
-    }
-}
-
-/// A server with an API.
+/// One address of a server with an API.
+#[derive(Clone)]
 pub struct Api {
-    name: String,
     base: Url,
+    server: Rc<Server>,
+}
+
+/// What all addresses of a server share: they answer to one token, and count together.
+struct Server {
+    name: String,
     headers: HeaderMap,
     credential: Rc<dyn Credential>,
     http: Rc<Http>,
+    manners: Manners,
     cost: RefCell<Cost>,
+    /// What is left, by the address: GraphQL has a limit of its own.
+    pools: RefCell<BTreeMap<Url, Pool>>,
+    quiet: Quiet,
+    remembered: Remembered,
+    permits: Semaphore,
+    /// Writes go one after the other; when the last one ended.
+    last_write: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Api").field("name", &self.name).field("base", &self.base.as_str()).finish_non_exhaustive()
+        let (name, base) = (&self.server.name, self.base.as_str());
+        out.debug_struct("Api").field("name", name).field("base", &base).finish_non_exhaustive()
     }
 }
 
+/// A call on its way.
+struct Trip {
+    url: Url,
+    redirects: u32,
+    repetitions: u32,
+    /// Another token was tried.
+    renewed: bool,
+}
+
+/// What came of one request.
+enum Step {
+    Done(Answer),
+    /// To be sent again, after this pause.
+    Again(Duration),
+}
+
+/// An answer, whatever it says.
+struct Raw {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
 impl Api {
-    /// An API below `base`, by its `name` for errors, with headers that every request carries.
+    /// An API below `base`, by its `name` for errors, with headers that every request carries. With the manners that
+    /// are right for anybody.
     pub fn new(
         name: impl Into<String>,
         base: Url,
@@ -131,75 +117,412 @@ impl Api {
         credential: Rc<dyn Credential>,
         http: Rc<Http>,
     ) -> Self {
+        Self::with_manners(name, base, headers, credential, http, Manners::default())
+    }
+
+    /// [`Api::new`], with manners of one's own.
+    pub fn with_manners(
+        name: impl Into<String>,
+        base: Url,
+        headers: &[(&'static str, &'static str)],
+        credential: Rc<dyn Credential>,
+        http: Rc<Http>,
+        manners: Manners,
+    ) -> Self {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
-        Self { name: name.into(), base, headers, credential, http, cost: RefCell::default() }
+        let server = Server {
+            name: name.into(),
+            headers,
+            credential,
+            http,
+            cost: RefCell::default(),
+            pools: RefCell::default(),
+            quiet: Quiet::new(manners.memory.clone()),
+            remembered: Remembered::new(manners.memory.as_ref().map(|folder| folder.join("answers"))),
+            permits: Semaphore::new(manners.at_once.max(1)),
+            last_write: Mutex::default(),
+            manners,
+        };
+        Self { base, server: Rc::new(server) }
     }
 
-    /// What was spent so far.
+    /// The same server at another address, as GraphQL has one beside REST: one token, one budget, one cost.
+    #[must_use]
+    pub fn at(&self, base: Url) -> Self {
+        Self { base, server: self.server.clone() }
+    }
+
+    /// What was spent so far, at all addresses of this server.
     pub fn cost(&self) -> Cost {
-        self.cost.borrow().clone()
+        let pools = self.server.pools.borrow();
+        let least = pools.values().min_by_key(|pool| pool.remaining).cloned().unwrap_or_default();
+        Cost { remaining: least.remaining, limit: least.limit, ..self.server.cost.borrow().clone() }
     }
 
     /// Adds points that an answer of GraphQL names.
     pub fn spent_points(&self, points: u64) {
-        self.cost.borrow_mut().points += points;
+        self.server.cost.borrow_mut().points += points;
     }
 
-    /// One call.
+    /// One call. Reads that fail are repeated, twice at most. A write is repeated only where the server has clearly not
+    /// done it: over a limit, or with a token that has ended.
     ///
     /// # Errors
-    /// Not found for 404 and 410, refused for any other 4xx, unreachable for everything that may have taken effect.
+    /// Not found for 404 and 410, refused for any other 4xx, unreachable for everything that may have taken effect and
+    /// while the server is to be left alone.
     pub async fn send(&self, call: &Call<'_>) -> PortResult<Answer> {
         let mut url = self.base.clone();
         url.path_segments_mut()
-            .map_err(|()| PortError::invalid(format!("{}: `{}` is no address", self.name, self.base)))?
+            .map_err(|()| PortError::invalid(format!("{}: `{}` is no address", self.server.name, self.base)))?
             .pop_if_empty()
             .extend(call.path);
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(call.query);
         }
-        let what = format!("{}: {} {}", self.name, call.method, clean_line(url.path(), SAID));
-        let token = self.credential.token().await?;
-        let mut request = self
-            .http
-            .client()?
-            .request(call.method.clone(), url)
-            .headers(self.headers.clone())
-            .bearer_auth(token.expose_secret());
-        if let Some(body) = &call.body {
-            request = request.json(body);
-        }
-        self.cost.borrow_mut().requests += 1;
-        let unreachable =
-            |error: reqwest::Error| PortError::unreachable(format!("{what}: no answer: {}", describe(error)));
-        let mut response = request.send().await.map_err(unreachable)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > BODY_LIMIT {
-                return Err(PortError::invalid(format!("{what}: the answer has more than {BODY_LIMIT} bytes")));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        if status.is_success() {
-            return Ok(Answer { status, headers, body });
-        }
-        let message = format!("{what}: answered {status}");
-        Err(match status {
-            StatusCode::NOT_FOUND | StatusCode::GONE => PortError::not_found(message),
-            _ if status.is_client_error() => PortError::refused(message),
-            _ => PortError::unreachable(message),
-        })
+        self.go(call, url).await
     }
 
     /// Every item of a list, page by page.
     ///
     /// # Errors
-    /// As [`Api::send`]; and when there are more pages than anybody could want.
+    /// As [`Api::pages_of`].
     pub async fn pages<T: DeserializeOwned>(&self, call: &Call<'_>) -> PortResult<Vec<T>> {
-        self.send(call).await?.json(&self.name)
+        let mut items = Vec::new();
+        for page in self.pages_of::<Vec<T>>(call).await? {
+            items.extend(page);
+        }
+        Ok(items)
     }
+
+    /// Every page of a list, where a page is more than an array. Follows the addresses that the server gives.
+    ///
+    /// # Errors
+    /// As [`Api::send`]; and when the next page lies on another server, or there are more pages than anybody could want.
+    pub async fn pages_of<P: DeserializeOwned>(&self, call: &Call<'_>) -> PortResult<Vec<P>> {
+        let mut answer = self.send(call).await?;
+        let (mut pages, mut bytes) = (Vec::new(), 0);
+        loop {
+            bytes += answer.body.len();
+            pages.push(answer.json(&self.server.name)?);
+            let Some(next) = answer.next() else { return Ok(pages) };
+            let next = self.here(next).map_err(|url| {
+                let wrong = format!("the next page lies at `{}`, which gets no token", shown(&url));
+                PortError::invalid(format!("{}: {wrong}", self.what(call, &self.base)))
+            })?;
+            if pages.len() >= MOST_PAGES || bytes > LIST_LIMIT {
+                let wrong = format!("the list goes on after {} pages, {bytes} bytes", pages.len());
+                return Err(PortError::invalid(format!("{}: {wrong}", self.what(call, &next))));
+            }
+            answer = self.go(call, next).await?;
+        }
+    }
+
+    async fn go(&self, call: &Call<'_>, url: Url) -> PortResult<Answer> {
+        if !is_private(&url) {
+            let wrong = "is not https, and a token would be open to anybody on the way";
+            return Err(PortError::refused(format!("{}: `{}` {wrong}", self.server.name, shown(url.as_str()))));
+        }
+        let Server { manners, last_write, .. } = &*self.server;
+        let mut last_write = if call.writes { Some(last_write.lock().await) } else { None };
+        let mut trip = Trip { url, redirects: 0, repetitions: 0, renewed: false };
+        loop {
+            if let Some(last) = last_write.as_deref().copied().flatten() {
+                let since = manners.pace.now().signed_duration_since(last).to_std().unwrap_or_default();
+                self.pause(manners.write_interval.saturating_sub(since)).await;
+            }
+            self.may_ask(call).await?;
+            let step = self.ask(call, &mut trip).await;
+            if let Some(last) = last_write.as_deref_mut() {
+                *last = Some(manners.pace.now());
+            }
+            match step? {
+                Step::Done(answer) => return Ok(answer),
+                Step::Again(pause) => self.pause(pause).await,
+            }
+        }
+    }
+
+    async fn pause(&self, time: Duration) {
+        if !time.is_zero() {
+            self.server.manners.pace.pause(time).await;
+        }
+    }
+
+    /// Whether the server may be asked now; waits a little where that suffices.
+    async fn may_ask(&self, call: &Call<'_>) -> PortResult<()> {
+        let Server { manners, quiet, .. } = &*self.server;
+        let now = manners.pace.now();
+        if let Some(until) = [self.whole(), self.one()].iter().filter_map(|whom| quiet.until(whom, now)).max() {
+            let wait = until.signed_duration_since(now).to_std().unwrap_or_default();
+            if wait > manners.patience {
+                return Err(self.asks_to_be_left_alone(until, ""));
+            }
+            self.pause(wait + Duration::from_secs(1).mul_f64(manners.pace.chance())).await;
+        }
+        // A write finishes what was begun and paid for; without it the next tick would have to find out and do it anyway.
+        if call.writes { Ok(()) } else { self.is_within_budget() }
+    }
+
+    fn is_within_budget(&self) -> PortResult<()> {
+        let Server { name, manners, cost, pools, .. } = &*self.server;
+        let spent = cost.borrow().counted();
+        if spent >= manners.requests {
+            return Err(PortError::unreachable(format!(
+                "{name}: {spent} requests were sent, which is all that one tick may (`requests_per_tick`); nothing more is \
+                 read until the next one"
+            )));
+        }
+        // What is left is known from the first answer on; so each tick in want asks once.
+        let pool = pools.borrow().get(&self.base).cloned().unwrap_or_default();
+        let now = manners.pace.now();
+        match pool.remaining {
+            Some(left) if left <= manners.reserve && manners.reserve > 0 && pool.reset.is_none_or(|at| at > now) => {
+                let until = pool.reset.map(|at| format!(" until {}", clock(at, now))).unwrap_or_default();
+                Err(PortError::unreachable(format!(
+                    "{name}: {left} requests are left of the hourly limit, and {} are kept for people (`reserve`); nothing \
+                     more is read{until}",
+                    manners.reserve
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends one request, and judges the answer.
+    async fn ask(&self, call: &Call<'_>, trip: &mut Trip) -> PortResult<Step> {
+        let Server { manners, credential, remembered, cost, .. } = &*self.server;
+        let what = self.what(call, &trip.url);
+        let token = credential.token().await?;
+        let source = credential.source();
+        let accept = self.server.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let address = trip.url.clone();
+        let key = Key { address: address.as_str(), accept, asker: &source };
+        let known = if call.is_get() { remembered.find(&key) } else { None };
+        let raw = match self.exchange(call, &trip.url, &token, known.as_ref()).await {
+            Err(error) if error.kind == PortErrorKind::Unreachable && !call.writes && trip.may_repeat() => {
+                return Ok(Step::Again(self.backoff(trip)));
+            }
+            other => other?,
+        };
+        let Raw { status, mut headers, body } = raw;
+        tracing::debug!(request = what, status = status.as_u16());
+        self.note_limits(&headers);
+        if status == StatusCode::NOT_MODIFIED
+            && let Some(known) = known
+        {
+            cost.borrow_mut().unchanged += 1;
+            remembered.used(&key);
+            known.complete(&mut headers);
+            let body = known.body.into_bytes();
+            return Ok(Step::Done(Answer { status: StatusCode::OK, headers, body, unchanged: true }));
+        }
+        if status.is_success() {
+            if !call.writes
+                && !call.is_get()
+                && let Some(said) = limit_in(&body)
+            {
+                let limited = Limited::by(&headers, manners.pace.now());
+                return self.wait_for(limited, &headers, &clean_line(&said, SAID), trip);
+            }
+            if call.is_get()
+                && let Some(entry) = Entry::of(&key, &headers, &body)
+            {
+                remembered.keep(&key, &entry);
+            }
+            return Ok(Step::Done(Answer { status, headers, body, unchanged: false }));
+        }
+        if matches!(status.as_u16(), 301 | 302 | 307 | 308) {
+            return self.follow(call, &headers, trip, &what);
+        }
+        if status == StatusCode::UNAUTHORIZED && !trip.renewed && credential.refused() {
+            trip.renewed = true;
+            return Ok(Step::Again(Duration::ZERO));
+        }
+        let said = refusal::words(&body, &token);
+        if let Some(limited) = Limited::of(status, &headers, &said, manners.pace.now()) {
+            return self.wait_for(limited, &headers, &said, trip);
+        }
+        if status.is_server_error() {
+            if let Some(pause) = limits::retry_after(&headers, manners.pace.now()) {
+                let step = self.wait_for(Limited::TooFast(Some(pause)), &headers, &said, trip);
+                if !call.writes {
+                    return step;
+                }
+            } else if call.may_be_repeated(status) && trip.may_repeat() {
+                return Ok(Step::Again(self.backoff(trip)));
+            }
+        }
+        Err(refusal::error(&what, status, &headers, &said, &source))
+    }
+
+    /// One request and its answer; reads no more of it than is bearable.
+    async fn exchange(
+        &self,
+        call: &Call<'_>,
+        url: &Url,
+        token: &SecretString,
+        known: Option<&Entry>,
+    ) -> PortResult<Raw> {
+        let Server { headers, http, credential, cost, permits, .. } = &*self.server;
+        let what = self.what(call, url);
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| {
+            PortError::refused(format!("{what}: what {} gives has characters that no token has", credential.source()))
+        })?;
+        bearer.set_sensitive(true);
+        let mut request = http.client()?.request(call.method.clone(), url.clone());
+        request = request.headers(headers.clone()).header(AUTHORIZATION, bearer);
+        if let Some(known) = known {
+            request = request.header(IF_NONE_MATCH, &known.etag);
+        }
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        // The semaphore is never closed.
+        let _permit = permits.acquire().await.ok();
+        cost.borrow_mut().requests += 1;
+        let lost = |error| PortError::unreachable(format!("{what}: no answer: {}", describe(error)));
+        let mut response = request.send().await.map_err(lost)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+            if body.len() + chunk.len() > BODY_LIMIT {
+                return Err(PortError::invalid(format!("{what}: the answer has more than {BODY_LIMIT} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Raw { status, headers, body })
+    }
+
+    /// A read is followed to where a thing of this server has moved; a write is not: who decided it named another place.
+    fn follow(&self, call: &Call<'_>, headers: &HeaderMap, trip: &mut Trip, what: &str) -> PortResult<Step> {
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let target = trip.url.join(location).map_err(|_| location.to_owned()).and_then(|url| self.here(url.as_str()));
+        let refused = |place: &str, why: &str| {
+            Err(PortError::refused(format!("{what}: it has moved to `{}`; {why}", shown(place))))
+        };
+        match target {
+            Err(elsewhere) => refused(&elsewhere, "that is another server, which gets no token"),
+            Ok(url) if !call.is_get() => refused(
+                url.as_str(),
+                "nothing is written there: name the repository in settings and policy as it is called now",
+            ),
+            Ok(url) if trip.redirects >= MOST_REDIRECTS => refused(url.as_str(), "it was sent on too often"),
+            Ok(url) => {
+                trip.redirects += 1;
+                trip.url = url;
+                Ok(Step::Again(Duration::ZERO))
+            }
+        }
+    }
+
+    /// The server is to be left alone. A short while of that is waited for before the call is sent again.
+    fn wait_for(&self, limited: Limited, headers: &HeaderMap, said: &str, trip: &mut Trip) -> PortResult<Step> {
+        let Server { manners, quiet, .. } = &*self.server;
+        let now = manners.pace.now();
+        let until = match limited {
+            Limited::UsedUp => {
+                let reset = Pool::of(headers, now).and_then(|pool| pool.reset).map(|at| at.signed_duration_since(now));
+                // One that is over did not help.
+                quiet.leave_alone(&self.one(), reset.filter(|away| *away > TimeDelta::zero()), now)
+            }
+            Limited::TooFast(pause) => {
+                let pause = pause.map(|pause| TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX));
+                quiet.leave_alone(&self.whole(), pause, now)
+            }
+        };
+        let pause = until.signed_duration_since(now).to_std().unwrap_or_default();
+        if pause <= manners.patience && trip.may_repeat() {
+            trip.repetitions += 1;
+            return Ok(Step::Again(Duration::ZERO));
+        }
+        Err(self.asks_to_be_left_alone(until, said))
+    }
+
+    /// Takes down what is left; an answer that took the last of it saves the next call from being refused.
+    fn note_limits(&self, headers: &HeaderMap) {
+        let Server { manners, pools, quiet, .. } = &*self.server;
+        let now = manners.pace.now();
+        let Some(pool) = Pool::of(headers, now) else { return };
+        if let (Some(0), Some(reset)) = (pool.remaining, pool.reset) {
+            quiet.leave_alone(&self.one(), Some(reset.signed_duration_since(now)), now);
+        }
+        pools.borrow_mut().insert(self.base.clone(), pool);
+    }
+
+    /// The pause before the next repetition.
+    fn backoff(&self, trip: &mut Trip) -> Duration {
+        let Manners { backoff, pace, .. } = &self.server.manners;
+        let pause = *backoff * 2_u32.pow(trip.repetitions);
+        trip.repetitions += 1;
+        pause.mul_f64(0.5 + pace.chance() / 2.0)
+    }
+
+    fn asks_to_be_left_alone(&self, until: DateTime<Utc>, said: &str) -> PortError {
+        let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+        let until = clock(until, self.server.manners.pace.now());
+        PortError::unreachable(format!("{} asks to be left alone until {until}{said}", self.server.name))
+    }
+
+    /// An address that a server gave, if it is one of the same server; else the address.
+    fn here(&self, address: &str) -> Result<Url, String> {
+        let url = self.base.join(address).map_err(|_| address.to_owned())?;
+        if url.origin() == self.base.origin() { Ok(url) } else { Err(url.into()) }
+    }
+
+    /// What a limit of the whole server is remembered by: another token has other limits.
+    fn whole(&self) -> String {
+        format!("{} by {}", self.base.origin().ascii_serialization(), self.server.credential.source())
+    }
+
+    /// What the limit of this address is remembered by.
+    fn one(&self) -> String {
+        format!("{} by {}", shown(self.base.as_str()), self.server.credential.source())
+    }
+
+    /// What is asked, for errors: without the query, which may hold secrets.
+    fn what(&self, call: &Call<'_>, url: &Url) -> String {
+        format!("{}: {} {}", self.server.name, call.method, clean_line(url.path(), SAID))
+    }
+}
+
+impl Trip {
+    fn may_repeat(&self) -> bool {
+        self.repetitions < MOST_REPETITIONS
+    }
+}
+
+/// What GraphQL says of a limit, with status 200.
+fn limit_in(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Body {
+        #[serde(default)]
+        errors: Vec<Fault>,
+    }
+    #[derive(Deserialize)]
+    struct Fault {
+        r#type: Option<String>,
+        #[serde(default)]
+        message: String,
+    }
+    let body: Body = serde_json::from_slice(body).ok()?;
+    let about_limits = |fault: &Fault| match fault.r#type.as_deref() {
+        Some(kind) => kind.starts_with("RATE_LIMIT"),
+        None => limits::is_about_limits(&fault.message),
+    };
+    body.errors.into_iter().find(about_limits).map(|fault| fault.message)
+}
+
+/// An address for people: bounded, without user and query, which may hold secrets.
+fn shown(address: &str) -> String {
+    let place = Url::parse(address).map(|url| format!("{}{}", url.origin().ascii_serialization(), url.path()));
+    clean_line(&place.unwrap_or_else(|_| address.split(['?', '#']).next().unwrap_or_default().to_owned()), SAID)
+}
+
+/// `12:34Z`, with the day where it is another one.
+fn clock(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let format = if at.date_naive() == now.date_naive() { "%H:%MZ" } else { "%Y-%m-%d %H:%MZ" };
+    at.format(format).to_string()
 }
