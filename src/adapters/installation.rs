@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::confined::{Directory, DirectoryLock};
+use super::http::api::Cost;
 use crate::engine::identity::RunId;
 use crate::ports::{IssueRef, PortError, PortResult};
 
@@ -75,6 +76,9 @@ pub struct Heartbeat {
     pub problems: Vec<String>,
     /// How many calls it made to the edges.
     pub calls: u64,
+    /// What the tracker's server was asked; `None` where the tracker has no server.
+    #[serde(default)]
+    pub cost: Option<Cost>,
     /// The issues in flight when it ended: a hint where to look, never the truth.
     #[serde(default)]
     pub in_flight: Vec<IssueRef>,
@@ -171,6 +175,7 @@ impl Installation {
             result: "not over yet".to_owned(),
             problems: Vec::new(),
             calls: 0,
+            cost: None,
             in_flight: Vec::new(),
         });
         if heartbeat.in_flight.contains(issue) {

@@ -136,6 +136,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
         kill_switch: kill_switch_reader(policy.to_path_buf(), installation.clone()),
         installation,
         calls,
+        cost: Box::new(|| None),
     })
 }
 

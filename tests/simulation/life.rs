@@ -244,6 +244,7 @@ impl Life {
             installation: self.installation.clone(),
             kill_switch,
             calls: Rc::default(),
+            cost: Box::new(|| None),
         };
         match self.defect {
             None => {
@@ -428,6 +429,7 @@ async fn tick(kind: TickKind, policy: &'static afk::policy::Policy, world: World
         result: "ok".to_owned(),
         problems: Vec::new(),
         calls: world.calls.get(),
+        cost: None,
         // What was known before is still where to look.
         in_flight: in_flight.or_else(|| known(kind)).unwrap_or_default(),
     };

@@ -132,6 +132,7 @@ impl Sim {
             installation: Installation::new(data.path()),
             kill_switch: Box::new(move || reader.get().then(|| "the test says so".to_owned())),
             calls: Rc::default(),
+            cost: Box::new(|| None),
         };
         Self { state, policy, world, switch, _data: data }
     }
