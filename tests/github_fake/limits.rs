@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// How much of each a token may use.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     pub rest: u64,
     pub graphql: u64,
@@ -32,7 +32,7 @@ pub struct Window {
     pub reset: DateTime<Utc>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Spent {
     at: DateTime<Utc>,
     points: u64,

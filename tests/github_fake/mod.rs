@@ -83,6 +83,19 @@ impl Fake {
         repo
     }
 
+    /// What it knows now.
+    pub fn save(&self) -> State {
+        self.state().clone()
+    }
+
+    /// Back to what it knew then; what was asked since is not forgotten.
+    pub fn restore(&self, saved: State) {
+        let mut state = self.state();
+        let log = std::mem::take(&mut state.log);
+        *state = saved;
+        state.log = log;
+    }
+
     /// Lets something go wrong.
     pub fn trouble(&self, trouble: Trouble) {
         self.state().troubles.push(trouble);

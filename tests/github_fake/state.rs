@@ -10,7 +10,7 @@ use super::limits::Limits;
 use super::log::Exchange;
 
 /// Everything behind one server.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct State {
     /// Without a trailing slash.
     pub base: String,
@@ -58,7 +58,7 @@ pub struct Role {
     pub permission: Permission,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Repo {
     pub id: u64,
     pub owner: String,
@@ -88,7 +88,7 @@ pub struct Label {
     pub description: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Issue {
     pub id: u64,
     pub number: u64,

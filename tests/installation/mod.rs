@@ -216,6 +216,11 @@ impl<F: Forge> InstallationOf<F> {
         F::write_issue(self, repo, number, title, body);
     }
 
+    /// What afk calls an issue of the one repository.
+    pub fn reference(&self, number: u64) -> String {
+        F::localized(&format!("\"{REPO}\"#{number}")).replace('"', "")
+    }
+
     /// What somebody may do from now on, wherever the tracker says so.
     pub fn grant(&self, login: &str, permission: &str) {
         F::grant(self, login, permission);
