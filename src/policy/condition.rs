@@ -72,6 +72,8 @@ pub struct RepoList {
     pub patterns: Vec<RepoPattern>,
     /// Written as `"$allowlist"`: what is proven of the policy holds whatever stands on that list.
     pub is_allowlist: bool,
+    /// Written as `"$denylist"`: another denylist is another list here.
+    pub is_denylist: bool,
 }
 
 impl RepoList {

@@ -26,22 +26,24 @@ pub struct Call<'a> {
     pub body: Option<Value>,
     /// Changes something: never sent twice, unless the server clearly did nothing.
     pub writes: bool,
+    /// Where it is sent on to is the answer, not what lies there.
+    pub(super) asks_where: bool,
 }
 
 impl<'a> Call<'a> {
     /// A call that only reads.
     pub fn get(path: &'a [&'a str]) -> Self {
-        Self { method: Method::GET, path, query: &[], body: None, writes: false }
+        Self { method: Method::GET, path, query: &[], body: None, writes: false, asks_where: false }
     }
 
     /// A call that writes.
     pub fn write(method: Method, path: &'a [&'a str], body: Option<Value>) -> Self {
-        Self { method, path, query: &[], body, writes: true }
+        Self { method, path, query: &[], body, writes: true, asks_where: false }
     }
 
     /// A call that only reads although it is posted: a query of GraphQL, to the base address itself.
     pub fn ask(body: Value) -> Self {
-        Self { method: Method::POST, path: &[], query: &[], body: Some(body), writes: false }
+        Self { method: Method::POST, path: &[], query: &[], body: Some(body), writes: false, asks_where: false }
     }
 
     /// With a query.

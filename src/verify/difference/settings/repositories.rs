@@ -24,6 +24,7 @@ pub fn enrolled(report: &mut Report<'_>, diagrams: &mut Diagrams) -> Result<(), 
         let matching = list.value.iter().filter(|pattern| pattern.matches(repo));
         matching.max_by_key(|pattern| (pattern.is_exact(), pattern.to_string().len())).cloned()
     };
+    let mut idle = Vec::new();
     for repo in (0..classes.len()).filter_map(|class| classes.witness(class)) {
         let item = match (old.enrolled(&repo), new.enrolled(&repo)) {
             (false, true) => match (matching(&old.allowlist, &repo), matching(&new.allowlist, &repo)) {
@@ -51,9 +52,31 @@ pub fn enrolled(report: &mut Report<'_>, diagrams: &mut Diagrams) -> Result<(), 
                     item(Direction::Tighter, what, place)
                 }
             },
-            _ => continue,
+            // On no list that would let it pass: a line of defence, all the same.
+            _ => {
+                match (matching(&old.denylist, &repo), matching(&new.denylist, &repo)) {
+                    (Some(pattern), None) => idle.push((Direction::Looser, pattern)),
+                    (None, Some(pattern)) => idle.push((Direction::Tighter, pattern)),
+                    _ => {}
+                }
+                continue;
+            }
         };
         report.add(item);
+    }
+    for (direction, pattern) in idle {
+        let named = format!("issues in `{pattern}` ");
+        if report.difference.items.iter().any(|item| item.direction == direction && item.what.starts_with(&named)) {
+            continue;
+        }
+        let (word, span) = match direction {
+            Direction::Looser => ("no longer", new.denylist.span),
+            _ => ("now", entry(new, &new.denylist, &pattern)),
+        };
+        let place = report.in_new(span);
+        let what =
+            format!("`{pattern}` is {word} on the denylist: that changes nothing today, as it is not on the allowlist");
+        report.add(item(direction, what, place));
     }
     for (name, was, is) in [("allowlist", &old.allowlist, &new.allowlist), ("denylist", &old.denylist, &new.denylist)] {
         let only = |these: &Located<Vec<RepoPattern>>, others: &Located<Vec<RepoPattern>>| -> Vec<RepoPattern> {
