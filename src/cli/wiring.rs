@@ -65,7 +65,7 @@ pub fn settings(path: &Path) -> Result<Settings, Failure> {
 pub fn tracker_name(settings: &Settings) -> String {
     match &settings.tracker {
         TrackerSettings::Local { .. } => "folders of Markdown issues, without any trust boundary,".to_owned(),
-        TrackerSettings::Github(github) => github.url.to_string(),
+        TrackerSettings::Github(github) => format!("GitHub at {}", github.url),
     }
 }
 
