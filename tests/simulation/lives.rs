@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::defects::Defect;
@@ -17,6 +17,8 @@ use crate::shrink::{in_fresh, shrink};
 const FIXED: u64 = 300;
 /// How many fresh ones, unless `AFK_SIMULATION_LIVES` says so.
 const FRESH: u64 = 30;
+/// So many failing lives are enough for one run.
+const ENOUGH: usize = 20;
 
 /// Where installations are kept: in memory where the system has a place for that.
 pub fn scratch() -> tempfile::TempDir {
@@ -35,50 +37,54 @@ fn size() -> Size {
     }
 }
 
-/// Lives these seeds, on two threads, and fails with the first that breaks an invariant, made short.
+/// Lives these seeds, on two threads. Fails with every one that breaks an invariant, up to [`ENOUGH`], and makes the first
+/// of them short.
 fn live_all(seeds: std::ops::Range<u64>, size: Size) -> BTreeMap<String, usize> {
     let began = Instant::now();
     let next = AtomicU64::new(seeds.start);
-    let (ticks, dispatches) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (lives, ticks, dispatches) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     let endings = Mutex::new(BTreeMap::new());
-    let broken = AtomicBool::new(false);
-    let failures: Vec<u64> = std::thread::scope(|scope| {
+    let broken = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
         let worker = || {
             let folder = scratch();
-            loop {
+            while broken.lock().unwrap().len() < ENOUGH {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
-                if seed >= seeds.end || broken.load(Ordering::Relaxed) {
-                    return None;
+                if seed >= seeds.end {
+                    return;
                 }
                 let script = Script::of(seed, size);
                 let lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, false, None));
+                lives.fetch_add(1, Ordering::Relaxed);
                 ticks.fetch_add(lived.ticks, Ordering::Relaxed);
                 dispatches.fetch_add(lived.dispatches, Ordering::Relaxed);
                 for (ending, times) in lived.endings {
                     *endings.lock().unwrap().entry(ending).or_insert(0) += times;
                 }
-                if lived.violation.is_some() {
-                    broken.store(true, Ordering::Relaxed);
-                    return Some(seed);
+                if let Some(violation) = lived.violation {
+                    broken.lock().unwrap().insert(seed, violation.invariant);
                 }
             }
         };
-        let workers = [scope.spawn(worker), scope.spawn(worker)];
-        workers.into_iter().filter_map(|worker| worker.join().unwrap()).collect()
+        scope.spawn(worker);
+        scope.spawn(worker);
     });
-    let endings = endings.into_inner().unwrap();
+    let (endings, broken) = (endings.into_inner().unwrap(), broken.into_inner().unwrap());
     println!("{endings:?}");
     println!(
         "{} lives of {} issues over {} repositories: {} ticks, {} agents started, {:.1} s",
-        seeds.end - seeds.start,
+        lives.into_inner(),
         size.issues,
         size.repos,
         ticks.into_inner(),
         dispatches.into_inner(),
         began.elapsed().as_secs_f64()
     );
-    if let Some(seed) = failures.into_iter().min() {
-        panic!("{}", report(seed, size, None));
+    for (seed, invariant) in &broken {
+        println!("seed {seed}: `{invariant}` does not hold");
+    }
+    if let Some(seed) = broken.keys().next() {
+        panic!("{}", report(*seed, size, None));
     }
     endings
 }

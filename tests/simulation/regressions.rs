@@ -221,3 +221,39 @@ fn a_close_that_was_not_done_is_decided_anew_once_its_commit_is_red() {
         &["doing landed", "tracker close times out", "CI is red"],
     );
 }
+
+#[test]
+fn a_second_progress_comment_that_comes_late_does_not_wake_a_run_that_has_ended() {
+    keeps_every_invariant(
+        1_795_377_438_002_434,
+        16,
+        &[
+            Person(Arm, 3282474357),
+            Next("tracker create_comment", ComesLate(90)),
+            Tick(Poll, None),
+            Agent(TurnsStubborn, 1092986448),
+            Person(ArmAgain, 2666503523),
+            Tick(Watch, Some(18)),
+        ],
+        &["will not end when told", "released, taken back", "what timed out takes effect now"],
+    );
+}
+
+#[test]
+fn a_lock_in_a_repository_that_is_not_enrolled_any_more_is_not_forgotten_while_nobody_can_list_it() {
+    keeps_every_invariant(
+        9_000_000_866,
+        26,
+        &[
+            Person(Arm, 1848211209),
+            Person(MergePolicy, 1679316103),
+            Tick(Poll, None),
+            Outage("tracker labelled", PortErrorKind::Invalid),
+            Wait(4000),
+            Tick(Watch, None),
+            Tick(Poll, None),
+            Tick(Watch, None),
+        ],
+        &["doing never-started", "tracker labelled gives an answer that makes no sense", "takes agent-in-progress off"],
+    );
+}

@@ -147,7 +147,10 @@ pub struct Violation {
 /// What afk has told the world about a run, and what it owes.
 #[derive(Debug, Default)]
 pub struct Account {
+    /// The newest text of the comment that counts.
     pub record: Option<Record>,
+    /// The oldest progress comment of the run.
+    pub comment: Option<String>,
     /// The kinds of notifications that a decision promised.
     pub owed: BTreeSet<String>,
     /// A record said that the issue is about to be closed.
@@ -188,7 +191,7 @@ pub struct Truth {
     pub accounts: BTreeMap<RunId, Account>,
     pub runs_of_armings: BTreeMap<String, RunId>,
     /// Every run whose agent was ever begun.
-    pub started: BTreeMap<RunId, IssueRef>,
+    pub started: BTreeMap<RunId, Assignment>,
     /// Every policy that was ever merged.
     pub policies: BTreeSet<usize>,
     /// Runs whose dispatch rested on what was true.
