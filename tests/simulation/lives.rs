@@ -119,7 +119,6 @@ fn the_fixed_lives_keep_every_invariant() {
 
 /// The number printed is the first seed; each life replays by its own.
 #[test]
-#[ignore = "about one fresh life in 2,400 still breaks an invariant (docs/simulation.md, what is open); the fixed ones run"]
 fn fresh_lives_keep_every_invariant() {
     let lives = variable("AFK_SIMULATION_LIVES").unwrap_or(FRESH);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
