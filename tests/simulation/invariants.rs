@@ -84,6 +84,10 @@ pub fn of_call(truth: &mut Truth, tick: TickId, write: &Write) {
             let ended = unlocked_only_when_the_agent_has_ended(truth, eye, issue);
             hold(truth, "unlocked only when the agent has ended", ended);
         }
+        Write::RemoveLabel { issue, label } if label == READY => {
+            let had_its_run = no_arming_is_lost(truth, eye, issue);
+            hold(truth, "no arming is lost", had_its_run);
+        }
         Write::Ring { bell, notice } => {
             let once = rings_once(truth, bell, notice);
             hold(truth, "rings once", once);
@@ -338,6 +342,18 @@ fn unlocked_only_when_the_agent_has_ended(truth: &Truth, eye: &Eye, issue: &Issu
     Ok(())
 }
 
+/// afk takes *ready* off only where the arming that stands had its run: who arms an issue again, also while a run of it
+/// goes on, asks for another one.
+fn no_arming_is_lost(truth: &Truth, eye: &Eye, issue: &IssueRef) -> Holds {
+    let had_its_run = |card: &Card| {
+        card.armed().is_none_or(|event| {
+            let run = RunId::of_arming(&event.arming);
+            truth.started.contains_key(&run) || truth.accounts.contains_key(&run)
+        })
+    };
+    demand(eye.ever(issue, had_its_run), || format!("{issue} was armed again, and is disarmed without a run"))
+}
+
 /// A doorbell rings a second time only after a crash, a failure or a lost answer between the ring and its record.
 fn rings_once(truth: &Truth, bell: &str, notice: &Notice) -> Holds {
     let again = truth.rings.iter().any(|ring| ring.bell == bell && ring.run == notice.run && !ring.excused);
@@ -451,8 +467,9 @@ fn no_agent_is_forgotten(truth: &Truth) -> Holds {
     demand(stray.is_none(), || format!("the agent of {} works on for ever", stray.unwrap().assignment.issue))
 }
 
-/// Where a repository is free and an issue may be dispatched, the next poll starts an agent.
-pub fn work_goes_on(truth: &mut Truth, started_before: usize) {
+/// Where a repository is free and an issue may be dispatched, the next poll starts an agent. `but`: not asked of these
+/// repositories.
+pub fn work_goes_on(truth: &mut Truth, started_before: usize, but: &BTreeSet<String>) {
     let Some(policy) = truth.policy.map(|policy| &POLICIES[policy].off) else { return };
     // What a lock or an agent that does not end occupies, whoever put it there.
     let locks = truth.cards.iter().filter(|(_, card)| card.issue.labels.iter().any(|label| label == IN_PROGRESS));
@@ -468,12 +485,19 @@ pub fn work_goes_on(truth: &mut Truth, started_before: usize) {
             .cards
             .iter()
             .filter(|(issue, _)| policy.enrolled(&issue.repo) && free(&issue.repo))
-            .filter(|(issue, _)| truth.broken.as_ref() != Some(&issue.repo))
+            .filter(|(issue, _)| truth.broken.as_ref() != Some(&issue.repo) && !but.contains(&issue.repo))
             .find(|(issue, card)| may_be_dispatched(truth, issue, card))
             .map(|(issue, _)| issue.to_string());
     }
     let holds = demand(missed.is_none(), || format!("{} waits, and nothing stands in its way", missed.unwrap()));
     hold(truth, "work goes on", holds);
+}
+
+/// Repositories with a record that the tracker put back to an older text after a newer one. It says that the run goes on;
+/// only when the issue is armed again does a poll find it, and the next watch ends it.
+pub fn overtaken(truth: &Truth) -> BTreeSet<String> {
+    let overtaken = truth.accounts.values().filter(|account| account.overtaken);
+    overtaken.filter_map(|account| account.record.as_ref()).map(|record| record.repo.clone()).collect()
 }
 
 fn may_be_dispatched(truth: &Truth, issue: &IssueRef, card: &Card) -> bool {
@@ -491,6 +515,8 @@ fn may_be_dispatched(truth: &Truth, issue: &IssueRef, card: &Card) -> bool {
         && ["admin", "maintain", "write"].contains(&level)
         && !locked_since
         && !truth.runs_of_armings.contains_key(&event.arming)
+        // Cut short before its agent began, and then declared gone by a person: it had its run.
+        && !truth.abandoned.contains(&RunId::of_arming(&event.arming))
         && card.edits.iter().all(|edit| edit.by.as_deref() == Some(by) || edit.at < event.at - TimeDelta::minutes(3))
         && card.blocked_by.iter().all(|number| {
             let blocker = IssueRef { repo: issue.repo.clone(), number: *number };

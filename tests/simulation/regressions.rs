@@ -257,3 +257,51 @@ fn a_lock_in_a_repository_that_is_not_enrolled_any_more_is_not_forgotten_while_n
         &["doing never-started", "tracker labelled gives an answer that makes no sense", "takes agent-in-progress off"],
     );
 }
+
+#[test]
+fn an_issue_that_is_armed_again_while_its_run_goes_on_gets_another_run() {
+    keeps_every_invariant(
+        7,
+        0,
+        &[
+            Person(Arm, 0),
+            Tick(Poll, None),
+            Person(ArmAgain, 0),
+            Tick(Watch, None),
+            Wait(620),
+            Tick(Watch, None),
+            Tick(Poll, None),
+            Agent(Begins, 0),
+        ],
+        &["again", "released, taken back", "afk takes agent-in-progress off", "agent running"],
+    );
+}
+
+#[test]
+fn an_issue_is_dispatched_after_its_earlier_run_that_was_put_back_has_ended_once_more() {
+    keeps_every_invariant(
+        77_016_673,
+        0,
+        &[
+            Person(Arm, 1786336216),
+            Person(Arm, 2088737271),
+            Person(Arm, 1236286415),
+            Person(Arm, 3842137769),
+            Tick(Poll, None),
+            Tick(Watch, None),
+            Person(Disarm, 3230559821),
+            Tick(Watch, Some(10)),
+            Fate(ComesLate(90)),
+            Step::Go(Some(5)),
+            Fate(ComesLate(2000)),
+            Person(Arm, 193638103),
+            Agent(Ends, 2489803116),
+            Tick(Watch, None),
+            Tick(Poll, None),
+            Wait(8000),
+            Tick(Watch, None),
+            Person(Arm, 264830381),
+        ],
+        &["what timed out takes effect now"],
+    );
+}
