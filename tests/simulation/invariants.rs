@@ -29,6 +29,9 @@ fn hold(truth: &mut Truth, invariant: &'static str, holds: Holds) {
     }
 }
 
+/// What two ticks at once cannot keep where nothing locks one of them out.
+pub const WITHOUT_A_LOCK: [&str; 3] = ["live agents fit the slots", "one progress comment a run", "rings once"];
+
 /// A tick is about to make a call that changes the world.
 pub fn of_call(truth: &mut Truth, tick: TickId, write: &Write) {
     let Some(eye) = truth.eyes.get(&tick) else { return };

@@ -21,7 +21,7 @@ use chrono::TimeDelta;
 use crate::chance::Chance;
 use crate::defects::{Defect, Defective};
 use crate::edges::{Bell, Desk, Edge, Fate};
-use crate::invariants::{self, TICKS_TO_END};
+use crate::invariants::{self, TICKS_TO_END, WITHOUT_A_LOCK};
 use crate::policies::POLICIES;
 use crate::script::{Act, Script, Step};
 use crate::truth::{BELLS, Card, Eye, HUMAN, IN_PROGRESS, KEY, PAUSED, READY, ROBOT, TickId, Truth, Violation};
@@ -54,6 +54,7 @@ pub struct Life {
     installation: Installation,
     open: Vec<OpenTick>,
     ticks: usize,
+    unlocked: bool,
     defect: Option<Defect>,
 }
 
@@ -91,6 +92,7 @@ impl Life {
         truth.story = narrate.then(Vec::new);
         truth.policy = Some(script.policy);
         truth.policies.insert(script.policy);
+        truth.excused = if script.unlocked { &WITHOUT_A_LOCK } else { &[] };
         truth.tell(|| format!("seed {}, policy {}", script.seed, script.policy));
         for change in &POLICIES[script.policy].changes {
             truth.tell(|| format!("its rules are those of the shipped policy, but {change}"));
@@ -119,8 +121,8 @@ impl Life {
                 Card { issue, events: Vec::new(), edits: Vec::new(), comments: Vec::new(), blocked_by: Vec::new() };
             truth.cards.insert(reference, Rc::new(card));
         }
-        let installation = Installation::new(folder);
-        Self { truth: Rc::new(RefCell::new(truth)), installation, open: Vec::new(), ticks: 0, defect }
+        let (installation, unlocked) = (Installation::new(folder), script.unlocked);
+        Self { truth: Rc::new(RefCell::new(truth)), installation, open: Vec::new(), ticks: 0, unlocked, defect }
     }
 
     fn is_over(&self) -> bool {
@@ -192,7 +194,7 @@ impl Life {
         }
         let lock = match self.installation.lock() {
             Ok(Some(lock)) => Some(lock),
-            _ if self.defect == Some(Defect::NoTickLock) => None,
+            _ if self.unlocked || self.defect == Some(Defect::NoTickLock) => None,
             _ => return truth.tell(|| format!("afk {} finds another tick at work", kind.word())),
         };
         truth.tell(|| format!("afk {}", kind.word()));

@@ -39,7 +39,7 @@ fn size() -> Size {
 
 /// Lives these seeds, on two threads. Fails with every one that breaks an invariant, up to [`ENOUGH`], and makes the first
 /// of them short.
-fn live_all(seeds: std::ops::Range<u64>, size: Size) -> BTreeMap<String, usize> {
+fn live_all(seeds: std::ops::Range<u64>, size: Size, unlocked: bool) -> BTreeMap<String, usize> {
     let began = Instant::now();
     let next = AtomicU64::new(seeds.start);
     let (lives, ticks, dispatches) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -53,7 +53,7 @@ fn live_all(seeds: std::ops::Range<u64>, size: Size) -> BTreeMap<String, usize> 
                 if seed >= seeds.end {
                     return;
                 }
-                let script = Script::of(seed, size);
+                let script = Script { unlocked, ..Script::of(seed, size) };
                 let lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, false, None));
                 lives.fetch_add(1, Ordering::Relaxed);
                 ticks.fetch_add(lived.ticks, Ordering::Relaxed);
@@ -84,23 +84,24 @@ fn live_all(seeds: std::ops::Range<u64>, size: Size) -> BTreeMap<String, usize> 
         println!("seed {seed}: `{invariant}` does not hold");
     }
     if let Some(seed) = broken.keys().next() {
-        panic!("{}", report(*seed, size, None));
+        panic!("{}", report(*seed, size, unlocked));
     }
     endings
 }
 
 /// A life that breaks an invariant, as short as it gets, and how to live it again.
-fn report(seed: u64, size: Size, defect: Option<Defect>) -> String {
+fn report(seed: u64, size: Size, unlocked: bool) -> String {
     let folder = scratch();
-    let script = Script::of(seed, size);
-    let lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, true, defect));
+    let script = Script { unlocked, ..Script::of(seed, size) };
+    let lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, true, None));
     let Some(violation) = lived.violation else { return format!("seed {seed} breaks nothing") };
-    let short = shrink(&script, violation.invariant, folder.path(), defect);
-    let told = in_fresh(folder.path(), 0, |folder| live(&short, folder, true, defect));
+    let short = shrink(&script, violation.invariant, folder.path());
+    let told = in_fresh(folder.path(), 0, |folder| live(&short, folder, true, None));
     let size = if size.repos == FLEET.repos { "AFK_SIMULATION_SIZE=fleet " } else { "" };
+    let unlocked = if unlocked { "AFK_SIMULATION_UNLOCKED=1 " } else { "" };
     format!(
         "`{}` does not hold in the life of seed {seed}\n\n{}\n\nsteps: {:?}\n\nlive it again: \
-         AFK_SIMULATION_SEED={seed} {size}cargo test --test simulation replay -- --nocapture\n",
+         AFK_SIMULATION_SEED={seed} {size}{unlocked}cargo test --test simulation replay -- --nocapture\n",
         violation.invariant,
         told.story.join("\n"),
         short.steps
@@ -109,7 +110,7 @@ fn report(seed: u64, size: Size, defect: Option<Defect>) -> String {
 
 #[test]
 fn the_fixed_lives_keep_every_invariant() {
-    let endings = live_all(0..FIXED, SMALL);
+    let endings = live_all(0..FIXED, SMALL, false);
     // A world in which nothing happens proves nothing.
     for ending in ["done", "in-review", "needs-human", "frozen", "released", "correction"] {
         let times = endings.get(ending).copied().unwrap_or(0);
@@ -124,23 +125,33 @@ fn fresh_lives_keep_every_invariant() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let first = variable("AFK_SIMULATION_FIRST").unwrap_or(now * 1_000_000);
     println!("fresh lives from seed {first} on");
-    live_all(first..first + lives, size());
+    live_all(first..first + lives, size(), false);
+}
+
+/// Without the lock of the installation, two pollers and two watchers go on call by call in any order.
+/// They may ring twice, write a second progress comment, and fill a slot twice; nothing worse.
+#[test]
+fn two_ticks_at_once_without_a_lock_double_no_run_and_lose_none() {
+    let lives = variable("AFK_SIMULATION_LIVES").unwrap_or(FRESH);
+    let first = variable("AFK_SIMULATION_FIRST").unwrap_or(0);
+    live_all(first..first + lives, SMALL, true);
 }
 
 #[test]
 fn a_few_lives_of_a_fleet_keep_every_invariant() {
-    live_all(0..10, FLEET);
+    live_all(0..10, FLEET, false);
 }
 
 /// `AFK_SIMULATION_SEED=123 cargo test --test simulation replay -- --nocapture`
 #[test]
 fn replay() {
     let Some(seed) = variable("AFK_SIMULATION_SEED") else { return };
-    let (folder, script) = (scratch(), Script::of(seed, size()));
+    let unlocked = variable("AFK_SIMULATION_UNLOCKED").is_some();
+    let (folder, script) = (scratch(), Script { unlocked, ..Script::of(seed, size()) });
     let lived: Lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, true, None));
     println!("{}\n", lived.story.join("\n"));
     if lived.violation.is_some() {
-        panic!("{}", report(seed, size(), None));
+        panic!("{}", report(seed, size(), unlocked));
     }
 }
 
