@@ -29,7 +29,11 @@ async fn a_run_whose_label_events_can_never_be_read_still_ends() {
     sim.fail("tracker label_events", PortErrorKind::Refused);
     sim.later(DAY);
     sim.watch().await;
+    // Whose ready label that is cannot be told, so it stays, and that is tried for limits.effect_timeout.
+    sim.later(60 * 60);
+    sim.watch().await;
     assert_eq!(sim.record(7).state, "frozen");
+    assert!(sim.record(7).given_up.contains(&"remove the ready label".to_owned()), "{:?}", sim.record(7).given_up);
 }
 
 #[tokio::test]
