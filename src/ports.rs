@@ -472,6 +472,8 @@ pub struct Notice {
     pub issue: IssueRef,
     /// Its address.
     pub url: String,
+    /// Where people watch the agent, where its executor says so.
+    pub link: Option<String>,
     /// The run.
     pub run: RunId,
     /// The policy revision that decided it.

@@ -4,12 +4,14 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::exit::Failure;
 use super::output::CommandingNobody;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::command::CommandExecutor;
 use crate::adapters::command::ci::CommandCi;
+use crate::adapters::doorbell::{Channel, HttpDoorbell, Waits};
 use crate::adapters::git::{Forge, GitMirrors};
 use crate::adapters::github::checks::GithubChecks;
 use crate::adapters::github::code::GithubCode;
@@ -21,10 +23,12 @@ use crate::adapters::http::api::{Credential, Manners};
 use crate::adapters::http::manners::SystemPace;
 use crate::adapters::installation::Installation;
 use crate::adapters::local::LocalTracker;
+use crate::adapters::ntfy::Ntfy;
 use crate::adapters::policy_file;
+use crate::adapters::slack::Slack;
 use crate::adapters::stages::Stages;
 use crate::adapters::terminal::TerminalDoorbell;
-use crate::adapters::webhook::WebhookDoorbell;
+use crate::adapters::webhook::Webhook;
 use crate::policy::{InstalledNames, Policy};
 use crate::ports::{Code, Executor, Notifier, Tracker};
 use crate::settings::{
@@ -33,6 +37,9 @@ use crate::settings::{
 };
 use crate::ticks::record::Seal;
 use crate::ticks::world::World;
+
+/// How long one ring may take at most: a doorbell where nobody answers must leave the tick to the runs.
+const RING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Whether the edges may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +64,7 @@ pub fn settings(path: &Path) -> Result<Settings, Failure> {
 /// What people call the tracker.
 pub fn tracker_name(settings: &Settings) -> String {
     match &settings.tracker {
-        TrackerSettings::Local { .. } => "folders of Markdown issues, without any trust boundary".to_owned(),
+        TrackerSettings::Local { .. } => "folders of Markdown issues, without any trust boundary,".to_owned(),
         TrackerSettings::Github(github) => format!("GitHub at {}", github.url),
     }
 }
@@ -109,7 +116,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
             (Rc::new(Guarded::new(tracker, "tracker", guard.clone())), mirrors, "local".to_owned(), None)
         }
         TrackerSettings::Github(github) => {
-            let server = Server::new(&github.url)?;
+            let server = Server::new(github.url.as_str())?;
             let credential = credential(github, &server, &http);
             let manners = Manners {
                 requests: github.requests_per_tick,
@@ -129,6 +136,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
 
     let ci = CommandCi::new(settings.data.join("ci"), mirrors.clone(), settings.ci.clone(), program.clone());
     let ci = if read_only { ci.without_starting() } else { ci };
+    let spent = github.as_ref().map(|(api, _)| api.rest.clone());
     let (code, ci): (Rc<dyn Code>, _) = match github {
         Some((api, hosts)) => {
             let checks = GithubChecks::new(api.clone(), mirrors.clone(), http.clone(), hosts);
@@ -145,14 +153,14 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
         code,
         ci: Rc::new(Guarded::new(ci, "ci", guard.clone())),
         executors: executors(settings, &mirrors, &program, &patient),
-        doorbells: bells(settings, &http, &guard),
+        doorbells: bells(settings, &guard),
         clock: Rc::new(SystemClock),
         seal: seal(settings, host)?,
         agent_logins: settings.identity.agents.clone(),
         kill_switch: kill_switch_reader(policy.to_path_buf(), installation.clone()),
         installation,
         calls,
-        cost: Box::new(|| None),
+        cost: Box::new(move || spent.as_ref().map(|api| api.cost())),
     })
 }
 
@@ -190,18 +198,24 @@ fn executors(
     settings.executors.iter().map(executor).collect()
 }
 
-fn bells(settings: &Settings, http: &Rc<Http>, guard: &Guard) -> BTreeMap<String, Rc<dyn Notifier>> {
+fn bells(settings: &Settings, guard: &Guard) -> BTreeMap<String, Rc<dyn Notifier>> {
+    // Sooner than the guard, so that it is remembered that nobody answered.
+    let http = Rc::new(Http::new(RING_TIMEOUT.min(settings.call_timeout / 2)));
+    let waits = Rc::new(Waits::new(settings.data.clone()));
     let bell = |(name, doorbell): (&String, &DoorbellSettings)| {
         let what = format!("doorbell `{name}`");
-        let bell: Rc<dyn Notifier> = match doorbell {
+        let channel: Box<dyn Channel> = match doorbell.clone() {
             DoorbellSettings::Terminal {} => {
-                Rc::new(Guarded::new(TerminalDoorbell::new(CommandingNobody(std::io::stderr())), what, guard.clone()))
+                let bell = TerminalDoorbell::new(CommandingNobody(std::io::stderr()));
+                let bell: Rc<dyn Notifier> = Rc::new(Guarded::new(bell, what, guard.clone()));
+                return (name.clone(), bell);
             }
-            DoorbellSettings::Webhook { url, secret } => {
-                let bell = WebhookDoorbell::new(name.clone(), url.clone(), secret.clone(), http.clone());
-                Rc::new(Guarded::new(bell, what, guard.clone()))
-            }
+            DoorbellSettings::Webhook { url, secret } => Box::new(Webhook { url, secret }),
+            DoorbellSettings::Slack(slack) => Box::new(Slack(slack)),
+            DoorbellSettings::Ntfy { url, topic, token } => Box::new(Ntfy { url, topic, token }),
         };
+        let bell = HttpDoorbell::new(name.clone(), channel, http.clone(), waits.clone(), Rc::new(SystemClock));
+        let bell: Rc<dyn Notifier> = Rc::new(Guarded::new(bell, what, guard.clone()));
         (name.clone(), bell)
     };
     settings.doorbells.iter().map(bell).collect()

@@ -101,12 +101,25 @@ impl Enactment<'_> {
             Effect::Reopen => gone_is_done(tracker.reopen(issue).await),
             Effect::Close(reason) => tracker.close(issue, *reason).await,
             Effect::AddLabel(role) => gone_is_done(tracker.add_label(issue, labels.of(*role)).await),
+            Effect::RemoveLabel(LabelRole::Ready) => gone_is_done(self.disarm(run, record).await),
             Effect::RemoveLabel(role) => gone_is_done(tracker.remove_label(issue, labels.of(*role)).await),
             Effect::Interrupt => self.interrupt(record).await,
             Effect::Turn(prompt) => self.turn(record, prompt).await,
             Effect::Comment(name) => gone_is_done(self.comment(run, record, pending, name).await),
             Effect::Notify(kind) => self.notify(record, pending, kind, &mut effect.rung).await,
         }
+    }
+
+    /// Takes *ready* off, unless somebody has put it on anew for another run: that arming is not this run's to undo.
+    async fn disarm(&self, run: &Run, record: &Record) -> PortResult<()> {
+        let tracker = &self.tick.world.tracker;
+        let labels = &self.rules(record).labels;
+        let events = tracker.label_events(&run.reference).await?;
+        if arming::newest(&events, labels).is_some_and(|arming| arming.run != record.run) {
+            self.tick.event(&run.reference, "armed again", "the ready label stays, for another run");
+            return Ok(());
+        }
+        tracker.remove_label(&run.reference, &labels.ready.value).await
     }
 
     async fn interrupt(&self, record: &mut Record) -> PortResult<()> {
@@ -275,6 +288,7 @@ impl Enactment<'_> {
             tags: notification.tags.clone(),
             issue: record.reference(),
             url: self.view.issue.as_ref().map(|issue| issue.url.clone()).unwrap_or_default(),
+            link: self.view.agent.as_ref().and_then(|agent| agent.link.clone()),
             run: record.run,
             revision: record.revision.clone(),
         };

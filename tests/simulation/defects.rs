@@ -42,10 +42,11 @@ pub enum Defect {
     HoldLabelsUnread,
     CorrectedWithoutEnd,
     DoorbellsForgotten,
+    DisarmedAnew,
 }
 
 impl Defect {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::LabelBeforeDispatch,
         Self::RandomRunIds,
         Self::RandomTurnIds,
@@ -70,6 +71,7 @@ impl Defect {
         Self::HoldLabelsUnread,
         Self::CorrectedWithoutEnd,
         Self::DoorbellsForgotten,
+        Self::DisarmedAnew,
     ];
 
     /// What the defective afk does.
@@ -99,6 +101,7 @@ impl Defect {
             Self::HoldLabelsUnread => "does not look at the labels human and paused",
             Self::CorrectedWithoutEnd => "forgets how often it corrected",
             Self::DoorbellsForgotten => "forgets a doorbell that cannot be rung",
+            Self::DisarmedAnew => "takes ready off when a run ends, whoever put it there since",
         }
     }
 
@@ -224,6 +227,10 @@ impl Tracker for Defective {
         match self.defect {
             Defect::CommentEveryTick => return self.edge.create_comment(issue, body).await.map(drop),
             Defect::IntentionUnrecorded if untried => return Ok(()),
+            Defect::DisarmedAnew if record.outcome.is_some() => {
+                self.edge.remove_label(issue, READY).await?;
+                return self.edge.edit_comment(issue, comment, body).await;
+            }
             Defect::LockReleasedFirst if untried => self.edge.remove_label(issue, IN_PROGRESS).await?,
             // Once: the next tick finds the intention, and nothing of what was done about it.
             Defect::NotifyUnrecorded if record.outcome.is_some() && self.forgets_once(record.run) => return Ok(()),

@@ -123,6 +123,8 @@ impl Edge {
         let past =
             truth.past.clone().filter(|past| fate == Fate::Stale && truth.now - past.at <= TimeDelta::minutes(1));
         let shown = match past {
+            // What code host and CI showed is kept by itself.
+            Some(past) if !call.starts_with("tracker") && !call.starts_with("executor") => past,
             Some(past) => {
                 for account in truth.accounts.values_mut() {
                     account.tracker_faults += 1;
@@ -302,8 +304,8 @@ impl Code for Edge {
         self.read("code head", |_, _, _| Ok(Head { branch: "main".to_owned(), commit: "0".repeat(40) })).await
     }
     async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits> {
-        self.read("code run_commits", |truth, _, _| {
-            let commits = truth.commits_of(range);
+        self.read("code run_commits", |truth, shown, _| {
+            let commits = shown.commits_of(range);
             if let (Some(newest), Some(eye)) = (commits.commits.last(), truth.eyes.get_mut(&self.tick)) {
                 eye.newest.insert(range.run, newest.sha.clone());
                 eye.verdicts.remove(&newest.sha);
@@ -329,8 +331,8 @@ impl Ci for Edge {
         _stage: &Stage,
         _settle_time: Duration,
     ) -> PortResult<StageVerdict> {
-        self.read("ci verdict", |truth, _, _| {
-            let found = truth.commits.iter().find(|known| known.sha == commit);
+        self.read("ci verdict", |truth, shown, _| {
+            let found = shown.commits.iter().find(|known| known.sha == commit);
             let verdict = found.map_or(StageVerdict::None, |commit| commit.verdict.clone());
             if let Some(eye) = truth.eyes.get_mut(&self.tick) {
                 eye.verdicts.entry(commit.to_owned()).or_default().push(verdict.clone());

@@ -29,7 +29,11 @@ async fn a_run_whose_label_events_can_never_be_read_still_ends() {
     sim.fail("tracker label_events", PortErrorKind::Refused);
     sim.later(DAY);
     sim.watch().await;
+    // Whose ready label that is cannot be told, so it stays, and that is tried for limits.effect_timeout.
+    sim.later(60 * 60);
+    sim.watch().await;
     assert_eq!(sim.record(7).state, "frozen");
+    assert!(sim.record(7).given_up.contains(&"remove the ready label".to_owned()), "{:?}", sim.record(7).given_up);
 }
 
 #[tokio::test]
@@ -231,6 +235,10 @@ async fn a_failing_bell_holds_nothing_back_and_each_bell_rings_once() {
     sim.watch().await;
     sim.watch().await;
     assert_eq!(bells(), ["pager", "chat"]);
+    let state = sim.state.borrow();
+    let (first, second) = (&state.rung[0].1, &state.rung[1].1);
+    assert_eq!((first.id, first.link.as_deref()), (second.id, Some("https://agents.example.com/1")));
+    drop(state);
     assert_eq!(sim.record(7).state, "needs-human");
     assert_eq!(sim.labels(7), ["ready-for-human"]);
 }

@@ -466,7 +466,7 @@ impl Executor for Edge {
                 milestones: Vec::new(),
                 cost_usd: None,
                 last_words: None,
-                link: None,
+                link: Some("https://agents.example.com/1".to_owned()),
             });
             // The thread is there before the turn is: what fails in between leaves it behind.
             if let Some(kind) = state.failing.get("executor ensure") {
