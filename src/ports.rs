@@ -191,6 +191,15 @@ pub struct Unreadable {
     pub error: PortError,
 }
 
+/// Something that an edge lacks to do its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortcoming {
+    /// What, in a few words.
+    pub what: String,
+    /// What a person can do about it; an address, where there is one.
+    pub remedy: String,
+}
+
 /// The issue tracker. Also the database: a run's record is a comment. Labels, logins and repositories compare without
 /// ASCII case.
 #[async_trait(?Send)]
@@ -232,6 +241,18 @@ pub trait Tracker {
     async fn close(&self, issue: &IssueRef, reason: CloseReason) -> PortResult<()>;
     /// Opens an issue again; nothing happens when it is open.
     async fn reopen(&self, issue: &IssueRef) -> PortResult<()>;
+    /// What afk's login may not do in a repository, and has to. Empty where the tracker has no permissions.
+    async fn shortcomings(&self, _repo: &str) -> PortResult<Vec<Shortcoming>> {
+        Ok(Vec::new())
+    }
+    /// Those of the labels that the repository does not have. Empty where labels need not be created.
+    async fn missing_labels(&self, _repo: &str, _labels: &[String]) -> PortResult<Vec<String>> {
+        Ok(Vec::new())
+    }
+    /// Creates a label of a repository; nothing happens when it is there.
+    async fn create_label(&self, _repo: &str, _label: &str) -> PortResult<()> {
+        Ok(())
+    }
 }
 
 /// Where a repository stands before a run.

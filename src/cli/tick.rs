@@ -160,7 +160,7 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
     let Some(mut policy) = loaded.checked.policy.clone() else {
         return broken_policy(request, loaded);
     };
-    refuse_within_reach(request, &loaded, &settings)?;
+    refuse_within_reach([request.policy, request.settings], &loaded, &settings)?;
     let installation = Installation::new(&settings.data);
     if let Some(why) = wiring::kill_switch(&policy, &installation)? {
         if request.kind == TickKind::Poll {
@@ -249,12 +249,15 @@ async fn work(request: Request<'_>, tick: &Tick<'_>) -> Result<Outcome, PortErro
 }
 
 /// Agents have full access to their workspace: what decides about them must not lie there, nor be reached through it.
-fn refuse_within_reach(request: Request<'_>, loaded: &Loaded, settings: &Settings) -> Result<(), Failure> {
+///
+/// # Errors
+/// When one of the files, or a prompt of the policy, does.
+pub fn refuse_within_reach(files: [&Path; 2], loaded: &Loaded, settings: &Settings) -> Result<(), Failure> {
     let real =
         |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf());
     let runs = real(&settings.data.join("runs"));
     let prompts = loaded.checked.prompts.iter().map(|prompt| Path::new(&prompt.name));
-    for file in [request.policy, request.settings].into_iter().chain(prompts) {
+    for file in files.into_iter().chain(prompts) {
         if real(file).starts_with(&runs) {
             return Err(Failure::could_not_run(format!(
                 "`{}` lies where agents work (`{}`)",

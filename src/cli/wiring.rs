@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::exit::Failure;
+use super::output::CommandingNobody;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::command::CommandExecutor;
 use crate::adapters::command::ci::CommandCi;
@@ -51,6 +52,14 @@ pub fn settings(path: &Path) -> Result<Settings, Failure> {
         Failure::could_not_run(error.to_string())
             .help("`afk init` writes settings to start from; `--settings FILE` names others")
     })
+}
+
+/// What people call the tracker.
+pub fn tracker_name(settings: &Settings) -> String {
+    match &settings.tracker {
+        TrackerSettings::Local { .. } => "folders of Markdown issues, without any trust boundary".to_owned(),
+        TrackerSettings::Github(github) => format!("GitHub at {}", github.url),
+    }
 }
 
 /// All that a policy may refer to, for checking it.
@@ -186,7 +195,7 @@ fn bells(settings: &Settings, http: &Rc<Http>, guard: &Guard) -> BTreeMap<String
         let what = format!("doorbell `{name}`");
         let bell: Rc<dyn Notifier> = match doorbell {
             DoorbellSettings::Terminal {} => {
-                Rc::new(Guarded::new(TerminalDoorbell::new(std::io::stderr()), what, guard.clone()))
+                Rc::new(Guarded::new(TerminalDoorbell::new(CommandingNobody(std::io::stderr())), what, guard.clone()))
             }
             DoorbellSettings::Webhook { url, secret } => {
                 let bell = WebhookDoorbell::new(name.clone(), url.clone(), secret.clone(), http.clone());

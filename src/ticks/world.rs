@@ -77,7 +77,7 @@ pub struct Tick<'w> {
 }
 
 /// A tracker's clock may differ from ours by this much before it is reported.
-const MAX_SKEW_SECONDS: i64 = 60;
+pub const MAX_SKEW_SECONDS: i64 = 60;
 
 /// What a tick says when it is over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]

@@ -242,6 +242,20 @@ async fn nothing_follows_to_another_server() {
 }
 
 #[tokio::test]
+async fn where_a_log_lies_is_told_and_nobody_goes_there() {
+    let elsewhere = MockServer::start().await;
+    let place = Place::new().await;
+    let there = format!("{}/log?sig=abc", elsewhere.uri());
+    place.answers("GET", "/thing", answer(301).insert_header("location", "/moved")).await;
+    place.answers("GET", "/moved", answer(302).insert_header("location", there.as_str())).await;
+    place.answers("GET", "/log", answer(200)).await;
+    let api = place.api();
+    assert_eq!(api.location(&Call::get(&["thing"])).await.map(|url| url.to_string()), Ok(there));
+    assert_eq!(api.location(&Call::get(&["log"])).await.unwrap_err().kind, PortErrorKind::Invalid);
+    assert_eq!(elsewhere.received_requests().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
 async fn a_write_to_a_renamed_repository_is_refused_and_names_the_new_address() {
     let place = Place::new().await;
     place.answers("POST", "/thing", answer(307).insert_header("location", "/repositories/9")).await;

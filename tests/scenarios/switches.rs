@@ -2,7 +2,7 @@
 
 use pretty_assertions::assert_eq;
 
-use crate::installation::Installation;
+use super::Installation;
 
 const OFF: (&str, &str) = ("kill_switch = false", "kill_switch = true ");
 const ON: (&str, &str) = ("kill_switch = true ", "kill_switch = false");

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::memory::State;
-use super::probe::{aliased, aliased_part, names};
+use super::probe::{aliased, aliased_part, expect_parts, names};
 use super::tracker::GithubTracker;
 use super::{parse, parts};
 use crate::ports::PortResult;
@@ -22,7 +22,7 @@ struct Part {
 
 #[derive(Debug, Deserialize)]
 struct Thing {
-    state: String,
+    closed: bool,
 }
 
 impl GithubTracker {
@@ -40,20 +40,19 @@ impl GithubTracker {
         for chunk in asked.chunks(AT_ONCE) {
             let numbers: String = (0..chunk.len()).map(|index| format!(", $number{index}: Int!")).collect();
             let selection =
-                "issueOrPullRequest(number: $number{index}) { ... on Issue { state } ... on PullRequest { state } }";
+                "issueOrPullRequest(number: $number{index}) { ... on Issue { closed } ... on PullRequest { closed } }";
             let question = aliased("Blockers", numbers.trim_start_matches(", "), chunk.len(), selection);
             let mut variables = names(chunk.iter().map(|(repo, _)| repo.as_str()))?;
             for (index, (_, number)) in chunk.iter().enumerate() {
                 variables.insert(format!("number{index}"), json!(number));
             }
             let reply = self.github().ask(&question, Value::Object(variables)).await?;
+            expect_parts(&reply)?;
             for (index, (repo, number)) in chunk.iter().enumerate() {
                 let thing = aliased_part(&reply, index).and_then(parse::<Part>);
                 // One that cannot be read blocks.
                 let open = match thing {
-                    Ok(Part { issue_or_pull_request: Some(thing) }) => {
-                        !matches!(thing.state.as_str(), "CLOSED" | "MERGED")
-                    }
+                    Ok(Part { issue_or_pull_request: Some(thing) }) => !thing.closed,
                     _ => true,
                 };
                 let at = reply.answer.date().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! What one tick remembers for the next: lists of issues that did not change. A cache and nothing more; whatever is odd
 //! about it, it is forgotten.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -178,12 +178,16 @@ impl Memory {
             if let Some(newest) = newest {
                 repository.lists.retain(|_, list| newest.signed_duration_since(list.seen_at) < KEPT);
             }
-            let listed: std::collections::BTreeSet<u64> =
+            let listed: BTreeSet<u64> =
                 repository.lists.values().flat_map(|list| list.numbers.iter().copied()).collect();
             repository.issues.retain(|number, _| listed.contains(number));
             repository.comments.retain(|number, _| listed.contains(number));
         }
         self.contents.repositories.retain(|_, repository| !repository.lists.is_empty());
+        let readings = self.contents.repositories.values().flat_map(|repository| repository.issues.values());
+        let named = readings.flat_map(|reading| &reading.blockers).filter_map(|named| named.issue.as_ref());
+        let named: BTreeSet<String> = named.map(|(repo, number)| format!("{repo}#{number}")).collect();
+        self.contents.blockers.retain(|name, _| named.contains(name));
         let written = serde_json::to_vec(&self.contents).map_err(|error| error.to_string()).and_then(|bytes| {
             Directory::make(directory).and_then(|directory| directory.put(FILE, &bytes)).map_err(|error| error.message)
         });

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::memory::{Fingerprint, ListKey};
-use super::{Github, Reply, parse, parts};
+use super::{Github, GraphqlError, Reply, parse, parts};
 use crate::ports::{PortError, PortResult};
 use crate::text::clean_line;
 
@@ -86,12 +86,26 @@ pub fn names<'a>(repos: impl IntoIterator<Item = &'a str>) -> PortResult<Map<Str
 /// The data of one alias, or what went wrong with it.
 pub fn aliased_part(reply: &Reply, index: usize) -> PortResult<Value> {
     let alias = format!("r{index}");
-    if let Some(error) = reply.errors.iter().find(|error| error.path.first().is_none_or(|part| *part == *alias)) {
+    let is_of_this = |error: &&GraphqlError| error.path.first().is_some_and(|part| *part == *alias);
+    if let Some(error) = reply.errors.iter().find(is_of_this) {
         return Err(error.into());
     }
     match reply.data.get(&alias) {
         Some(Value::Null) | None => Err(PortError::invalid("github: GraphQL left out a part of its answer")),
         Some(part) => Ok(part.clone()),
+    }
+}
+
+/// An aliased question was answered at all: what went wrong is about single aliases.
+///
+/// # Errors
+/// What went wrong with all of it.
+pub fn expect_parts(reply: &Reply) -> PortResult<()> {
+    let is_alias =
+        |part: &Value| part.as_str().and_then(|part| part.strip_prefix('r')?.parse::<usize>().ok()).is_some();
+    match reply.errors.iter().find(|error| !error.path.first().is_some_and(is_alias)) {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
     }
 }
 
@@ -142,6 +156,7 @@ impl Github {
         variables.insert("states".to_owned(), states(key));
         let document = format!("{question}{}", include_str!("probed.graphql"));
         let reply = self.ask(&document, Value::Object(variables)).await?;
+        expect_parts(&reply)?;
         let at = reply.answer.date().ok_or_else(|| PortError::invalid("github: the answer has no `Date`"))?;
         let probe = |(index, repo): (usize, &String)| {
             let part = aliased_part(&reply, index).map_err(|error| match error.kind {

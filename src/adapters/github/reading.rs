@@ -58,7 +58,8 @@ pub struct Named {
     pub evidence: String,
     /// The issue, `owner/name` in lower case; `None` where it is none that this server could have.
     pub issue: Option<(String, u64)>,
-    /// What the reading itself said of its state.
+    /// Whether it was open when the reading was made, where the reading told.
+    #[serde(skip)]
     pub open: Option<bool>,
 }
 

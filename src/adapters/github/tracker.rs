@@ -162,6 +162,11 @@ impl GithubTracker {
         let mut memory = self.memory();
         memory.repository(&issue.repo).issues.insert(issue.number, reading.clone());
         drop(memory);
+        for named in &reading.blockers {
+            if let (Some((repo, number)), Some(open)) = (&named.issue, named.open) {
+                self.resolved(repo, *number, State { open, at: viewer.now });
+            }
+        }
         let mut state = self.state.borrow_mut();
         state.ids.insert(issue.repo.clone(), read.repository);
         state.valid.insert((issue.repo.clone(), issue.number));

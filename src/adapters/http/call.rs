@@ -26,7 +26,7 @@ pub struct Call<'a> {
     pub body: Option<Value>,
     /// Changes something: never sent twice, unless the server clearly did nothing.
     pub writes: bool,
-    /// Asks where a thing lies ("302 Found") and does not go there.
+    /// Where it is sent on to is the answer, not what lies there.
     pub(super) asks_where: bool,
 }
 

@@ -6,6 +6,7 @@ pub mod limits;
 pub mod manners;
 mod refusal;
 mod remembered;
+mod sending;
 
 use std::error::Error;
 use std::net::IpAddr;
