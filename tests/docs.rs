@@ -16,18 +16,30 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(repository().join(path)).unwrap()
 }
 
-/// All blocks of a language, one after the other.
-fn code_blocks(page: &str, language: &str) -> String {
+/// All blocks of a language.
+fn code_blocks(page: &str, language: &str) -> Vec<String> {
     let mut inside = false;
-    let mut code = String::new();
+    let mut blocks: Vec<String> = Vec::new();
     for line in page.lines() {
         match line.strip_prefix("```") {
-            Some(opened) => inside = !inside && opened == language,
-            None if inside => code.extend([line, "\n"]),
+            Some(opened) => {
+                inside = !inside && opened == language;
+                if inside {
+                    blocks.push(String::new());
+                }
+            }
+            None if inside => blocks.iter_mut().last().unwrap().extend([line, "\n"]),
             None => {}
         }
     }
-    code
+    blocks
+}
+
+/// The examples of the settings, one file for each tracker.
+fn examples_of_settings() -> Vec<String> {
+    let blocks = code_blocks(&read("docs/settings.md"), "toml");
+    let (trackers, others): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|block| block.starts_with("[tracker]"));
+    trackers.iter().map(|tracker| format!("{}{tracker}", others.concat())).collect()
 }
 
 fn keys(table: &toml::Table, found: &mut BTreeSet<String>) {
@@ -51,21 +63,28 @@ fn fields() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_examples_of_the_settings_are_one_file_that_can_be_used() {
+fn the_examples_of_the_settings_are_a_file_that_can_be_used_for_each_tracker() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("afk.settings.toml");
-    fs::write(&file, code_blocks(&read("docs/settings.md"), "toml")).unwrap();
+    let examples = examples_of_settings();
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        fs::write(&file, example).unwrap();
 
-    let settings = Settings::layered(Some(&file), folder.path(), &[], &[]).unwrap_or_else(|error| panic!("{error}"));
+        let settings =
+            Settings::layered(Some(&file), folder.path(), &[], &[]).unwrap_or_else(|error| panic!("{error}"));
 
-    assert_eq!(settings.doorbells.len(), 2);
+        assert_eq!(settings.doorbells.len(), 2);
+    }
 }
 
 #[test]
 fn every_setting_is_described_and_has_an_example() {
     let page = read("docs/settings.md");
     let mut shown = BTreeSet::new();
-    keys(&code_blocks(&page, "toml").parse().unwrap(), &mut shown);
+    for example in examples_of_settings() {
+        keys(&example.parse().unwrap(), &mut shown);
+    }
     let fields = fields();
     assert!(fields.len() > 20, "the fields are not found any more: {fields:?}");
 

@@ -304,3 +304,70 @@ fn a_secret_is_read_afresh_without_white_space_around_it() {
         "the variable `AFK_TEST_NO_SUCH_VARIABLE`, which should hold a secret, is not set"
     );
 }
+
+#[test]
+fn github_needs_no_more_than_a_token() {
+    let place = Place::new("[tracker]\nkind = \"github\"\ntoken = { file = \"token\" }\n");
+    let TrackerSettings::Github(github) = place.load(&[]).unwrap().tracker else { panic!("GitHub") };
+    assert_eq!(github.url, "https://api.github.com");
+    assert_eq!(github.token, Some(SecretSource::File(place.path("token"))));
+    assert_eq!((github.app, github.reserve, github.requests_per_tick), (None, 500, 300));
+
+    let app = "app = { id = 1, installation = 2, key = { file = \"app.pem\" } }";
+    let place = Place::new(&format!("[tracker]\nkind = \"github\"\nurl = \"http://127.0.0.1:80/\"\n{app}\n"));
+    let TrackerSettings::Github(github) = place.load(&[]).unwrap().tracker else { panic!("GitHub") };
+    assert_eq!(github.app.unwrap().key, SecretSource::File(place.path("app.pem")));
+}
+
+#[test]
+fn what_is_wrong_with_the_settings_of_github_is_said_with_its_place() {
+    let token = "token = { variable = \"TOKEN\" }";
+    let app = |id: u64, installation: u64| {
+        format!("app = {{ id = {id}, installation = {installation}, key = {{ variable = \"KEY\" }} }}")
+    };
+    for (lines, expected) in [
+        (
+            String::new(),
+            "DIR/afk.settings.toml:1:2: `tracker` lacks `token`; add `token = { variable = \"AFK_GITHUB_TOKEN\" }`, or \
+             `app` with an App's `id`, `installation` and `key`",
+        ),
+        (
+            format!("{token}\n{}", app(1, 2)),
+            "DIR/afk.settings.toml:4:1: `tracker.app` and `tracker.token` are both there; afk is one account: keep one of them",
+        ),
+        (app(0, 2), "DIR/afk.settings.toml:3:9: `tracker.app.id` must be the id of a GitHub App"),
+        (
+            app(1, 0),
+            "DIR/afk.settings.toml:3:17: `tracker.app.installation` must be the id of an installation of the App",
+        ),
+        (
+            format!("{token}\nurl = \"http://git.example.org/api/v3\""),
+            "DIR/afk.settings.toml:4:1: `tracker.url` must begin with `https://`: a secret is sent there",
+        ),
+        (
+            format!("{token}\nurl = \"https://ada@git.example.org\""),
+            "DIR/afk.settings.toml:4:1: `tracker.url` must be an address and no more: no user, no query",
+        ),
+        (
+            format!("{token}\nurl = \"git.example.org\""),
+            "DIR/afk.settings.toml:4:1: `tracker.url` is no address: relative URL without a base",
+        ),
+        (
+            format!("{token}\nrequests_per_tick = 0"),
+            "DIR/afk.settings.toml:4:1: `tracker.requests_per_tick` must be more than nothing",
+        ),
+        (
+            format!("{token}\nreserve = -1"),
+            "DIR/afk.settings.toml:4:1: `tracker.reserve` should be a whole number, 0 or more, and is the number -1",
+        ),
+        (format!("{token}\nlogin = \"afk\""), "DIR/afk.settings.toml:4:1: `tracker.login` is no setting"),
+        (
+            "token = \"ghp_hunter2\"".to_owned(),
+            "DIR/afk.settings.toml:3:1: `tracker.token` should be `{ variable = \"NAME\" }` or `{ file = \"PATH\" }`; a \
+             secret is never in the settings",
+        ),
+    ] {
+        let said = complaint(&format!("[tracker]\nkind = \"github\"\n{lines}\n"));
+        assert!(said.starts_with(expected), "{said}\n{expected}");
+    }
+}

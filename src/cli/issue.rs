@@ -1,12 +1,13 @@
 //! Which issue a person means: `42`, `owner/name#42`, `name#42`, or its address.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::exit::Failure;
 use crate::policy::Policy;
 use crate::ports::{IssueRef, PortResult, Tracker};
-use crate::settings::Settings;
+use crate::settings::{Settings, TrackerSettings};
 
 /// What was written, read as far as its form tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +28,8 @@ pub async fn resolve(
     settings: &Settings,
     tracker: &dyn Tracker,
 ) -> Result<IssueRef, Failure> {
-    let known: Vec<&String> = settings.repos.keys().collect();
+    let names = known(policy, settings);
+    let known: Vec<&String> = names.iter().collect();
     let written = read(text).ok_or_else(|| {
         Failure::usage(format!("`{text}` names no issue"))
             .help("write `42`, `owner/name#42` or the address of the issue")
@@ -42,19 +44,23 @@ pub async fn resolve(
                     (Some(_), Some(_)) => {
                         return Err(several(text, number, known.iter().filter(|name| is_called(name, &repo))));
                     }
-                    (None, _) => repo,
+                    (None, _) => spelled(repo, settings),
                 },
                 number,
             })
         }
         Written::Address { text, number } => {
+            let named = repo_of_address(&text);
+            if let Some(repo) = named.as_ref().filter(|_| is_forge(settings)) {
+                return Ok(IssueRef { repo: spelled(repo.clone(), settings), number });
+            }
             for repo in &known {
                 let reference = IssueRef { repo: (*repo).clone(), number };
                 if has_address(tracker.issue(&reference).await, &text) {
                     return Ok(reference);
                 }
             }
-            let repo = repo_of_address(&text).ok_or_else(|| {
+            let repo = named.ok_or_else(|| {
                 Failure::usage(format!("no issue has the address `{text}`"))
                     .help(format!("the settings know {}", listed(known.iter())))
             })?;
@@ -62,7 +68,7 @@ pub async fn resolve(
             Ok(IssueRef { repo, number })
         }
         Written::Number(number) => {
-            if let Some(repo) = origin().and_then(|origin| of_origin(&origin, settings)) {
+            if let Some(repo) = origin().and_then(|origin| of_origin(&origin, &known, settings)) {
                 return Ok(IssueRef { repo, number });
             }
             let enrolled: Vec<&&String> =
@@ -75,6 +81,27 @@ pub async fn resolve(
             }
         }
     }
+}
+
+/// Every repository that the settings name, and on a forge also those that the policy enrols by name.
+fn known(policy: Option<&Policy>, settings: &Settings) -> BTreeSet<String> {
+    let named = settings.repos.keys().map(|name| spelled(name.clone(), settings));
+    let enrolled = policy.filter(|_| is_forge(settings)).map(|policy| policy.allowlist.value.as_slice());
+    let enrolled = enrolled.unwrap_or_default().iter().filter(|pattern| pattern.is_exact()).map(ToString::to_string);
+    named.chain(enrolled).collect()
+}
+
+/// Whether the tracker has repositories that the settings do not name.
+fn is_forge(settings: &Settings) -> bool {
+    match settings.tracker {
+        TrackerSettings::Local { .. } => false,
+        TrackerSettings::Github(_) => true,
+    }
+}
+
+/// A repository as its tracker spells it: a forge in lower case, as policies do.
+fn spelled(repo: String, settings: &Settings) -> String {
+    if is_forge(settings) { repo.to_ascii_lowercase() } else { repo }
 }
 
 fn several<'a>(text: &str, number: u64, repos: impl Iterator<Item = &'a &'a String>) -> Failure {
@@ -145,7 +172,7 @@ fn origin() -> Option<String> {
 }
 
 /// The repository of the settings with that remote: by its address, else by its name.
-fn of_origin(origin: &str, settings: &Settings) -> Option<String> {
+fn of_origin(origin: &str, known: &[&String], settings: &Settings) -> Option<String> {
     let plain = |address: &str| address.trim_end_matches('/').trim_end_matches(".git").to_owned();
     let real = |address: &str| Path::new(address).canonicalize().ok();
     let same = |address: &str| {
@@ -153,7 +180,7 @@ fn of_origin(origin: &str, settings: &Settings) -> Option<String> {
             || real(address).is_some_and(|path| Some(path) == real(origin))
     };
     if let Some((name, _)) = settings.repos.iter().find(|(_, repo)| same(&repo.git)) {
-        return Some(name.clone());
+        return Some(spelled(name.clone(), settings));
     }
     // `git@host:owner/name.git`, `https://host/owner/name`
     let path = plain(origin).replace(':', "/");
@@ -161,9 +188,9 @@ fn of_origin(origin: &str, settings: &Settings) -> Option<String> {
     let (name, owner) = (parts.next()?, parts.next()?);
     let full = format!("{owner}/{name}");
     // A checkout is of the repository even where the settings know it by its bare name.
-    let mut called = settings.repos.keys().filter(|repo| is_called(repo, &full) || is_called(&full, repo));
+    let mut called = known.iter().filter(|repo| is_called(repo, &full) || is_called(&full, repo));
     match (called.next(), called.next()) {
-        (Some(only), None) => Some(only.clone()),
+        (Some(only), None) => Some((*only).clone()),
         _ => None,
     }
 }
