@@ -30,6 +30,7 @@ mod github {
 
     mod agents;
     mod faults;
+    mod forge_ci;
     mod life;
     mod people;
     mod queue;
