@@ -7,6 +7,8 @@
 //!
 //! All of them fail with a [`PortError`], whose kind the ticks choose by.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -104,6 +106,9 @@ pub struct Issue {
     pub assignees: Vec<String>,
     /// When it was opened.
     pub created_at: DateTime<Utc>,
+    /// Read in an earlier tick, because the tracker says that nothing changed since: good enough to deny, never to
+    /// dispatch; its text is not kept. [`Tracker::issue`] reads it anew.
+    pub remembered: bool,
 }
 
 impl Issue {
@@ -186,6 +191,15 @@ pub struct Unreadable {
     pub error: PortError,
 }
 
+/// Something that an edge lacks to do its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortcoming {
+    /// What, in a few words.
+    pub what: String,
+    /// What a person can do about it; an address, where there is one.
+    pub remedy: String,
+}
+
 /// The issue tracker. Also the database: a run's record is a comment. Labels, logins and repositories compare without
 /// ASCII case.
 #[async_trait(?Send)]
@@ -198,8 +212,8 @@ pub trait Tracker {
     async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Vec<String>>;
     /// The issues of a repository that carry a label, all of them: open ones only, or closed ones too.
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing>;
-    /// One issue; `None` when it was deleted or moved away. Every other call about it then gives
-    /// [`PortErrorKind::NotFound`].
+    /// One issue, never a remembered one, and what is asked about it later is not remembered either; `None` when it was
+    /// deleted or moved away. Every other call about it then gives [`PortErrorKind::NotFound`].
     async fn issue(&self, issue: &IssueRef) -> PortResult<Option<Issue>>;
     /// Every label event of an issue, oldest first.
     async fn label_events(&self, issue: &IssueRef) -> PortResult<Vec<LabelEvent>>;
@@ -209,8 +223,12 @@ pub trait Tracker {
     async fn blockers(&self, issue: &IssueRef) -> PortResult<Vec<Blocker>>;
     /// The granted permission of a login: `admin`, `maintain`, `write`, `triage`, `read`; `none` for a stranger.
     async fn permission(&self, repo: &str, login: &str) -> PortResult<String>;
-    /// Every comment of an issue, oldest first.
+    /// Every comment of an issue, oldest first, never remembered ones.
     async fn comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>>;
+    /// At least the comments that afk wrote, where records are, oldest first. May be cheaper than all of them.
+    async fn own_comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>> {
+        self.comments(issue).await
+    }
     /// Writes a comment and gives its id. Called twice it writes two: callers look for theirs first, by what is in it.
     async fn create_comment(&self, issue: &IssueRef, body: &str) -> PortResult<String>;
     /// Replaces the text of one of afk's own comments.
@@ -223,6 +241,18 @@ pub trait Tracker {
     async fn close(&self, issue: &IssueRef, reason: CloseReason) -> PortResult<()>;
     /// Opens an issue again; nothing happens when it is open.
     async fn reopen(&self, issue: &IssueRef) -> PortResult<()>;
+    /// What afk's login may not do in a repository, and has to. Empty where the tracker has no permissions.
+    async fn shortcomings(&self, _repo: &str) -> PortResult<Vec<Shortcoming>> {
+        Ok(Vec::new())
+    }
+    /// Those of the labels that the repository does not have. Empty where labels need not be created.
+    async fn missing_labels(&self, _repo: &str, _labels: &[String]) -> PortResult<Vec<String>> {
+        Ok(Vec::new())
+    }
+    /// Creates a label of a repository; nothing happens when it is there.
+    async fn create_label(&self, _repo: &str, _label: &str) -> PortResult<()> {
+        Ok(())
+    }
 }
 
 /// Where a repository stands before a run.
@@ -285,6 +315,9 @@ pub trait Code {
     /// The commits of a run, found by the line `AFK-Run: <run id>` in their messages, never by date. Refused for a
     /// landing that the code host does not know, as plain git knows no pull requests.
     async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits>;
+    /// Whether work can land in a repository in this way. Asked before an agent is started: work that nobody can see
+    /// land costs money for nothing.
+    async fn can_land(&self, repo: &str, landing: Landing) -> PortResult<()>;
 }
 
 /// A job that failed.
@@ -294,7 +327,7 @@ pub struct FailedJob {
     pub name: String,
     /// Where people see it.
     pub url: Option<String>,
-    /// The end of its log; untrusted, at most 8 KiB.
+    /// The end of its log, or what is known of it before the log was read; untrusted, at most 8 KiB.
     pub log_tail: String,
 }
 
@@ -318,8 +351,15 @@ pub trait Ci {
     /// judge costs money for nothing.
     async fn can_judge(&self, repo: &str, stage: &Stage) -> PortResult<()>;
     /// The verdict of a stage on a commit; never waits for one. Where the stage is afk's own to start, asking starts
-    /// it, unless it is under way or done.
-    async fn verdict(&self, repo: &str, commit: &str, stage: &Stage) -> PortResult<StageVerdict>;
+    /// it, unless it is under way or done. Where everything that shows up has to be green, nothing may have been new
+    /// for `settle_time`.
+    async fn verdict(&self, repo: &str, commit: &str, stage: &Stage, settle_time: Duration)
+    -> PortResult<StageVerdict>;
+    /// Failed jobs of a stage with the ends of their logs, where [`Ci::verdict`] left them out because each costs a
+    /// call. A log that cannot be read is as it was.
+    async fn with_logs(&self, _repo: &str, _stage: &Stage, jobs: Vec<FailedJob>) -> PortResult<Vec<FailedJob>> {
+        Ok(jobs)
+    }
 }
 
 /// Everything an executor needs to bring a run up.
@@ -432,6 +472,8 @@ pub struct Notice {
     pub issue: IssueRef,
     /// Its address.
     pub url: String,
+    /// Where people watch the agent, where its executor says so.
+    pub link: Option<String>,
     /// The run.
     pub run: RunId,
     /// The policy revision that decided it.

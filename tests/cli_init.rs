@@ -75,7 +75,7 @@ wrote issues/0001.md                    an example, not armed
 wrote .github/workflows/policy.yml      check, test and diff on every pull request
 Set AFK_REPOSITORY and AFK_REVISION in .github/workflows/policy.yml: where CI gets afk from.
 Look at [executors.agent] and [ci.test] in afk.settings.toml: they are guesses.
-Nothing runs yet. Next: afk check-policy
+Nothing runs yet. Next: afk doctor
 "
     );
     for file in FILES {

@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 use insta::assert_snapshot;
 use support::Test;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "demo",
     "init",
+    "doctor",
     "check-policy",
     "test-policy",
     "diff-policy",
@@ -140,4 +141,28 @@ fn completions_know_the_commands() {
         assert_eq!(ran.code, 0);
         assert!(ran.stdout.contains("check-policy"), "{shell}");
     }
+}
+
+#[test]
+fn nothing_that_is_said_commands_the_runner_of_a_workflow() {
+    let ran = Test::new().args(["demo", "--color", "always", "x\n ::stop-commands::y\n##[group]z"]).run();
+    assert_eq!(ran.code, 2);
+    let plain = anstream::adapter::strip_str(&ran.stderr).to_string();
+    assert!(plain.contains("\n :\\u003astop-commands::y\n#\\u0023[group]z"), "{plain}");
+
+    let ran = Test::new().args(["check-policy", "--policy", "x\n::stop-commands::y\n##[group]z"]).run();
+    for said in [&ran.stdout, &ran.stderr] {
+        assert!(!said.lines().any(|line| line.trim_start().starts_with("::")) && !said.contains("##["), "{ran}");
+    }
+    let hostile = "max_per_tick   = \"\"\"\n::stop-commands::x\n  ::error::y ##[group]z\"\"\"";
+    let policy = || Test::new().shipped_policy(&[("max_per_tick   = 4", hostile)]);
+    for format in ["human", "json", "sarif"] {
+        let ran = policy().args(["check-policy", "--format", format]).run();
+        assert_eq!(ran.code, 1);
+        assert!(ran.stdout.contains("stop-commands"), "{ran}");
+        assert!(!ran.stdout.lines().any(|line| line.trim_start().starts_with("::")), "{ran}");
+        assert!(!ran.stdout.contains("##["), "{ran}");
+    }
+    let ran = policy().args(["check-policy", "--format", "json"]).run();
+    assert!(ran.json()["findings"][0]["message"].as_str().unwrap().contains("##[group]z"), "{ran}");
 }

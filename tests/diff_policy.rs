@@ -78,24 +78,72 @@ fn links_come_from_the_variables_of_github_actions() {
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
 }
 
+/// What a forge reads as Markdown: without blocks of code, spans of code and the links and tags of the comment itself.
+fn live(comment: &str) -> String {
+    let mut inside = false;
+    let mut live = String::new();
+    for line in comment.lines() {
+        if line.starts_with("```") {
+            inside = !inside;
+        } else if !inside {
+            let pieces: Vec<&str> = line.split('`').collect();
+            assert!(pieces.len() % 2 == 1 && !line.contains("``"), "code is left open: {line}");
+            live.extend(pieces.into_iter().step_by(2).chain(["\n"]));
+        }
+    }
+    assert!(!inside, "a block is left open: {comment}");
+    for own in ["<details>", "</details>", "<summary>", "</summary>", "<sub>", "</sub>", "**Not proven:**", "**Today**"]
+    {
+        live = live.replace(own, "");
+    }
+    live.lines().filter(|line| !line.starts_with("<!-- afk-diff-policy: ")).map(|line| format!("{line}\n")).collect()
+}
+
+/// Everything that a forge could make something of.
+const HOSTILE: &str = "` @acme/all #1 acme/app#2 GH-3 !4 https://evil.example www.evil.example [x](http://e) ![y](z) | \
+                       <b> </details> ~~~ ``` **z** _w_ :tada: $v$ \u{1b}[31m";
+
 #[test]
-fn nothing_in_a_policy_pings_anybody_or_leaves_its_cell() {
-    let hostile = (
-        "[actions] ",
-        "[[waivers]]\ninvariant = \"rearm-loop\"\nreason = \"@acme/all | <img src=x> ` [x](http://e) \\n\\n# h\"\n\n[actions] ",
+fn nothing_that_anybody_wrote_into_a_policy_comes_to_life() {
+    let text = serde_json::to_string(HOSTILE).unwrap();
+    let list = format!("[{text}]");
+    let waiver = format!("[[waivers]]\ninvariant = \"rearm-loop\"\nreason = {text}\n\n[actions] ");
+    let gate = format!(
+        "[[gates]]\nname = \"more\"\nrequire = {{ labels = {{ has_any = {list} }} }}\nmessage = {text}\n\n# ━━ 3."
     );
-    let label = ("paused      = \"paused\"", "paused      = \"`@acme/all` | <b>\"");
-    let ran = diff(Test::new().shipped_policy(&[hostile, label]), &["builtin:standard", "--format", "markdown"]);
-    assert_eq!(ran.code, 0, "{ran}");
-    assert!(!ran.stdout.contains("@acme") && !ran.stdout.contains("<img") && !ran.stdout.contains("<b>"), "{ran}");
-    assert!(!ran.stdout.contains("[x](http") && !ran.stdout.contains("\n# h"), "{ran}");
-    for row in ran.stdout.lines().filter(|line| line.starts_with("| ")) {
-        assert_eq!(row.matches('|').count(), 5, "{row}");
+    let paused = format!("[repos.\"acme/app\"]\npaused = {text}\n\n# ━━ 2. Gates");
+    let model = format!("model        = {text}");
+    let mut edits = vec![
+        ("[actions] ", waiver),
+        ("logins      = []", format!("logins      = {list}")),
+        ("executor     = \"t3\"", format!("executor     = {text}")),
+        ("model        = \"claude-sonnet-4-6\"", model),
+        ("\"[FROZEN] {ref}: {reason}\"", text.clone()),
+        ("# ━━ 3.", gate),
+        ("# ━━ 2. Gates", paused),
+    ];
+    for label in ["` @acme/all #1 acme/app#2 `#1", "` [x](http://e) www.evil.example", "`<b> | ~~~ ``` **z**` _w_ $v$"]
+    {
+        edits.push(("paused      = \"paused\"", format!("paused      = \"{label}\"")));
+        edits.push(("ready       = \"ready-for-agent\"", format!("ready       = \"{label}\"")));
+    }
+    for (before, after) in edits {
+        let test = Test::new().shipped_policy(&[(before, &after)]);
+        let ran = diff(test, &["builtin:standard", "--format", "markdown"]);
+        assert_eq!(ran.code, 0, "{ran}");
+        let live = live(&ran.stdout);
+        for mark in ["acme", "evil", "GH-", "#1", "](", "<", ">", "~", "**", "_", "$", ":tada", "!", "\u{1b}"] {
+            assert!(!live.contains(mark), "{mark} from {before}: {live}\n{ran}");
+        }
+        assert!(!ran.stdout.contains('@'), "{ran}");
+        for row in ran.stdout.lines().filter(|line| line.starts_with("| ")) {
+            assert_eq!(row.matches('|').count(), 5, "{row}");
+        }
     }
 }
 
 #[test]
-fn a_comment_stays_within_what_a_forge_takes_and_says_that_it_was_cut() {
+fn a_comment_stays_within_what_a_forge_takes_and_says_what_is_left_out() {
     let repositories: Vec<String> = (0..2_000).map(|n| format!("\"acme/repository-with-a-name-{n}\"")).collect();
     let many = format!("allowlist   = [{}]", repositories.join(", "));
     let ran =
@@ -103,9 +151,40 @@ fn a_comment_stays_within_what_a_forge_takes_and_says_that_it_was_cut() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.len() <= 65_536);
     assert!(ran.stdout.contains("🔓 2000 looser"));
-    assert!(ran.stdout.contains("<summary>1990 more changes</summary>"));
+    let (shown, folded) = ran.stdout.split_once("<details><summary>").unwrap();
+    let rows = |part: &str| part.lines().filter(|line| line.starts_with("| 🔓")).count();
+    let more = 2_000 - rows(shown);
+    assert!(folded.starts_with(&format!("{more} more changes: {more} looser</summary>")), "{ran}");
     assert!(ran.stdout.contains("\n</details>\n"));
-    assert!(ran.stdout.contains("**Cut here:** a comment takes no more; the command below says all of it.\n\n<sub>"));
+    let missing = 2_000 - rows(&ran.stdout);
+    let cut = format!(
+        "**Cut here:** a comment takes no more; {missing} of 2000 changes are left out; the command below says all of it.\n\n<sub>"
+    );
+    assert!(missing > 0 && ran.stdout.contains(&cut), "{ran}");
+}
+
+#[test]
+fn what_is_looser_is_never_folded_behind_what_is_not() {
+    let repositories = |count: usize| -> String {
+        let names: Vec<String> = (0..count).map(|number| format!("\"acme/a{number}\"")).collect();
+        format!("allowlist   = [{}]", names.join(", "))
+    };
+    let (fifteen, none) = (repositories(15), repositories(0));
+    for (old, new, shown, folded) in
+        [(&none, &fifteen, 15, None), (&fifteen, &none, 10, Some("5 more changes: 5 tighter"))]
+    {
+        let before = Test::new().shipped_policy(&[("allowlist   = []", old)]);
+        fs::rename(before.path("policies/afk.toml"), before.path("policies/before.toml")).unwrap();
+        let ran = diff(
+            before.shipped_policy(&[("allowlist   = []", new)]),
+            &["policies/before.toml", "--format", "markdown"],
+        );
+        let (table, rest) = ran.stdout.split_once("|---|---|---|---|\n").unwrap();
+        assert!(!table.contains("<details>"), "{ran}");
+        let rows = rest.lines().take_while(|line| line.starts_with("| ")).count();
+        assert_eq!(rows, shown, "{ran}");
+        assert_eq!(rest.split("<summary>").nth(1).and_then(|rest| rest.split('<').next()), folded, "{ran}");
+    }
 }
 
 #[test]
@@ -193,6 +272,17 @@ fn a_changed_prompt_does_not_hide_behind_a_green_tick() {
     assert!(ran.stdout.contains(heading), "{ran}");
     assert!(ran.stdout.contains("\n+ Ping ＠acme/all ''' ‹b›.\n"), "{ran}");
     assert!(!ran.stdout.contains("without any effect"), "{ran}");
+
+    let test = Test::new().shipped_policy(&[]);
+    fs::write(test.path("policies/prompts/implement.md"), "Do {{ ref }}.\n").unwrap();
+    let again = Test::new().shipped_policy(&[]);
+    fs::write(again.path("policies/prompts/implement.md"), "Do {{ ref }}.\n").unwrap();
+    let ran = diff(test, &["builtin:standard", "--exit-code"]);
+    let first = "no decision changes, but 1 prompt changed: what an agent does with a prompt is not proven\n";
+    assert_eq!((ran.code, ran.stdout.starts_with(first)), (0, true), "{ran}");
+    assert!(!ran.stdout.contains("equal in meaning"), "{ran}");
+    let said = diff(again, &["builtin:standard", "--format", "json"]).json();
+    assert_eq!((&said["equal_in_meaning"], &said["looser"]), (&json!(false), &json!(0)));
 }
 
 #[test]

@@ -69,6 +69,21 @@ fn todays_issues_and_runs_are_decided_by_both() {
 }
 
 #[test]
+fn the_installation_of_today_may_be_named_from_anywhere() {
+    let (afk, _) = today();
+    afk.policy("slots_per_repo = 1", "slots_per_repo = 2");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let path = |name| afk.path(name).display().to_string();
+    let (before, after, settings) =
+        (path("policies/before.toml"), path("policies/afk.toml"), path("afk.settings.toml"));
+    let arguments = ["diff-policy", &before, "--policy", &after, "--live", "--settings", &settings];
+    let said = afk.afk_in(elsewhere.path(), &arguments);
+    assert!(said.stdout.contains("today    greeter#2  "), "{}{}", said.stdout, said.stderr);
+    let said = afk.afk(&["diff-policy", "policies/before.toml", "--live", "--settings", "nowhere.toml"]);
+    assert_eq!((said.code, said.stderr.contains("nowhere.toml")), (4, true), "{}", said.stderr);
+}
+
+#[test]
 fn a_snapshot_is_not_believed() {
     let (afk, snapshot) = today();
     let change = |path: &str, value: Value| {
@@ -99,14 +114,26 @@ fn a_snapshot_is_not_believed() {
         assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
     }
     let hostile = change("/issues/2/facts/labels", json!(["ready-for-agent", "paused", "@all | <b> ``` \u{1b}[31m"]));
-    fs::write(afk.path("snapshot.json"), hostile).unwrap();
+    let mut state = snapshot.clone();
+    state["runs"][0]["state"] = json!("` @all #1 acme/app#2 https://evil.example <b> |");
+    state["runs"][0]["facts"]["age"] = json!("2h");
+    let state = state.to_string();
+    let off = json!({ "switched_off": "` @all #1 acme/app#2 https://evil.example <b> |" }).to_string();
     afk.policy("\"$labels.human\", \"$labels.paused\"", "\"$labels.human\"");
-    let ran = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json", "--format", "markdown"]);
-    assert!(
-        !ran.stdout.contains("@all") && !ran.stdout.contains("<b>") && !ran.stdout.contains('\u{1b}'),
-        "{}",
-        ran.stdout
-    );
+    afk.policy("run_timeout          = \"24h\"", "run_timeout          = \"1h\"");
+    for snapshot in [hostile, state, off] {
+        fs::write(afk.path("snapshot.json"), &snapshot).unwrap();
+        let ran = afk.afk(&["diff-policy", "policies/before.toml", "--over", "snapshot.json", "--format", "markdown"]);
+        assert!(ran.stdout.contains("**Today**"), "{}{}", ran.stdout, ran.stderr);
+        assert!(!snapshot.contains("https:") || ran.stdout.contains("`https://evil.example`"), "{}", ran.stdout);
+        let mut prose = ran.stdout.lines().filter(|line| line.contains("**") || line.starts_with("| `"));
+        assert!(
+            prose.all(|line| line.split('`').step_by(2).all(|prose| !prose.contains(['@', '#', '<', '/']))),
+            "{}",
+            ran.stdout
+        );
+        assert!(!ran.stdout.contains(['@', '\u{1b}']) && !ran.stdout.contains("<b>"), "{}", ran.stdout);
+    }
 }
 
 // What was read under one policy is no answer to the other.

@@ -209,6 +209,31 @@ fn the_picture_of_the_shipped_policy_is_what_afk_draws() {
     held_equal(path, &format!("{before}```mermaid\n{drawn}```\n{after}"));
 }
 
+#[test]
+fn the_change_that_is_reviewed_in_the_documentation_is_what_afk_says_of_it() {
+    let path = "docs/reviewing-policy-changes.md";
+    let page = fs::read_to_string(support::repository().join(path)).unwrap();
+    let command = "    $ afk diff-policy origin/main:policies/afk.toml\n";
+    let (before, rest) = page.split_once(command).expect("a command");
+    let (_, after) = rest.split_once("\n\n").expect("the end of what it says");
+    let sized = "[[gates]]\nname    = \"sized\"\nrequire = { labels = { has_any = [\"size/S\", \"size/M\"] } }\n\
+                 message = \"say how large it is\"\n\n# ━━ 3.";
+    let test = support::Test::new().shipped_policy(&[
+        ("allowlist   = []", "allowlist   = [\"acme/site\"]"),
+        ("fix_forward_attempts = 5", "fix_forward_attempts = 8"),
+        ("\"[FROZEN] {ref}: {reason}\"", "\"[ICE] {ref}: {reason}\""),
+        ("# ━━ 3.", sized),
+    ]);
+    let prompt = test.path("policies/prompts/implement.md");
+    fs::write(&prompt, fs::read_to_string(&prompt).unwrap() + "Ask nobody.\n").unwrap();
+    let tests = support::repository().join("policies/afk.test.toml");
+    fs::copy(tests, test.path("policies/afk.test.toml")).unwrap();
+    // What `origin/main` holds in the example.
+    let said = test.args(["diff-policy", "builtin:standard"]).run().stdout;
+    let said: String = said.lines().map(|line| format!("    {line}\n")).collect();
+    held_equal(path, &format!("{before}{command}{said}\n{after}"));
+}
+
 fn entries(table: &Value) -> &Map<String, Value> {
     static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
     table["properties"].as_object().unwrap_or(&NONE)

@@ -264,7 +264,7 @@ const MISTAKES: &[Mistake] = &[
         edit: &[("[actions] ", "[[waivers]]\ninvariant = \"unbounded-run\"\nreason = \"for now\"\n\n[actions] ")],
         named: &[
             (Check, "`unbounded-run` is waived, and holds"),
-            (Diff, "LOOSER   `unbounded-run` is waived: for now"),
+            (Diff, "LOOSER   `unbounded-run` is waived: `for now`"),
         ],
     },
     Mistake {
@@ -278,7 +278,7 @@ const MISTAKES: &[Mistake] = &[
     Mistake {
         name: "another label arms issues",
         edit: &[("ready       = \"ready-for-agent\"", "ready       = \"bug\"")],
-        named: &[(Diff, "CHANGED  `labels.ready` is bug (was ready-for-agent): issues are armed by another label")],
+        named: &[(Diff, "CHANGED  `labels.ready` is `bug` (was `ready-for-agent`): issues are armed by another label")],
     },
     Mistake {
         name: "issues are ordered by age",

@@ -366,8 +366,12 @@ impl Directory {
         self.sync()
     }
 
-    fn remove(&self, name: &str) -> PortResult<()> {
-        match rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty()) {
+    /// Removes a file; nothing happens where there is none.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(&self, name: &str) -> PortResult<()> {
+        match rustix::fs::unlinkat(&self.descriptor, component(name)?, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(failed("remove", &self.path_of(name), &error.into())),
         }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::confined::{Directory, DirectoryLock};
+use super::http::api::Cost;
 use crate::engine::identity::RunId;
 use crate::ports::{IssueRef, PortError, PortResult};
 
@@ -75,9 +76,21 @@ pub struct Heartbeat {
     pub problems: Vec<String>,
     /// How many calls it made to the edges.
     pub calls: u64,
+    /// What the tracker's server was asked; `None` where the tracker has no server.
+    #[serde(default)]
+    pub cost: Option<Cost>,
     /// The issues in flight when it ended: a hint where to look, never the truth.
     #[serde(default)]
     pub in_flight: Vec<IssueRef>,
+}
+
+/// An alarm, remembered so that each doorbell rings once per fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Tells the fault from others.
+    pub digest: String,
+    /// The doorbells that have rung.
+    pub rung: BTreeSet<String>,
 }
 
 impl Installation {
@@ -171,6 +184,7 @@ impl Installation {
             result: "not over yet".to_owned(),
             problems: Vec::new(),
             calls: 0,
+            cost: None,
             in_flight: Vec::new(),
         });
         if heartbeat.in_flight.contains(issue) {
@@ -180,11 +194,11 @@ impl Installation {
         self.beat(&heartbeat)
     }
 
-    /// The alarm that was rung last because the policy cannot be used: a digest, so that it rings once per fault.
+    /// The alarm that was rung last because the policy cannot be used.
     ///
     /// # Errors
     /// When the file is there and cannot be read.
-    pub fn alarm(&self) -> PortResult<Option<String>> {
+    pub fn alarm(&self) -> PortResult<Option<Alarm>> {
         self.read("alarm.json")
     }
 
@@ -192,8 +206,8 @@ impl Installation {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn set_alarm(&self, digest: Option<&str>) -> PortResult<()> {
-        Directory::make(&self.data)?.put_json("alarm.json", &digest)
+    pub fn set_alarm(&self, alarm: Option<&Alarm>) -> PortResult<()> {
+        Directory::make(&self.data)?.put_json("alarm.json", &alarm)
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> PortResult<Option<T>> {

@@ -46,10 +46,10 @@ pub struct Arguments {
     /// Hold today's issues and runs against both, from what `afk poll --dry-run --format json` wrote
     #[arg(long, value_name = "SNAPSHOT", conflicts_with = "live")]
     pub over: Option<PathBuf>,
-    /// Hold today's issues and runs against both, read from the installation
+    /// Hold today's issues and runs against both, read from the installation that `--settings` names
     #[arg(long)]
     pub live: bool,
-    /// Which installation.
+    /// Which installation; only read with `--live`.
     #[command(flatten)]
     pub settings: SettingsArguments,
     /// End with 10 where decisions change, and with 11 where something is looser
@@ -241,7 +241,8 @@ fn document(comparison: &Comparison<'_>) -> Value {
     json!({
         "old": { "source": old.source.shown(), "revision": old.value.revision },
         "new": { "source": new.source.shown(), "revision": new.value.revision },
-        "equal_in_meaning": difference.is_equal(),
+        // What an agent does with another prompt, nobody can prove.
+        "equal_in_meaning": difference.is_equal() && difference.unproven() == 0,
         "looser": difference.count(Direction::Looser),
         "tighter": difference.count(Direction::Tighter),
         "different": difference.count(Direction::Different),

@@ -102,7 +102,7 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         }
     }
     out.line("Look at [executors.agent] and [ci.test] in afk.settings.toml: they are guesses.");
-    out.line("Nothing runs yet. Next: afk check-policy");
+    out.line("Nothing runs yet. Next: afk doctor");
     Ok(ExitStatus::Done)
 }
 

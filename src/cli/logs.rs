@@ -22,7 +22,7 @@ pub fn start(common: &Common) {
         ColorChoice::Auto => AutoStream::choice(&std::io::stderr()) != ColorChoice::Never,
         choice => choice != ColorChoice::Never,
     };
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| output::CommandingNobody(std::io::stderr()));
     let layer = match common.log_format {
         LogFormat::Text => lines.with_ansi(colours).with_target(false).with_filter(filter).boxed(),
         LogFormat::Json => lines.json().with_filter(filter).boxed(),

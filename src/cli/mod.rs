@@ -14,6 +14,7 @@ pub mod ci_job;
 pub mod completions;
 pub mod demo;
 pub mod diff_policy;
+pub mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod facts;
@@ -159,6 +160,7 @@ pub enum LogFormat {
 pub enum Command {
     Demo(demo::Arguments),
     Init(init::Arguments),
+    Doctor(doctor::Arguments),
     CheckPolicy(check_policy::Arguments),
     TestPolicy(test_policy::Arguments),
     DiffPolicy(diff_policy::Arguments),
@@ -184,6 +186,7 @@ impl Command {
         match self {
             Command::Demo(arguments) => demo::run(arguments, out),
             Command::Init(arguments) => init::run(arguments, out),
+            Command::Doctor(arguments) => doctor::run(arguments, out),
             Command::CheckPolicy(arguments) => check_policy::run(arguments, out),
             Command::TestPolicy(arguments) => test_policy::run(arguments, out),
             Command::DiffPolicy(arguments) => diff_policy::run(arguments, out),
@@ -210,10 +213,14 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         // Also `--help` and `--version`, which are no errors: clap knows the stream and the code of each.
         Err(error) => {
-            let status = if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Done };
-            // A closed pipe is nothing to complain about, and there is nowhere left to complain to.
-            let _ = error.print();
-            return status.into();
+            let mut out = Output::new(ColorWhen::Auto);
+            let text = error.render().ansi().to_string();
+            if error.use_stderr() {
+                out.complaint(&text);
+                return ExitStatus::Usage.into();
+            }
+            out.text(text);
+            return out.finish().unwrap_or(ExitStatus::Done).into();
         }
     };
     logs::start(&cli.common);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 use std::io::{self, ErrorKind, Write};
 
+use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -55,6 +56,11 @@ impl Output {
         self.write(format_args!("{text}"));
     }
 
+    /// A line that commands the runner of a workflow: `::error::…`. Nothing else that is written does.
+    pub fn workflow_command(&mut self, line: impl Display) {
+        self.write_raw(&format!("{line}\n"));
+    }
+
     /// The whole result as one JSON document.
     pub fn json(&mut self, document: &impl Serialize) {
         match serde_json::to_string_pretty(document) {
@@ -69,8 +75,13 @@ impl Output {
         for line in &failure.help {
             let _ = writeln!(text, "  {STRONG}help{STRONG:#}: {}", printable(line));
         }
+        self.complaint(&text);
+    }
+
+    /// What is wrong, in lines that are drawn already, on standard error.
+    pub fn complaint(&mut self, text: &str) {
         // Where standard error is gone, the exit code is all that is left to say.
-        let _ = self.stderr.write_all(text.as_bytes());
+        let _ = self.stderr.write_all(commanding_nobody(text).as_bytes());
     }
 
     /// Nobody reads any more, or writing failed: whoever goes on for ever may stop.
@@ -89,11 +100,49 @@ impl Output {
     }
 
     fn write(&mut self, text: std::fmt::Arguments<'_>) {
+        self.write_raw(&commanding_nobody(&text.to_string()));
+    }
+
+    fn write_raw(&mut self, text: &str) {
         if self.broken.is_none()
-            && let Err(error) = self.stdout.write_fmt(text)
+            && let Err(error) = self.stdout.write_all(text.as_bytes())
         {
             self.broken = Some(error);
         }
+    }
+}
+
+/// Whole lines that command no runner of a workflow, whoever wrote what is in them.
+///
+/// GitHub and Forgejo Actions read what a step writes, on either stream, and obey a line that begins with `::`, blanks
+/// aside, and GitHub also `##[command]` anywhere in it. One character of either is written as its escape in JSON, in
+/// which a document says the same as before. Such lines lose their colours, which could stand between the two.
+pub fn commanding_nobody(text: &str) -> Cow<'_, str> {
+    let plain = strip_str(text).to_string();
+    let lines = || plain.split_inclusive(['\n', '\r']);
+    if !plain.contains("##[") && !lines().any(|line| line.trim_start().starts_with("::")) {
+        return Cow::Borrowed(text);
+    }
+    let harmless = lines().map(|line| {
+        let commands = line.trim_start().starts_with("::");
+        let line = if commands { line.replacen("::", ":\\u003a", 1) } else { line.to_owned() };
+        line.replace("##[", "#\\u0023[")
+    });
+    Cow::Owned(harmless.collect())
+}
+
+/// A writer of whole lines that command no runner of a workflow: for the log and for doorbells.
+#[derive(Debug)]
+pub struct CommandingNobody<W>(pub W);
+
+impl<W: Write> Write for CommandingNobody<W> {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        self.0.write_all(commanding_nobody(&String::from_utf8_lossy(lines)).as_bytes())?;
+        Ok(lines.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -129,5 +178,52 @@ pub fn is_hostile(letter: char) -> bool {
         '\n' | '\t' => false,
         '\u{2028}' | '\u{2029}' => true,
         _ => letter.is_control() || is_invisible(letter),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_line_that_a_runner_would_obey_is_broken_where_it_can_be_seen() {
+        for (written, shown) in [
+            ("issues::all ## [x] #[y]\n", "issues::all ## [x] #[y]\n"),
+            ("::error::no\n", ":\\u003aerror::no\n"),
+            ("fine\n \t\u{a0}::stop-commands::x\nfine", "fine\n \t\u{a0}:\\u003astop-commands::x\nfine"),
+            ("fine\r::set-output name=x::y", "fine\r:\\u003aset-output name=x::y"),
+            ("a ##[group]b ###[endgroup]\n", "a #\\u0023[group]b ##\\u0023[endgroup]\n"),
+            ("\u{1b}[1m::error::no\u{1b}[0m\n", ":\\u003aerror::no\n"),
+            ("a #\u{1b}[1m#\u{1b}[0m[group]\n", "a #\\u0023[group]\n"),
+        ] {
+            assert_eq!(commanding_nobody(written), shown);
+        }
+    }
+
+    #[test]
+    fn a_log_and_a_doorbell_command_nobody() {
+        let mut written = Vec::new();
+        CommandingNobody(&mut written).write_all(b"rang\n  ::error::no\n").unwrap();
+        assert_eq!(String::from_utf8(written).unwrap(), "rang\n  :\\u003aerror::no\n");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_commands_a_runner(text in "([ \t\r\n:#\\[a]|\u{1b}\\[1m|::|##){0,24}") {
+            for shown in [commanding_nobody(&text).into_owned(), strip_str(&commanding_nobody(&text)).to_string()] {
+                prop_assert!(!shown.contains("##["), "{shown:?}");
+                prop_assert!(shown.split(['\n', '\r']).all(|line| !line.trim_start().starts_with("::")), "{shown:?}");
+            }
+        }
+
+        #[test]
+        fn a_document_says_the_same_as_before(text in "([:#\\[\\\\\"\n]|::|##){0,24}") {
+            let document = serde_json::to_string_pretty(&[&text]).unwrap();
+            let written = commanding_nobody(&document).into_owned();
+            prop_assert_eq!(serde_json::from_str::<Vec<String>>(&written).unwrap(), vec![text]);
+        }
     }
 }

@@ -15,6 +15,7 @@ use super::findings::counted;
 use super::looking::Looking;
 use super::output::{BAD, FAINT, GOOD, Output, STRONG, WARN};
 use super::{Format, FormatArguments, PolicyArguments, SettingsArguments};
+use crate::adapters::http::api::Cost;
 use crate::adapters::installation::{Heartbeat, TickKind};
 use crate::engine::evaluate::Verdict;
 use crate::engine::order;
@@ -72,11 +73,13 @@ struct PolicyStatus {
 }
 
 /// The last tick of a kind.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Beat {
     at: Option<DateTime<Utc>>,
     result: Option<String>,
     calls: Option<u64>,
+    /// What the tracker's server was asked; `null` where the tracker has no server.
+    cost: Option<Cost>,
     problems: Vec<String>,
     /// Why nothing is known of it.
     why: Option<String>,
@@ -184,12 +187,13 @@ async fn status(tick: &Tick<'_>, switched_off: Option<&str>) -> PortResult<Statu
 }
 
 fn beat(tick: &Tick<'_>, kind: TickKind) -> Beat {
-    let unknown = |why: String| Beat { at: None, result: None, calls: None, problems: Vec::new(), why: Some(why) };
+    let unknown = |why: String| Beat { why: Some(why), ..Beat::default() };
     match tick.world.installation.heartbeat(kind) {
-        Ok(Some(Heartbeat { at, result, calls, problems, .. })) => Beat {
+        Ok(Some(Heartbeat { at, result, calls, cost, problems, .. })) => Beat {
             at: Some(at),
             result: Some(shown(&result)),
             calls: Some(calls),
+            cost,
             problems: problems.iter().map(|problem| shown(problem)).collect(),
             why: None,
         },
@@ -249,7 +253,7 @@ async fn waiting(tick: &Tick<'_>, survey: &Survey) -> Vec<Waiting> {
             }
         };
         for issue in listing.issues {
-            let record = match tracker.comments(&issue.reference).await {
+            let record = match tracker.own_comments(&issue.reference).await {
                 Ok(comments) => {
                     let (records, _) = tick.world.seal.read_all(&issue.reference, &fleet.afk, &comments);
                     newest_ended(records)
@@ -366,7 +370,11 @@ fn head<const N: usize>(titles: [&str; N]) -> Vec<Cell> {
 fn beat_in_words(beat: &Beat, now: DateTime<Utc>) -> String {
     match (beat.at, &beat.result, beat.calls) {
         (Some(at), Some(result), Some(calls)) => {
-            format!("{} {result}, {}", moment(at, now), counted(usize::try_from(calls).unwrap_or(usize::MAX), "call"))
+            let cost = match &beat.cost {
+                Some(cost) => cost.to_string(),
+                None => counted(usize::try_from(calls).unwrap_or(usize::MAX), "call"),
+            };
+            format!("{} {result}, {cost}", moment(at, now))
         }
         _ => beat.why.clone().unwrap_or_default(),
     }

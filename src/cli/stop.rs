@@ -94,7 +94,9 @@ fn stop_one(world: &World, issue: &IssueRef, undo: bool, out: &mut Output) -> Re
 async fn active_runs(world: &World, issue: &IssueRef, out: &mut Output) -> BTreeSet<RunId> {
     let mut runs = BTreeSet::new();
     let recorded = match world.tracker.login().await {
-        Ok(afk) => world.tracker.comments(issue).await.map(|comments| world.seal.read_all(issue, &afk, &comments).0),
+        Ok(afk) => {
+            world.tracker.own_comments(issue).await.map(|comments| world.seal.read_all(issue, &afk, &comments).0)
+        }
         Err(error) => Err(error),
     };
     match recorded {

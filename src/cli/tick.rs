@@ -12,6 +12,7 @@ use super::output::{BAD, FAINT, Output, STRONG, WARN, printable};
 use super::wiring::{self, Access};
 use super::{Format, FormatArguments, Installed, alarm, findings, queue};
 use crate::adapters::confined::DirectoryLock;
+use crate::adapters::http::api::Cost;
 use crate::adapters::installation::{Heartbeat, Installation, TickKind};
 use crate::adapters::policy_file::{self, Loaded};
 use crate::policy::{InstalledNames, Policy, short_revision};
@@ -87,6 +88,8 @@ pub enum Performed {
         report: Report,
         /// In so many calls to the edges.
         calls: u64,
+        /// Which asked the tracker's server for this much.
+        cost: Option<Cost>,
     },
     /// The kill switch is on, for this reason; nothing was done.
     SwitchedOff(Box<Policy>, String),
@@ -103,8 +106,8 @@ pub fn run(kind: TickKind, arguments: &TickArguments, out: &mut Output) -> Resul
     let snapshot = arguments.dry_run && format == Format::Json;
     let request = Request { snapshot, ..Request::new(kind, &arguments.installed, arguments.dry_run) };
     Ok(match perform(request)? {
-        Performed::Ran { policy, outcome, report, calls } => {
-            write(request, &policy, &outcome, &report, calls, format, out);
+        Performed::Ran { policy, outcome, report, calls, cost } => {
+            write(request, &policy, &outcome, &report, (calls, cost.as_ref()), format, out);
             if report.problems.is_empty() { ExitStatus::Done } else { ExitStatus::Partial }
         }
         Performed::SwitchedOff(policy, why) => {
@@ -157,7 +160,7 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
     let Some(mut policy) = loaded.checked.policy.clone() else {
         return broken_policy(request, loaded);
     };
-    refuse_within_reach(request, &loaded, &settings)?;
+    refuse_within_reach([request.policy, request.settings], &loaded, &settings)?;
     let installation = Installation::new(&settings.data);
     if let Some(why) = wiring::kill_switch(&policy, &installation)? {
         if request.kind == TickKind::Poll {
@@ -175,7 +178,14 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
         beat(request.kind, &policy, &world, &outcome, &report);
         alarm::forget(&installation);
     }
-    Ok(Performed::Ran { policy: Box::new(policy), outcome: outcome?, report, calls: world.calls.get() })
+    let (calls, cost) = (world.calls.get(), (world.cost)());
+    tracing::info!(
+        tick = request.kind.word(),
+        calls,
+        cost = cost.as_ref().map(tracing::field::display),
+        "tick is over"
+    );
+    Ok(Performed::Ran { policy: Box::new(policy), outcome: outcome?, report, calls, cost })
 }
 
 /// The one runtime of a command: a tick does one thing at a time.
@@ -239,12 +249,15 @@ async fn work(request: Request<'_>, tick: &Tick<'_>) -> Result<Outcome, PortErro
 }
 
 /// Agents have full access to their workspace: what decides about them must not lie there, nor be reached through it.
-fn refuse_within_reach(request: Request<'_>, loaded: &Loaded, settings: &Settings) -> Result<(), Failure> {
+///
+/// # Errors
+/// When one of the files, or a prompt of the policy, does.
+pub fn refuse_within_reach(files: [&Path; 2], loaded: &Loaded, settings: &Settings) -> Result<(), Failure> {
     let real =
         |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf());
     let runs = real(&settings.data.join("runs"));
     let prompts = loaded.checked.prompts.iter().map(|prompt| Path::new(&prompt.name));
-    for file in [request.policy, request.settings].into_iter().chain(prompts) {
+    for file in files.into_iter().chain(prompts) {
         if real(file).starts_with(&runs) {
             return Err(Failure::could_not_run(format!(
                 "`{}` lies where agents work (`{}`)",
@@ -285,6 +298,7 @@ fn beat(kind: TickKind, policy: &Policy, world: &World, outcome: &Result<Outcome
         result,
         problems: report.problems.iter().take(50).cloned().collect(),
         calls: world.calls.get(),
+        cost: (world.cost)(),
         in_flight,
     };
     if let Err(error) = world.installation.beat(&heartbeat) {
@@ -297,7 +311,7 @@ fn write(
     policy: &Policy,
     outcome: &Outcome,
     report: &Report,
-    calls: u64,
+    (calls, cost): (u64, Option<&Cost>),
     format: Format,
     out: &mut Output,
 ) {
@@ -309,6 +323,7 @@ fn write(
             "events": report.events,
             "problems": report.problems,
             "calls": calls,
+            "cost": cost,
         });
         if let (Outcome::Polled(survey, snapshot), Some(object)) = (outcome, document.as_object_mut()) {
             object.insert("issues".to_owned(), queue::documents(policy, survey));
@@ -326,8 +341,9 @@ fn write(
     }
     write_problems(report, out);
     let dry_run = if request.dry_run { " (dry run: nothing was changed)" } else { "" };
+    let cost = cost.map(|cost| format!(", {cost}")).unwrap_or_default();
     out.line(format_args!(
-        "{FAINT}policy revision {}, {calls} calls to the edges{dry_run}{FAINT:#}",
+        "{FAINT}policy revision {}, {calls} calls to the edges{cost}{dry_run}{FAINT:#}",
         short_revision(&policy.revision)
     ));
 }

@@ -18,6 +18,17 @@ pub enum Condition<F> {
     Test(Test<F>),
 }
 
+impl<F> Condition<F> {
+    /// Shows every test of the condition, in order.
+    pub fn each_test<'a>(&'a self, see: &mut impl FnMut(&'a Test<F>)) {
+        match self {
+            Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| part.each_test(see)),
+            Condition::Not(part) => part.each_test(see),
+            Condition::Test(test) => see(test),
+        }
+    }
+}
+
 /// One comparison, and where the policy writes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Test<F> {
@@ -61,6 +72,8 @@ pub struct RepoList {
     pub patterns: Vec<RepoPattern>,
     /// Written as `"$allowlist"`: what is proven of the policy holds whatever stands on that list.
     pub is_allowlist: bool,
+    /// Written as `"$denylist"`: another denylist is another list here.
+    pub is_denylist: bool,
 }
 
 impl RepoList {

@@ -8,7 +8,9 @@ use figment::{Figment, Metadata, Profile, Provider};
 use toml::de::{DeTable, DeValue};
 
 use super::explain::suggest;
-use super::{ExecutorSettings, SecretSource, Settings};
+use super::{
+    DoorbellSettings, ExecutorSettings, GithubSettings, SecretSource, Settings, SlackSettings, TrackerSettings,
+};
 use crate::adapters::confined::read_file;
 use crate::text;
 
@@ -90,6 +92,10 @@ impl Settings {
             SecretSource::Variable(_) => {}
         };
         resolve(&mut self.data);
+        if let TrackerSettings::Github(github) = &mut self.tracker {
+            github.token.iter_mut().for_each(resolve_secret);
+            github.app.iter_mut().for_each(|app| resolve_secret(&mut app.key));
+        }
         self.identity.record_keys.iter_mut().for_each(resolve_secret);
         for repo in self.repos.values_mut() {
             repo.issues.iter_mut().for_each(resolve);
@@ -106,9 +112,19 @@ impl Settings {
             }
         }
         for doorbell in self.doorbells.values_mut() {
-            if let super::DoorbellSettings::Webhook { url, secret } = doorbell {
-                resolve_secret(url);
-                secret.iter_mut().for_each(resolve_secret);
+            match doorbell {
+                DoorbellSettings::Terminal {} => {}
+                DoorbellSettings::Webhook { url, secret } => {
+                    resolve_secret(url);
+                    secret.iter_mut().for_each(resolve_secret);
+                }
+                DoorbellSettings::Slack(SlackSettings::Webhook(secret) | SlackSettings::App { token: secret, .. }) => {
+                    resolve_secret(secret)
+                }
+                DoorbellSettings::Ntfy { topic, token, .. } => {
+                    resolve_secret(topic);
+                    token.iter_mut().for_each(resolve_secret);
+                }
             }
         }
     }
@@ -254,6 +270,11 @@ impl Layers {
                 return wrong(&[key], "must be longer than nothing".to_owned());
             }
         }
+        if let TrackerSettings::Github(github) = &settings.tracker
+            && let Some((key, what)) = wrong_in_github(github)
+        {
+            return wrong(&[["tracker"].as_slice(), key].concat(), what);
+        }
         for (name, executor) in &settings.executors {
             let ExecutorSettings::Command(command) = executor;
             for (key, argv) in [("start", &command.start), ("resume", &command.resume)] {
@@ -279,8 +300,54 @@ impl Layers {
                 return wrong(&["ci", name, "command"], "names no program".to_owned());
             }
         }
+        for (name, doorbell) in &settings.doorbells {
+            if let DoorbellSettings::Ntfy { url, .. } = doorbell
+                && url.path() != "/"
+            {
+                return wrong(
+                    &["doorbells", name, "url"],
+                    "is the address of the server alone; the topic goes into `topic`".to_owned(),
+                );
+            }
+        }
         Ok(())
     }
+}
+
+/// What is wrong with the settings of GitHub, and under which key.
+fn wrong_in_github(github: &GithubSettings) -> Option<(&'static [&'static str], String)> {
+    match (&github.token, &github.app) {
+        (Some(_), Some(_)) => {
+            return Some((
+                &["app"],
+                "and `tracker.token` are both there; afk is one account: keep one of them".to_owned(),
+            ));
+        }
+        (None, None) => {
+            return Some((
+                &[],
+                "lacks `token`; add `token = { variable = \"AFK_GITHUB_TOKEN\" }`, or `app` with an App's `id`, \
+                 `installation` and `key`"
+                    .to_owned(),
+            ));
+        }
+        (None, Some(app)) if app.id == 0 => return Some((&["app", "id"], "must be the id of a GitHub App".to_owned())),
+        (None, Some(app)) if app.installation == 0 => {
+            return Some((&["app", "installation"], "must be the id of an installation of the App".to_owned()));
+        }
+        _ => {}
+    }
+    if let Some(host) = github.log_hosts.iter().find(|host| !is_host_pattern(host)) {
+        return Some((&["log_hosts"], format!("must be names of hosts, `*.` for any below one; `{host}` is none")));
+    }
+    (github.requests_per_tick == 0).then(|| (["requests_per_tick"].as_slice(), "must be more than nothing".to_owned()))
+}
+
+/// The name of a host, or `*.` and what the names of hosts end with.
+fn is_host_pattern(pattern: &str) -> bool {
+    let name = pattern.strip_prefix("*.").map(|domain| domain.contains('.').then_some(domain)).unwrap_or(Some(pattern));
+    let letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-');
+    name.is_some_and(|name| !name.is_empty() && !name.starts_with('.') && name.chars().all(letter))
 }
 
 /// One value below its keys.

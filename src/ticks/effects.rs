@@ -8,7 +8,7 @@ use crate::engine::pending::{PendingEffect, PendingRow};
 use crate::policy::duration::since;
 use crate::policy::sentence::Placeholder;
 use crate::policy::{Effect, LabelRole, Rules};
-use crate::ports::{Notice, PortError, PortErrorKind, PortResult};
+use crate::ports::{FailedJob, Notice, PortError, PortErrorKind, PortResult, StageVerdict};
 use crate::text::{self, harmless};
 
 use super::facts::RunView;
@@ -150,7 +150,8 @@ impl Enactment<'_> {
         }
         let said = arming::trusted_comments(self.tick, &self.fleet.afk, issue).await?;
         let brief = brief::again(issue, &said, record);
-        let text = brief::corrective_prompt(self.tick, template, record, issue, &brief, &self.view.failures());
+        let failures = self.failures_with_logs(record).await;
+        let text = brief::corrective_prompt(self.tick, template, record, issue, &brief, &failures);
         let text = text.map_err(PortError::invalid)?;
         // Last of all: what was read since may have taken minutes.
         if let Some(why) = (self.tick.world.kill_switch)() {
@@ -169,6 +170,22 @@ impl Enactment<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// The failed jobs of the newest commit; a log that cannot be read does not hold back the turn.
+    async fn failures_with_logs(&self, record: &Record) -> Vec<FailedJob> {
+        let ci = &self.tick.world.ci;
+        let mut failures = Vec::new();
+        for (name, verdict) in &self.view.stages {
+            let Ok(StageVerdict::Red(jobs)) = verdict else { continue };
+            let stage = self.rules(record).stages.iter().find(|stage| stage.name.value == *name);
+            let with_logs = match stage {
+                Some(stage) => ci.with_logs(&record.repo, stage, jobs.clone()).await.ok(),
+                None => None,
+            };
+            failures.extend(with_logs.unwrap_or_else(|| jobs.clone()));
+        }
+        failures
     }
 
     /// Writes a comment once; it is found again by its id.
@@ -207,6 +224,9 @@ impl Enactment<'_> {
         }
         if let Some(commits) = progress::commits(self.view) {
             lines.push_str(&format!("\n- Commits of the run: {commits}"));
+        }
+        if let Some(pull_request) = progress::pull_request(record, self.view) {
+            lines.push_str(&format!("\n- Pull request: {pull_request}"));
         }
         let mentions: Vec<String> = self
             .view
@@ -268,6 +288,7 @@ impl Enactment<'_> {
             tags: notification.tags.clone(),
             issue: record.reference(),
             url: self.view.issue.as_ref().map(|issue| issue.url.clone()).unwrap_or_default(),
+            link: self.view.agent.as_ref().and_then(|agent| agent.link.clone()),
             run: record.run,
             revision: record.revision.clone(),
         };

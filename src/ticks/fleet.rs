@@ -389,7 +389,7 @@ async fn records_of(
     reference: &IssueRef,
     listed: bool,
 ) -> PortResult<Option<Vec<Recorded>>> {
-    let comments = match tick.world.tracker.comments(reference).await {
+    let comments = match tick.world.tracker.own_comments(reference).await {
         Ok(comments) => comments,
         // No comments where there is no issue. Of an issue that is there, it proves nothing.
         Err(error)

@@ -51,6 +51,13 @@ pub struct Evidence {
     pub earlier_run: Option<RunId>,
 }
 
+impl Armed {
+    /// An issue of which only the listing is known.
+    fn new(candidate: Candidate, issue: Issue) -> Self {
+        Self { issue, candidate, arming: None, evidence: Evidence::default() }
+    }
+}
+
 impl Survey {
     /// The candidates, for the engine's sentences.
     pub fn candidates(&self) -> Vec<Candidate> {
@@ -104,10 +111,44 @@ pub async fn survey(tick: &Tick<'_>, read_all: Option<&IssueRef>) -> PortResult<
                 read_any = true;
             }
         }
-        if !read_any {
+        if !read_any && !read_chosen_anew(tick, &mut fleet, &mut armed, &decisions, &mut unread).await {
             return Ok(Survey { fleet, armed, decisions });
         }
     }
+}
+
+/// What was remembered of an issue may deny it, never dispatch it: the chosen ones are read anew, and those that are no
+/// longer armed leave the queue. Says whether there were any.
+async fn read_chosen_anew(
+    tick: &Tick<'_>,
+    fleet: &mut Fleet,
+    queue: &mut Vec<Armed>,
+    decisions: &[Decision],
+    unread: &mut Vec<bool>,
+) -> bool {
+    let mut any = false;
+    let all = std::mem::take(queue).into_iter().zip(decisions).zip(std::mem::take(unread));
+    for ((mut armed, decision), is_unread) in all {
+        if !(armed.issue.remembered && matches!(decision.outcome, Outcome::Dispatch(_))) {
+            queue.push(armed);
+            unread.push(is_unread);
+            continue;
+        }
+        any = true;
+        let reference = armed.issue.reference.clone();
+        let rules = tick.policy.rules(&reference.repo);
+        match tick.world.tracker.issue(&reference).await {
+            Ok(Some(issue)) if issue.status == IssueStatus::Open && issue.has_label(&rules.labels.ready.value) => {
+                armed = Armed::new(free_facts(tick, rules, fleet, &issue), issue);
+                read_costly_facts(tick, fleet, &mut armed).await;
+                queue.push(armed);
+                unread.push(false);
+            }
+            Ok(_) => {}
+            Err(error) => tick.problem(&reference, error),
+        }
+    }
+    any
 }
 
 async fn armed_issues(tick: &Tick<'_>, fleet: &Fleet) -> Vec<Armed> {
@@ -120,15 +161,8 @@ async fn armed_issues(tick: &Tick<'_>, fleet: &Fleet) -> Vec<Armed> {
                     tick.problem(&unreadable.issue, &unreadable.error);
                 }
                 for issue in listing.issues {
-                    found.insert(
-                        issue.reference.clone(),
-                        Armed {
-                            candidate: free_facts(tick, rules, fleet, &issue),
-                            issue,
-                            arming: None,
-                            evidence: Evidence::default(),
-                        },
-                    );
+                    let facts = free_facts(tick, rules, fleet, &issue);
+                    found.insert(issue.reference.clone(), Armed::new(facts, issue));
                 }
             }
             Err(error) => tick.problem(repo, error),
@@ -146,12 +180,7 @@ async fn armed_elsewhere(tick: &Tick<'_>, fleet: &Fleet, asked: &IssueRef) -> Op
     let rules = tick.policy.rules(&asked.repo);
     let issue = tick.world.tracker.issue(asked).await.ok().flatten()?;
     let armed = issue.status == IssueStatus::Open && issue.has_label(&rules.labels.ready.value);
-    armed.then(|| Armed {
-        candidate: free_facts(tick, rules, fleet, &issue),
-        issue,
-        arming: None,
-        evidence: Evidence::default(),
-    })
+    armed.then(|| Armed::new(free_facts(tick, rules, fleet, &issue), issue))
 }
 
 /// What the listing alone tells.
@@ -269,7 +298,7 @@ async fn read_run_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed, l
     let reference = &armed.issue.reference;
     let run = armed.arming.as_ref().map(|arming| arming.run);
     let facts = &mut armed.candidate.facts;
-    let comments = match tick.world.tracker.comments(reference).await {
+    let comments = match tick.world.tracker.own_comments(reference).await {
         Ok(comments) => comments,
         Err(error) => {
             facts.already_run = Observed::Unknown(error.message.clone());

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use chrono::{DateTime, Timelike, Utc};
 
+use crate::adapters::http::api::Cost;
 use crate::adapters::installation::Installation;
 use crate::policy::Policy;
 use crate::ports::{Ci, Clock, Code, Executor, Notifier, PortError, PortResult, Tracker};
@@ -36,6 +37,8 @@ pub struct World {
     pub kill_switch: Box<dyn Fn() -> Option<String>>,
     /// How many calls were made to the edges so far.
     pub calls: Rc<std::cell::Cell<u64>>,
+    /// What the tracker's server was asked so far; `None` where the tracker has no server.
+    pub cost: Box<dyn Fn() -> Option<Cost>>,
 }
 
 impl World {
@@ -74,7 +77,7 @@ pub struct Tick<'w> {
 }
 
 /// A tracker's clock may differ from ours by this much before it is reported.
-const MAX_SKEW_SECONDS: i64 = 60;
+pub const MAX_SKEW_SECONDS: i64 = 60;
 
 /// What a tick says when it is over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]

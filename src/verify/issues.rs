@@ -31,7 +31,7 @@ impl<'p> Gates<'p> {
         scope: Option<&RepoPattern>,
         outside: &[RepoPattern],
     ) -> Option<Self> {
-        let space = space(diagrams, [rules], denylist, scope, outside)?;
+        let space = space(diagrams, [rules], &[denylist], scope, outside)?;
         Some(Self::over(diagrams, rules, space))
     }
 
@@ -68,7 +68,7 @@ impl<'p> Gates<'p> {
             diagrams.not(known)
         };
         let slots = i64::try_from(self.rules.slots_per_repo).unwrap_or(i64::MAX);
-        let denied = RepoList { patterns: denylist.to_vec(), is_allowlist: false };
+        let denied = RepoList { patterns: denylist.to_vec(), is_allowlist: false, is_denylist: true };
         let listed = self.space.allowlisted(diagrams);
         let human = self.rules.labels.of(LabelRole::Human);
         let paused = self.rules.labels.of(LabelRole::Paused);
@@ -222,7 +222,7 @@ struct Forbidden {
 pub fn space<'p>(
     diagrams: &mut Diagrams,
     policies: impl IntoIterator<Item = GateRules<'p>>,
-    denylist: &[RepoPattern],
+    denylists: &[&[RepoPattern]],
     scope: Option<&RepoPattern>,
     outside: &[RepoPattern],
 ) -> Option<Space<IssueFact>> {
@@ -233,6 +233,6 @@ pub fn space<'p>(
         axioms::cuts_of_issues(&mut constants, &rules);
         harmless.get_or_insert_with(|| IssueFacts::harmless("acme/app", 1, &rules.labels.ready.value));
     }
-    constants.patterns(denylist);
+    denylists.iter().for_each(|denylist| constants.patterns(denylist));
     Space::new(diagrams, constants, &harmless?, scope, outside)
 }

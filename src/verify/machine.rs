@@ -68,7 +68,7 @@ impl<'p> Machine<'p> {
         scope: Option<&RepoPattern>,
         outside: &[RepoPattern],
     ) -> Option<Self> {
-        let space = space(diagrams, [rules], denylist, scope, outside)?;
+        let space = space(diagrams, [rules], &[denylist], scope, outside)?;
         Some(Self::over(diagrams, rules, space, denylist))
     }
 
@@ -77,7 +77,7 @@ impl<'p> Machine<'p> {
         let possible = axioms::runs(&space, diagrams, &rules);
         let truths: Vec<Truth> = rules.transitions.iter().map(|row| space.truth(diagrams, &row.when)).collect();
         let listed = space.allowlisted(diagrams);
-        let denied = RepoList { patterns: denylist.to_vec(), is_allowlist: false };
+        let denied = RepoList { patterns: denylist.to_vec(), is_allowlist: false, is_denylist: true };
         let test = Test { fact: RunFact::Repo, matcher: Matcher::In(denied), span: Default::default() };
         let denied = space.matches(diagrams, &test);
         let enrolled = diagrams.without(listed, denied);
@@ -315,7 +315,7 @@ impl<'p> Machine<'p> {
 pub fn space<'p>(
     diagrams: &mut Diagrams,
     policies: impl IntoIterator<Item = RunRules<'p>>,
-    denylist: &[RepoPattern],
+    denylists: &[&[RepoPattern]],
     scope: Option<&RepoPattern>,
     outside: &[RepoPattern],
 ) -> Option<Space<RunFact>> {
@@ -327,7 +327,7 @@ pub fn space<'p>(
         let labels = &rules.labels;
         harmless.get_or_insert_with(|| RunFacts::harmless("acme/app", &labels.ready.value, &labels.in_progress.value));
     }
-    constants.patterns(denylist);
+    denylists.iter().for_each(|denylist| constants.patterns(denylist));
     Space::new(diagrams, constants, &harmless?, scope, outside)
 }
 

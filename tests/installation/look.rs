@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::{Installation, REPO, git, issues};
+use super::{Forge, InstallationOf, REPO, git};
 
-/// An issue as its file tells it.
+/// An issue as its tracker shows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Issue {
     /// In the order they were put on.
@@ -135,62 +135,13 @@ impl Agent {
     }
 }
 
-impl Installation {
+impl<F: Forge> InstallationOf<F> {
     pub fn issue(&self, number: u64) -> Issue {
         self.issue_of(REPO, number)
     }
 
     pub fn issue_of(&self, repo: &str, number: u64) -> Issue {
-        let mut issue = Issue {
-            labels: Vec::new(),
-            open: true,
-            closed_by: None,
-            events: Vec::new(),
-            comments: self.comments_of(repo, number),
-        };
-        // A deleted issue leaves its comments behind.
-        let Ok(text) = fs::read_to_string(self.path(format!("{}/{number:04}.md", issues(repo)))) else {
-            return issue;
-        };
-        let (front, _) = page(&text);
-        for event in front.get("events").and_then(toml::Value::as_array).into_iter().flatten() {
-            let text = |key: &str| event.get(key).and_then(toml::Value::as_str);
-            let by = text("by").unwrap();
-            if let Some(label) = text("labeled") {
-                issue.labels.push(label.to_owned());
-                issue.events.push(format!("{by} +{label}"));
-            } else if let Some(label) = text("unlabeled") {
-                issue.labels.retain(|on| on != label);
-                issue.events.push(format!("{by} -{label}"));
-            } else if let Some(reason) = text("closed") {
-                issue.open = false;
-                issue.closed_by = Some(by.to_owned());
-                issue.events.push(format!("{by} closed {reason}"));
-            } else if event.get("reopened").is_some() {
-                issue.open = true;
-                issue.events.push(format!("{by} reopened"));
-            } else {
-                issue.events.push(format!("{by} edited"));
-            }
-        }
-        issue
-    }
-
-    fn comments_of(&self, repo: &str, number: u64) -> Vec<Comment> {
-        let folder = self.path(format!("{}/{number:04}.comments", issues(repo)));
-        let mut files: Vec<PathBuf> = fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
-            .collect();
-        files.sort();
-        let comments = files.iter().map(|path| {
-            let text = fs::read_to_string(path).unwrap();
-            let (front, body) = page(&text);
-            Comment { author: front["author"].as_str().unwrap().to_owned(), body: body.to_owned() }
-        });
-        comments.collect()
+        F::issue(self, repo, number)
     }
 
     /// The subjects of the default branch, oldest first, without the seed's.
@@ -247,12 +198,6 @@ impl Installation {
     pub fn files(&self) -> Vec<PathBuf> {
         walk(self.root())
     }
-}
-
-/// Front matter and text of a Markdown file.
-fn page(text: &str) -> (toml::Table, &str) {
-    let (front, body) = text.strip_prefix("+++\n").and_then(|text| text.split_once("\n+++\n")).unwrap();
-    (toml::from_str(front).unwrap(), body)
 }
 
 fn is_locked(path: &std::path::Path) -> bool {

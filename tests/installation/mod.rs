@@ -1,8 +1,10 @@
 //! A whole installation in a directory of its own, driven by the verbs of its users: the real binary, real git, an
-//! agent and CI as real processes. It begins as `examples/quickstart`, with nobody having armed anything.
+//! agent and CI as real processes, and a forge that has the issues. It begins as `examples/quickstart`, with nobody having armed anything.
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+mod forge;
+mod local;
 mod look;
 
 use std::cell::RefCell;
@@ -15,19 +17,24 @@ use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use chrono::{SecondsFormat, Utc};
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
-pub use look::Issue;
+pub use forge::{Act, Forge};
+pub use local::Local;
+pub use look::{Comment, Issue};
 
 /// How long anything may take that is waited for.
 const DEADLINE: Duration = Duration::from_secs(40);
 /// The one repository of the quickstart.
 pub const REPO: &str = "greeter";
 
-/// A directory with policy, settings, issues, a bare repository and an agent.
-pub struct Installation {
+/// An installation whose issues are files.
+pub type Installation = InstallationOf<Local>;
+
+/// A directory with policy, settings, a bare repository and an agent, and a forge for the issues.
+pub struct InstallationOf<F: Forge> {
+    pub forge: F,
     folder: TempDir,
     variables: Vec<(OsString, OsString)>,
     heard: RefCell<String>,
@@ -49,17 +56,23 @@ pub struct Running {
     stderr: JoinHandle<String>,
 }
 
-impl Installation {
+impl<F: Forge> InstallationOf<F> {
     /// The quickstart with the toy agent: red at first, corrected when told. Issue 1 is there, not armed.
     pub fn new() -> Self {
-        let made = Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new(), heard: RefCell::default() };
+        let made = Self {
+            forge: F::new(),
+            folder: tempfile::tempdir().unwrap(),
+            variables: Vec::new(),
+            heard: RefCell::default(),
+        };
         let quickstart = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
         copy(&quickstart, &made.root());
-        fs::remove_file(made.path("issues/0002.md")).unwrap();
-        made.write_issue(1, "greet() ignores the name", "`sh greet.sh ada` prints `hi`. It should greet ada by name.");
+        fs::remove_dir_all(made.path("issues")).unwrap();
         made.repository(REPO);
-        made.settings(&[("mallory = \"read\"", "leo = \"write\"\nmallory = \"read\"")])
-            .settings(&[("[executors.toy]\n", "[executors.toy]\ngrace = \"1s\"\n")])
+        let made = F::set_up(made);
+        made.grant("leo", "write");
+        made.write_issue(1, "greet() ignores the name", "`sh greet.sh ada` prints `hi`. It should greet ada by name.");
+        made.settings(&[("[executors.toy]\n", "[executors.toy]\ngrace = \"1s\"\n")])
             .with_script("agents/toy.sh", &fs::read_to_string(quickstart.join("agent.sh")).unwrap())
             .agent("toy")
     }
@@ -118,8 +131,9 @@ impl Installation {
     pub fn edit(&self, name: &str, changes: &[(&str, &str)]) {
         let mut text = self.read(name);
         for (before, after) in changes {
-            assert!(text.contains(before), "{name} does not hold {before:?}");
-            text = text.replace(before, after);
+            let (before, after) = (F::localized(before), F::localized(after));
+            assert!(text.contains(&before), "{name} does not hold {before:?}");
+            text = text.replace(&before, &after);
         }
         self.write(name, &text);
     }
@@ -184,12 +198,11 @@ impl Installation {
         format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap())
     }
 
-    /// A second repository, with an issue folder of its own.
+    /// A second repository, with issues of its own.
     pub fn second_repository(self, name: &str) -> Self {
         self.repository(name);
-        fs::create_dir(self.path(format!("{name}-issues"))).unwrap();
-        let entry = format!("[repos.{name}]\nissues = \"{name}-issues\"\ngit    = \"{name}.git\"\n\n[executors.toy]");
-        self.settings(&[("[executors.toy]", &entry)])
+        let entry = F::add_repository(&self, name);
+        self.settings(&[("[executors.toy]", &format!("{entry}\n\n[executors.toy]"))])
             .policy(&[("= [\"greeter\"]   ", &format!("= [\"greeter\", \"{name}\"]   "))])
     }
 
@@ -200,23 +213,41 @@ impl Installation {
     }
 
     pub fn write_issue_of(&self, repo: &str, number: u64, title: &str, body: &str) {
-        let text =
-            format!("+++\ntitle = \"{title}\"\nauthor = \"ada\"\ncreated_at = 2026-11-02T13:55:00Z\n+++\n\n{body}\n");
-        self.write(&format!("{}/{number:04}.md", issues(repo)), &text);
+        F::write_issue(self, repo, number, title, body);
     }
 
-    /// A person; their word is an event in the file of an issue.
-    pub fn person<'a>(&'a self, login: &'a str) -> Person<'a> {
+    /// What afk calls an issue of the one repository.
+    pub fn reference(&self, number: u64) -> String {
+        F::localized(&format!("\"{REPO}\"#{number}")).replace('"', "")
+    }
+
+    /// What somebody may do from now on, wherever the tracker says so.
+    pub fn grant(&self, login: &str, permission: &str) {
+        F::grant(self, login, permission);
+    }
+
+    /// A person; what they do is an event of an issue.
+    pub fn person<'a>(&'a self, login: &'a str) -> Person<'a, F> {
         Person { installation: self, login, repo: REPO }
     }
 
-    pub fn person_in<'a>(&'a self, repo: &'a str, login: &'a str) -> Person<'a> {
+    pub fn person_in<'a>(&'a self, repo: &'a str, login: &'a str) -> Person<'a, F> {
         Person { installation: self, login, repo }
     }
 
     /// Somebody puts the ready label on.
     pub fn arm(&self, number: u64, login: &str) {
         self.person(login).labels(number, "ready-for-agent");
+    }
+
+    /// A commit with `Closes #N` reached the default branch.
+    pub fn is_closed_by_a_commit(&self, number: u64) {
+        F::act(self, "afk", REPO, number, Act::CloseByCommit);
+    }
+
+    /// All comments of an issue are gone.
+    pub fn loses_comments(&self, number: u64) {
+        F::act(self, "afk", REPO, number, Act::LoseComments);
     }
 
     // What afk is asked to do.
@@ -319,11 +350,13 @@ impl Installation {
 
     /// Copies the installation aside, while no process is at work in it.
     pub fn save(&self, name: &str) {
+        self.forge.save(name);
         copy_all(&self.root(), &self.folder.path().join(format!("saved-{name}")));
     }
 
     /// Puts the installation back to what it was, in the same place; what was heard since then is forgotten.
     pub fn restore(&self, name: &str) {
+        self.forge.restore(name);
         fs::remove_dir_all(self.root()).unwrap();
         copy_all(&self.folder.path().join(format!("saved-{name}")), &self.root());
         self.heard.borrow_mut().clear();
@@ -347,7 +380,7 @@ impl Installation {
 }
 
 /// Agents that a failed test leaves behind are asked to end, as `afk stop` would.
-impl Drop for Installation {
+impl<F: Forge> Drop for InstallationOf<F> {
     fn drop(&mut self) {
         for agent in self.agents().iter().filter(|agent| agent.live) {
             agent.interrupt();
@@ -356,56 +389,46 @@ impl Drop for Installation {
         while self.is_at_work() && started.elapsed() < Duration::from_secs(10) {
             thread::sleep(Duration::from_millis(10));
         }
+        if !thread::panicking() {
+            self.forge.end();
+        }
     }
 }
 
 /// Somebody who works on the issues of a repository.
-pub struct Person<'a> {
-    installation: &'a Installation,
+pub struct Person<'a, F: Forge> {
+    installation: &'a InstallationOf<F>,
     login: &'a str,
     repo: &'a str,
 }
 
-impl Person<'_> {
+impl<F: Forge> Person<'_, F> {
     pub fn labels(&self, number: u64, label: &str) {
-        self.event(number, &format!("labeled = \"{label}\""));
+        self.act(number, Act::Label(label));
     }
 
     pub fn unlabels(&self, number: u64, label: &str) {
-        self.event(number, &format!("unlabeled = \"{label}\""));
+        self.act(number, Act::Unlabel(label));
     }
 
     pub fn closes(&self, number: u64) {
-        self.event(number, "closed = \"not_planned\"");
+        self.act(number, Act::Close);
     }
 
     pub fn edits(&self, number: u64, body: &str) {
-        let name = self.file(number);
-        self.installation.write(&name, &format!("{}\n{body}\n", self.installation.read(&name)));
-        self.event(number, "edited = true");
+        self.act(number, Act::Edit(body));
     }
 
     pub fn deletes(&self, number: u64) {
-        fs::remove_file(self.installation.path(self.file(number))).unwrap();
+        self.act(number, Act::Delete);
     }
 
     pub fn comments(&self, number: u64, body: &str) {
-        let folder = self.file(number).replace(".md", ".comments");
-        let next = (1..).find(|n| !self.installation.path(format!("{folder}/{n:04}.md")).exists()).unwrap();
-        let text = format!("+++\nauthor = \"{}\"\nat = {}\n+++\n{body}\n", self.login, now());
-        self.installation.write(&format!("{folder}/{next:04}.md"), &text);
+        self.act(number, Act::Comment(body));
     }
 
-    fn event(&self, number: u64, change: &str) {
-        let name = self.file(number);
-        let text = self.installation.read(&name);
-        let (front, body) = text.strip_prefix("+++\n").and_then(|text| text.split_once("\n+++\n")).unwrap();
-        let event = format!("[[events]]\nat = {}\nby = \"{}\"\n{change}", now(), self.login);
-        self.installation.write(&name, &format!("+++\n{front}\n\n{event}\n+++\n{body}"));
-    }
-
-    fn file(&self, number: u64) -> String {
-        format!("{}/{number:04}.md", issues(self.repo))
+    fn act(&self, number: u64, act: Act<'_>) {
+        F::act(self.installation, self.login, self.repo, number, act);
     }
 }
 
@@ -440,15 +463,6 @@ impl std::fmt::Display for Ran {
     }
 }
 
-/// The folder of a repository's issues.
-fn issues(repo: &str) -> String {
-    if repo == REPO { "issues".to_owned() } else { format!("{repo}-issues") }
-}
-
-fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
-}
-
 fn drain(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -472,7 +486,7 @@ fn copy_all(from: &Path, to: &Path) {
     assert!(status.success(), "could not copy {}", from.display());
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -7,7 +7,7 @@ use std::time::Instant;
 use pretty_assertions::assert_eq;
 use rustix::process::{Pid, test_kill_process};
 
-use crate::installation::Installation;
+use super::Installation;
 
 const LOCK: &str = "agent-in-progress";
 const HUMAN: &str = "ready-for-human";

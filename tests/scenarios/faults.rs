@@ -4,11 +4,11 @@ use std::fs;
 
 use pretty_assertions::assert_eq;
 
-use crate::installation::Installation;
+use super::Installation;
 
 /// The quickstart's issue goes on; the other repository's trouble is named.
 #[track_caller]
-fn only_the_other_repository_is_skipped(afk: &Installation, trouble: &str) {
+pub fn only_the_other_repository_is_skipped(afk: &Installation, trouble: &str) {
     let ran = afk.poll();
     assert_eq!(ran.code, Some(3), "{ran}");
     assert!(ran.stdout.contains(trouble), "{ran}");
@@ -31,14 +31,6 @@ fn a_repository_whose_git_is_broken_is_skipped_and_leaves_no_lock() {
 }
 
 #[test]
-fn a_repository_whose_issues_are_missing_is_skipped() {
-    let afk = Installation::armed().agent("right").hasty().second_repository("aaa");
-    fs::remove_dir(afk.path("aaa-issues")).unwrap();
-
-    only_the_other_repository_is_skipped(&afk, "aaa-issues");
-}
-
-#[test]
 fn a_git_that_breaks_in_the_middle_of_a_run_closes_nothing_and_is_waited_for() {
     let afk = Installation::armed().agent("right").hasty();
     afk.dispatch();
@@ -53,42 +45,6 @@ fn a_git_that_breaks_in_the_middle_of_a_run_closes_nothing_and_is_waited_for() {
     assert!(afk.issue(1).open && afk.issue(1).has("agent-in-progress"));
 
     fs::rename(afk.path("elsewhere.git"), afk.path("greeter.git")).unwrap();
-    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
-}
-
-#[test]
-fn an_issue_file_that_makes_no_sense_is_skipped_beside_a_good_one() {
-    let afk = Installation::armed().agent("right").hasty();
-    afk.write("issues/0003.md", "+++\ntitle = \"unfinished\n");
-    afk.write("issues/0004.md", "\u{0}\u{1b}[2J");
-
-    let ran = afk.poll();
-    assert_eq!(ran.code, Some(3), "{ran}");
-    assert!(ran.stdout.contains("0003.md") && ran.stdout.contains("greeter#4"), "{ran}");
-    assert!(!ran.stdout.contains('\u{1b}') && !ran.stderr.contains('\u{1b}'), "{ran}");
-    let issue = afk.watch_until_over();
-    assert_eq!(issue.state().as_deref(), Some("done"));
-}
-
-#[test]
-fn an_issue_file_that_breaks_in_the_middle_of_its_run_keeps_its_lock_until_it_is_mended() {
-    let afk = Installation::armed().agent("right").hasty();
-    afk.dispatch();
-    afk.wait_until_quiet();
-    let good = afk.read("issues/0001.md");
-    afk.write("issues/0001.md", &good.replacen("title = ", "titel = ", 1));
-
-    for _ in 0..2 {
-        let ran = afk.watch();
-        assert!(ran.code == Some(3) && ran.stdout.contains("0001.md"), "{ran}");
-    }
-    // Nor does another issue get the repository.
-    afk.write_issue(2, "Another one", "Greet ada by name.");
-    afk.arm(2, "ada");
-    let ran = afk.poll();
-    assert_eq!((ran.code, afk.agents().len()), (Some(3), 1), "{ran}");
-
-    afk.write("issues/0001.md", &good);
     assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
 }
 
@@ -152,7 +108,7 @@ fn the_policy_that_ships_does_nothing_and_touches_nothing() {
         afk.write(&format!("policies/{file}"), &fs::read_to_string(shipped.join(file)).unwrap());
     }
     let before = afk.files();
-    let issue = afk.read("issues/0001.md");
+    let issue = afk.issue(1);
 
     let ran = afk.poll();
     assert_eq!(ran.code, Some(0), "{ran}");
@@ -164,13 +120,13 @@ fn the_policy_that_ships_does_nothing_and_touches_nothing() {
     assert_eq!(ran.code, Some(0), "{ran}");
     let data = afk.path("data");
     assert_eq!(afk.files().into_iter().filter(|file| !file.starts_with(&data)).collect::<Vec<_>>(), before);
-    assert_eq!(afk.read("issues/0001.md"), issue);
+    assert_eq!(afk.issue(1), issue);
 
     // Nor does it with the kill switch off: its allowlist is empty.
     let afk = afk.policy(&[("kill_switch = true", "kill_switch = false")]);
     let ran = afk.poll();
     assert_eq!(ran.code, Some(0), "{ran}");
-    assert_eq!(afk.read("issues/0001.md"), issue);
+    assert_eq!(afk.issue(1), issue);
     assert!(afk.agents().is_empty());
 }
 
@@ -196,7 +152,7 @@ fn a_record_that_is_lost_is_written_anew_and_forgets_no_correction() {
     let mut lost = 0;
     let issue = afk.watch_until("over", |issue| {
         if issue.outcome().is_none() && !issue.comments.is_empty() && lost < 6 {
-            fs::remove_dir_all(afk.path("issues/0001.comments")).unwrap();
+            afk.loses_comments(1);
             lost += 1;
         }
         afk.wait_until_quiet();

@@ -2,7 +2,7 @@
 
 use pretty_assertions::assert_eq;
 
-use crate::installation::Installation;
+use super::Installation;
 
 const READY: &str = "ready-for-agent";
 const LOCK: &str = "agent-in-progress";
@@ -109,8 +109,8 @@ fn an_issue_that_a_commit_closed_is_opened_again_where_it_was_not_solved() {
 
     afk.dispatch();
     afk.watch_until_state("verifying");
-    // As a forge does for `Closes #1`, in the name of whoever pushed; here that is afk's own login.
-    afk.person("afk").closes(1);
+    // In the name of whoever pushed; here that is afk's own login.
+    afk.is_closed_by_a_commit(1);
     let issue = afk.watch_until_over();
 
     assert_eq!(issue.state().as_deref(), Some("frozen"));

@@ -1,12 +1,37 @@
-//! What afk does for its users, with the real binary, real git and real processes: a folder of Markdown issues, a bare
-//! repository, an agent and CI as commands.
+//! What afk does for its users, with the real binary, real git and real processes: issues in a folder of Markdown files
+//! and the same on GitHub, a bare repository, an agent and CI as commands.
 
+#![allow(clippy::duplicate_mod, reason = "each scenario is lived with every tracker")]
+
+#[path = "../github_fake/mod.rs"]
+mod github_fake;
 #[path = "../installation/mod.rs"]
 mod installation;
+mod on_github;
 
-mod agents;
-mod faults;
-mod life;
-mod people;
-mod queue;
-mod switches;
+/// Issues are files.
+#[path = "."]
+mod local {
+    type Installation = crate::installation::Installation;
+
+    mod agents;
+    mod faults;
+    mod issue_files;
+    mod life;
+    mod people;
+    mod queue;
+    mod switches;
+}
+
+/// Issues are GitHub's.
+#[path = "."]
+mod github {
+    type Installation = crate::installation::InstallationOf<crate::on_github::Github>;
+
+    mod agents;
+    mod faults;
+    mod life;
+    mod people;
+    mod queue;
+    mod switches;
+}

@@ -2,7 +2,8 @@
 
 use pretty_assertions::assert_eq;
 
-use crate::installation::{Installation, Issue};
+use super::Installation;
+use crate::installation::Issue;
 
 const READY: &str = "ready-for-agent";
 const LOCK: &str = "agent-in-progress";
@@ -186,32 +187,9 @@ fn a_forged_record_of_an_ended_run_does_not_keep_an_issue_from_being_taken() {
     let record = afk.watch_until_over().progress()[0].body.clone();
 
     let other = Installation::armed().agent("right").hasty();
-    other.write("issues/0001.md", &other.read("issues/0001.md"));
     other.person("mallory").comments(1, &record);
     other.dispatch();
     assert_eq!(other.watch_until_over().state().as_deref(), Some("done"));
-}
-
-#[test]
-fn with_a_record_key_not_even_a_comment_in_the_name_of_afk_is_believed_unsigned() {
-    let afk = Installation::armed().agent("wrong").hasty();
-    afk.write("record.key", "a key of thirty-two characters!!\n");
-    let afk = afk.settings(&[("[tracker]\n", "[identity]\nrecord_keys = [{ file = \"record.key\" }]\n\n[tracker]\n")]);
-    afk.dispatch();
-    let record = afk.path("issues/0001.comments/0001.md");
-    let honest = std::fs::read_to_string(&record).unwrap();
-    assert!(!honest.contains("unsigned"), "{honest}");
-    afk.wait_until_quiet();
-    afk.watch();
-    afk.wait_until_quiet();
-
-    // The agent can write the file, as anybody can on one machine; the key is out of its sight.
-    let verifying = std::fs::read_to_string(&record).unwrap();
-    std::fs::write(&record, verifying.replace("\"decisions\":0", "\"decisions\":0,\"outcome\":\"success\"")).unwrap();
-    let ran = afk.watch();
-    let issue = afk.issue(1);
-    assert!(issue.open, "{ran} {issue:#?}");
-    assert!(issue.has(LOCK), "a record that does not count releases nothing: {ran} {issue:#?}");
 }
 
 #[test]

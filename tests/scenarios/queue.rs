@@ -2,7 +2,7 @@
 
 use pretty_assertions::assert_eq;
 
-use crate::installation::Installation;
+use super::Installation;
 
 /// Nobody is dispatched, and the poll says why.
 #[track_caller]
@@ -32,9 +32,8 @@ fn whoever_nobody_knows_arms_nothing() {
 
 #[test]
 fn afk_itself_arms_nothing_whatever_the_policy_says() {
-    let afk = Installation::new()
-        .settings(&[("ada     = \"admin\"", "ada     = \"admin\"\nafk     = \"admin\"")])
-        .policy(&[("logins      = []", "logins      = [\"afk\"]")]);
+    let afk = Installation::new().policy(&[("logins      = []", "logins      = [\"afk\"]")]);
+    afk.grant("afk", "admin");
     afk.arm(1, "afk");
     is_refused(&afk, "trust", "afk");
 }
@@ -42,11 +41,9 @@ fn afk_itself_arms_nothing_whatever_the_policy_says() {
 #[test]
 fn an_agent_arms_nothing_whatever_the_policy_says() {
     let afk = Installation::new()
-        .settings(&[
-            ("[tracker]\n", "[identity]\nagents = [\"toy-bot\"]\n\n[tracker]\n"),
-            ("ada     = \"admin\"", "ada     = \"admin\"\ntoy-bot = \"admin\""),
-        ])
+        .settings(&[("[tracker]\n", "[identity]\nagents = [\"toy-bot\"]\n\n[tracker]\n")])
         .policy(&[("logins      = []", "logins      = [\"toy-bot\"]")]);
+    afk.grant("toy-bot", "admin");
     afk.arm(1, "Toy-Bot");
     is_refused(&afk, "trust", "Toy-Bot");
 }
@@ -101,7 +98,7 @@ fn of_two_armed_issues_the_more_urgent_one_takes_the_slot_and_the_other_its_turn
 
     let ran = afk.poll();
     assert_eq!(ran.code, Some(0), "{ran}");
-    assert!(ran.stdout.contains("greeter#1") && ran.stdout.contains("behind greeter#2"), "{ran}");
+    assert!(ran.stdout.contains("greeter#1") && ran.stdout.contains(&format!("behind {}", afk.reference(2))), "{ran}");
     assert!(afk.issue(2).has("agent-in-progress") && !afk.issue(1).has("agent-in-progress"));
 
     // While it is taken, nobody else gets it.

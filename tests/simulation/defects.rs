@@ -2,10 +2,11 @@
 //! the product holds no knob for it. Each must be caught, or the invariants prove nothing.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use afk::adapters::installation::TickKind;
 use afk::engine::identity::RunId;
-use afk::policy::{CloseReason, Effect, RepoPattern, Stage};
+use afk::policy::{CloseReason, Effect, Landing, RepoPattern, Stage};
 use afk::ports::*;
 use afk::ticks::record::{Found, Record, Seal};
 use async_trait::async_trait;
@@ -272,6 +273,9 @@ impl Code for Defective {
         }
         Ok(commits)
     }
+    async fn can_land(&self, repo: &str, landing: Landing) -> PortResult<()> {
+        self.edge.can_land(repo, landing).await
+    }
 }
 
 #[async_trait(?Send)]
@@ -279,8 +283,14 @@ impl Ci for Defective {
     async fn can_judge(&self, repo: &str, stage: &Stage) -> PortResult<()> {
         self.edge.can_judge(repo, stage).await
     }
-    async fn verdict(&self, repo: &str, commit: &str, stage: &Stage) -> PortResult<StageVerdict> {
-        match self.edge.verdict(repo, commit, stage).await {
+    async fn verdict(
+        &self,
+        repo: &str,
+        commit: &str,
+        stage: &Stage,
+        settle_time: Duration,
+    ) -> PortResult<StageVerdict> {
+        match self.edge.verdict(repo, commit, stage, settle_time).await {
             Err(_) if self.is(Defect::VerdictUnreadableIsGreen) => Ok(StageVerdict::Green),
             verdict => verdict,
         }

@@ -5,9 +5,10 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use afk::engine::identity::RunId;
-use afk::policy::{CloseReason, RepoPattern, Stage};
+use afk::policy::{CloseReason, Landing, RepoPattern, Stage};
 use afk::ports::*;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -313,6 +314,9 @@ impl Code for Edge {
         })
         .await
     }
+    async fn can_land(&self, _repo: &str, _landing: Landing) -> PortResult<()> {
+        self.read("code can_land", |_, _, _| Ok(())).await
+    }
 }
 
 #[async_trait(?Send)]
@@ -320,7 +324,13 @@ impl Ci for Edge {
     async fn can_judge(&self, _repo: &str, _stage: &Stage) -> PortResult<()> {
         self.read("ci can_judge", |_, _, _| Ok(())).await
     }
-    async fn verdict(&self, _repo: &str, commit: &str, _stage: &Stage) -> PortResult<StageVerdict> {
+    async fn verdict(
+        &self,
+        _repo: &str,
+        commit: &str,
+        _stage: &Stage,
+        _settle_time: Duration,
+    ) -> PortResult<StageVerdict> {
         self.read("ci verdict", |truth, shown, _| {
             let found = shown.commits.iter().find(|known| known.sha == commit);
             let verdict = found.map_or(StageVerdict::None, |commit| commit.verdict.clone());

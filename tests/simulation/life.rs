@@ -116,6 +116,7 @@ impl Life {
                 labels,
                 assignees: Vec::new(),
                 created_at: truth.now - TimeDelta::hours(1),
+                remembered: false,
             };
             let card =
                 Card { issue, events: Vec::new(), edits: Vec::new(), comments: Vec::new(), blocked_by: Vec::new() };
@@ -245,6 +246,7 @@ impl Life {
             installation: self.installation.clone(),
             kill_switch,
             calls: Rc::default(),
+            cost: Box::new(|| None),
         };
         match self.defect {
             None => {
@@ -445,6 +447,7 @@ async fn tick(kind: TickKind, policy: &'static afk::policy::Policy, world: World
         result: "ok".to_owned(),
         problems: Vec::new(),
         calls: world.calls.get(),
+        cost: None,
         // What was known before is still where to look.
         in_flight: in_flight.or_else(|| known(kind)).unwrap_or_default(),
     };

@@ -17,6 +17,22 @@ async fn polling_twice_dispatches_once() {
 }
 
 #[tokio::test]
+async fn what_was_remembered_of_an_issue_never_dispatches_it() {
+    let sim = Sim::new().armed(7).armed(8);
+    for number in [7, 8] {
+        let issue = sim.state.borrow().cards[&number].issue.clone();
+        sim.state.borrow_mut().remembered.insert(number, issue);
+    }
+    sim.label("ada", 7, "ready-for-agent", false);
+    sim.state.borrow_mut().cards.get_mut(&8).unwrap().issue.body = "It is still broken.".to_owned();
+    sim.poll().await;
+    let state = sim.state.borrow();
+    let dispatched: Vec<u64> = state.agents.values().map(|agent| agent.issue.number).collect();
+    assert_eq!(dispatched, [8], "only the one that is still armed");
+    assert!(state.prompts[0].1.contains("It is still broken."), "with the text as it is now");
+}
+
+#[tokio::test]
 async fn a_dispatch_cut_short_after_any_write_is_adopted_with_nothing_doubled() {
     for call in ["executor ensure", "tracker add_label", "tracker create_comment"] {
         for watches in [false, true] {

@@ -78,6 +78,20 @@ impl Drop for Group {
 /// # Errors
 /// Git cannot be started, took too long, or answered more than can be read.
 pub async fn git(directory: Option<&Path>, arguments: &[&str], input: &str) -> PortResult<Answer> {
+    git_with(directory, arguments, input, &[]).await
+}
+
+/// [`git`] with more configuration: keys with their values, which may be secrets. Given by the environment, where no
+/// list of processes shows them.
+///
+/// # Errors
+/// As [`git`].
+pub async fn git_with(
+    directory: Option<&Path>,
+    arguments: &[&str],
+    input: &str,
+    configuration: &[(String, String)],
+) -> PortResult<Answer> {
     let mut command = Command::new("git");
     command.env_clear();
     for name in PASSED_ON {
@@ -98,6 +112,10 @@ pub async fn git(directory: Option<&Path>, arguments: &[&str], input: &str) -> P
         ("GIT_NO_REPLACE_OBJECTS", "1"),
         ("GIT_PAGER", "cat"),
     ]);
+    command.env("GIT_CONFIG_COUNT", configuration.len().to_string());
+    for (index, (key, value)) in configuration.iter().enumerate() {
+        command.env(format!("GIT_CONFIG_KEY_{index}"), key).env(format!("GIT_CONFIG_VALUE_{index}"), value);
+    }
     for entry in CONFIGURATION {
         command.args(["-c", entry]);
     }

@@ -99,6 +99,7 @@ impl LocalTracker {
             labels: file.labels(),
             assignees: file.assignees.clone(),
             created_at: file.created_at,
+            remembered: false,
         }
     }
 

@@ -21,8 +21,13 @@ pub fn write(comparison: &Comparison<'_>, out: &mut Output) {
     for item in &difference.items {
         write_item(comparison, item, out);
     }
-    if difference.is_equal() {
-        out.line(format_args!("{GOOD}no decision changes{GOOD:#}: the two policies are equal in meaning"));
+    match difference.unproven() {
+        _ if !difference.items.is_empty() => {}
+        0 => out.line(format_args!("{GOOD}no decision changes{GOOD:#}: the two policies are equal in meaning")),
+        count => out.line(format_args!(
+            "{WARN}no decision changes, but {} changed{WARN:#}: what an agent does with a prompt is not proven",
+            counted(count, "prompt")
+        )),
     }
     match &comparison.today {
         Some(Ok(today)) => write_today(today, out),

@@ -240,7 +240,7 @@ fn problems_of(tick: &Tick<'_>, reference: &IssueRef) -> Vec<String> {
 }
 
 async fn newest_ended(tick: &Tick<'_>, fleet: &Fleet, reference: &IssueRef) -> Option<Record> {
-    let comments = tick.world.tracker.comments(reference).await.ok()?;
+    let comments = tick.world.tracker.own_comments(reference).await.ok()?;
     let (records, _) = tick.world.seal.read_all(reference, &fleet.afk, &comments);
     record::newest_ended(records)
 }

@@ -28,12 +28,12 @@ pub fn write(loaded: &Loaded, report: &str, out: &mut Output) -> Result<(), Fail
     let mut findings = in_order(loaded);
     findings.sort_by_key(|finding| finding.severity);
     for finding in findings.iter().take(ANNOTATIONS) {
-        out.line(annotation(finding, source_of(loaded, finding)));
+        out.workflow_command(annotation(finding, source_of(loaded, finding)));
     }
     let summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
     if let Some(more) = findings.len().checked_sub(ANNOTATIONS).filter(|more| *more > 0) {
         let rest = if summary.is_some() { "in the summary" } else { "in `afk check-policy --format human`" };
-        out.line(format_args!("::notice::{more} more {rest}"));
+        out.workflow_command(format_args!("::notice::{more} more {rest}"));
     }
     let Some(path) = summary else { return Ok(()) };
     let written = OpenOptions::new()

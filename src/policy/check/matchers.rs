@@ -157,6 +157,7 @@ impl<'a> FactReader<'_, 'a> {
     fn patterns(&self, key: &str, node: &'a Node) -> Option<RepoList> {
         let value = self.resolve(node)?;
         let is_allowlist = value.reference == Some("$allowlist");
+        let is_denylist = value.reference == Some("$denylist");
         if !matches!(value.node.value, Value::List(_)) {
             let message = format!("`{key}` takes a list; {}", described(&value));
             let label = format!("write {key} = [\"acme/app\", \"acme/web-*\"], or {key} = \"$allowlist\"");
@@ -185,7 +186,7 @@ impl<'a> FactReader<'_, 'a> {
                 }
             })
             .collect();
-        Some(RepoList { patterns: patterns.into_iter().collect::<Option<_>>()?, is_allowlist })
+        Some(RepoList { patterns: patterns.into_iter().collect::<Option<_>>()?, is_allowlist, is_denylist })
     }
 
     /// The one text that `has` and `lacks` take.

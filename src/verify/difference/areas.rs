@@ -10,8 +10,8 @@ pub struct Area<'p> {
     pub scope: Option<RepoPattern>,
     /// Those that have rules of their own.
     pub outside: Vec<RepoPattern>,
-    /// What either denylist names.
-    pub denied: Vec<RepoPattern>,
+    /// The denylists of both.
+    pub denied: [&'p [RepoPattern]; 2],
 }
 
 impl Area<'_> {
@@ -29,8 +29,8 @@ pub fn areas<'p>(old: &'p Policy, new: &'p Policy) -> Vec<Area<'p>> {
             patterns.push(pattern.clone());
         }
     }
-    let denied: Vec<RepoPattern> = old.denylist.value.iter().chain(&new.denylist.value).cloned().collect();
-    let base = Area { old: &old.base, new: &new.base, scope: None, outside: patterns.clone(), denied: denied.clone() };
+    let denied = [old.denylist.value.as_slice(), new.denylist.value.as_slice()];
+    let base = Area { old: &old.base, new: &new.base, scope: None, outside: patterns.clone(), denied };
     let scoped = patterns.iter().map(|pattern| {
         let inner = patterns.iter().filter(|one| one.is_exact() && *one != pattern && !pattern.is_exact());
         Area {
@@ -38,7 +38,7 @@ pub fn areas<'p>(old: &'p Policy, new: &'p Policy) -> Vec<Area<'p>> {
             new: rules(new, pattern),
             scope: Some(pattern.clone()),
             outside: inner.cloned().collect(),
-            denied: denied.clone(),
+            denied,
         }
     });
     std::iter::once(base).chain(scoped.collect::<Vec<_>>()).collect()

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use super::Report;
 use super::areas::Area;
 use super::words;
-use crate::policy::Condition;
 use crate::policy::facts::FactName;
+use crate::policy::{Condition, Matcher, RepoList, RepoPattern, Span, Test};
+use crate::verify::diagram::{Diagrams, Region};
+use crate::verify::space::{Scope, Space};
 
 /// How a rule was changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +52,49 @@ pub fn constants(report: &Report<'_>, area: &Area<'_>, paths: &[String]) -> Stri
         Some(words::constant_changed(path, &old, &new))
     });
     sentences.collect::<Vec<_>>().join("; ")
+}
+
+/// The inputs of repositories that only one of the denylists names.
+pub struct Denial {
+    /// Of those that are not denied any more.
+    pub lifted: Region,
+    /// Of those that are denied now.
+    pub imposed: Region,
+}
+
+impl Denial {
+    /// What was done to the denylist.
+    pub fn of<F: Scope + Ord>(report: &Report<'_>, space: &Space<F>, diagrams: &mut Diagrams) -> Self {
+        let mut denied = |patterns: &[RepoPattern]| {
+            let matcher = Matcher::In(list(patterns));
+            space.matches(diagrams, &Test { fact: F::REPO, matcher, span: Span::default() })
+        };
+        let (old, new) = (denied(&report.old.denylist.value), denied(&report.new.denylist.value));
+        Self { lifted: diagrams.without(old, new), imposed: diagrams.without(new, old) }
+    }
+}
+
+/// A condition as it were with this denylist.
+pub fn under<F: FactName>(condition: &Condition<F>, denylist: &[RepoPattern]) -> Condition<F> {
+    let all = |parts: &[Condition<F>]| parts.iter().map(|part| under(part, denylist)).collect();
+    match condition {
+        Condition::All(parts) => Condition::All(all(parts)),
+        Condition::Any(parts) => Condition::Any(all(parts)),
+        Condition::Not(part) => Condition::Not(Box::new(under(part, denylist))),
+        Condition::Test(test) => {
+            let mut test = test.clone();
+            if let Matcher::In(named) | Matcher::NotIn(named) = &mut test.matcher
+                && named.is_denylist
+            {
+                *named = list(denylist);
+            }
+            Condition::Test(test)
+        }
+    }
+}
+
+fn list(denylist: &[RepoPattern]) -> RepoList {
+    RepoList { patterns: denylist.to_vec(), is_allowlist: false, is_denylist: true }
 }
 
 /// The names that stand in another order, as few as explain it.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::areas::Area;
-use super::causes::{self, Change};
+use super::causes::{self, Change, Denial};
 use super::{Direction, Item, Place, Report, Sample, TooLarge, words};
-use crate::policy::{Gate, Span};
+use crate::policy::{Gate, GateRules, Span};
 use crate::verify::diagram::{Diagrams, Region};
 use crate::verify::issues::{self, Gates};
 
@@ -27,22 +27,42 @@ pub fn compare(
     let old = Gates::over(&mut diagrams, area.old.into(), old);
     let new = Gates::over(&mut diagrams, area.new.into(), new);
     let both = diagrams.and(old.possible, new.possible);
+    // What the new denylist does to the old gates is said of the denylist.
+    named.insert("denylist".to_owned());
+    let denial = Denial::of(report, &new.space, &mut diagrams);
+    let held: Vec<Gate> = area
+        .old
+        .gates
+        .iter()
+        .map(|gate| Gate { require: causes::under(&gate.require, &report.new.denylist.value), ..gate.clone() })
+        .collect();
+    let held = GateRules { gates: &held, ..area.old.into() };
+    let held_space = space(&mut diagrams)?;
+    let held = Gates::over(&mut diagrams, held, held_space);
     let looser = diagrams.without(new.passes, old.passes);
     let looser = diagrams.and(looser, both);
+    let lifted = diagrams.and(looser, denial.lifted);
+    let elsewhere = diagrams.without(looser, denial.lifted);
     let tighter = diagrams.without(old.passes, new.passes);
     let tighter = diagrams.and(tighter, both);
+    let imposed = diagrams.without(denial.imposed, held.passes);
+    let tighter = diagrams.without(tighter, imposed);
 
-    let (looser, tighter) = (split(&mut diagrams, looser, &old), split(&mut diagrams, tighter, &new));
+    // In a repository that the old denylist named, the gate is meant that would have denied without it.
+    let mut looser = split(&mut diagrams, elsewhere, &old);
+    looser.extend(split(&mut diagrams, lifted, &held));
+    let tighter = split(&mut diagrams, tighter, &new);
     if diagrams.exceeded() {
         return Err(too_large());
     }
     for (gates, found, direction) in [(&old, looser, Direction::Looser), (&new, tighter, Direction::Tighter)] {
         for (index, region) in found {
-            let (Some(gate), Some(example)) = (gates.rules.gates.get(index), new.space.example(&diagrams, region))
-            else {
-                continue;
-            };
-            let denied = format!("denied by `{}`", gate.name);
+            let Some(gate) = gates.rules.gates.get(index) else { continue };
+            // The example is of an issue that one gate denies under the policy as it is.
+            let Some((fired, region)) = split(&mut diagrams, region, gates).into_iter().next() else { continue };
+            let fired = gates.rules.gates.get(fired).map_or(gate, |fired| fired);
+            let Some(example) = new.space.example(&diagrams, region) else { continue };
+            let denied = format!("denied by `{}`", fired.name);
             let passes = "passes every gate".to_owned();
             let (before, after) = if direction == Direction::Looser { (denied, passes) } else { (passes, denied) };
             let sample = Some(Sample { state: None, before, after, example });

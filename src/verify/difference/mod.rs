@@ -8,8 +8,10 @@
 mod areas;
 mod causes;
 mod gates;
+mod rows;
 mod runs;
 mod settings;
+mod states;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -21,8 +23,9 @@ use super::diagram::Diagrams;
 use super::space::Example;
 use crate::policy::{Policy, Span};
 
-/// The work that one comparison is worth, in steps of the diagrams: two policies are twice the work of one.
-const MAX_STEPS: u32 = 2 * super::MAX_STEPS;
+/// The work that one comparison is worth, in steps of the diagrams: that of the two policies, and of the old one under
+/// the new denylist.
+const MAX_STEPS: u32 = 3 * super::MAX_STEPS;
 
 /// How two policies differ.
 #[derive(Debug, Clone, PartialEq, Default)]

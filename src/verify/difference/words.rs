@@ -53,9 +53,9 @@ pub fn change<F: FactName>(old: &Condition<F>, new: &Condition<F>) -> String {
 /// The first test of a condition that the other does not have.
 pub fn first_changed<F: FactName>(new: &Condition<F>, old: &Condition<F>) -> Option<Span> {
     let mut known = Vec::new();
-    tests(old, &mut |test| known.push(comparison(test)));
+    old.each_test(&mut |test| known.push(comparison(test)));
     let mut found = None;
-    tests(new, &mut |test| {
+    new.each_test(&mut |test| {
         if found.is_none() && !known.contains(&comparison(test)) {
             found = Some(test.span);
         }
@@ -66,7 +66,7 @@ pub fn first_changed<F: FactName>(new: &Condition<F>, old: &Condition<F>) -> Opt
 /// A condition as it is written, references not followed.
 pub fn written<F: FactName>(condition: &Condition<F>, source: &Source) -> String {
     let mut written = String::new();
-    tests(condition, &mut |test| {
+    condition.each_test(&mut |test| {
         let text = source.text.get(test.span.start..test.span.end).unwrap_or_default();
         written.extend(text.chars().filter(|letter| !letter.is_whitespace()));
         written.push('\n');
@@ -77,7 +77,7 @@ pub fn written<F: FactName>(condition: &Condition<F>, source: &Source) -> String
 /// The constants that a condition refers to, as `limits.run_timeout`.
 pub fn references<F: FactName>(condition: &Condition<F>, source: &Source) -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
-    tests(condition, &mut |test| {
+    condition.each_test(&mut |test| {
         let text = source.text.get(test.span.start..test.span.end).unwrap_or_default();
         for behind in text.split(['"', '\'']).filter_map(|piece| piece.strip_prefix('$')) {
             if !behind.starts_with('$') && !paths.iter().any(|path| path == behind) {
@@ -86,14 +86,6 @@ pub fn references<F: FactName>(condition: &Condition<F>, source: &Source) -> Vec
         }
     });
     paths
-}
-
-fn tests<F>(condition: &Condition<F>, see: &mut impl FnMut(&Test<F>)) {
-    match condition {
-        Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| tests(part, see)),
-        Condition::Not(part) => tests(part, see),
-        Condition::Test(test) => see(test),
-    }
 }
 
 /// The value that a reference leads to, and where it stands. (Only those that a policy can change by itself.)
@@ -130,8 +122,16 @@ pub fn constant_changed(path: &str, old: &str, new: &str) -> String {
         "limits.run_timeout" => format!("a run may take up to {new} (was {old})"),
         "limits.budget_usd" => format!("a run may cost up to {new} USD (was {old})"),
         "dispatch.slots_per_repo" => format!("up to {new} runs at a time in one repository (was {old})"),
+        path if path.starts_with("labels.") => {
+            format!("`{path}` is `{}` (was `{}`)", shown(new), shown(old))
+        }
         path => format!("`{path}` is {new} (was {old})"),
     }
+}
+
+/// What somebody wrote, to stand between backticks: one of its own would end them.
+pub fn shown(text: &str) -> String {
+    crate::text::clean_line(text, 200).replace('`', "'")
 }
 
 /// A quantity as the policy writes it.

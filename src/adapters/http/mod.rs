@@ -1,8 +1,19 @@
-//! The one HTTP client of all adapters: the same rules everywhere, made when it is first needed, since that is slow.
+//! The one HTTP layer of all adapters: the same rules everywhere.
+
+pub mod api;
+mod call;
+pub mod limits;
+pub mod manners;
+mod refusal;
+mod remembered;
+mod sending;
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
+
+use reqwest::Url;
 
 use crate::ports::{PortError, PortResult};
 use crate::text;
@@ -10,7 +21,8 @@ use crate::text;
 /// The most that is said about a failure.
 const MESSAGE_LIMIT: usize = 300;
 
-/// A client that follows no redirect: a secret goes where the settings say and nowhere else.
+/// A client that follows no redirect: a secret goes where the settings say and nowhere else. Made when it is first
+/// needed, since that is slow.
 #[derive(Debug)]
 pub struct Http {
     timeout: Duration,
@@ -44,6 +56,13 @@ impl Http {
     }
 }
 
+/// Whether secrets may be sent there: https, or this very machine.
+pub fn is_private(address: &Url) -> bool {
+    let host = address.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let loopback = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    address.scheme() == "https" || (address.scheme() == "http" && loopback)
+}
+
 /// What went wrong, with its causes and without the address, which may be a secret.
 pub fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
@@ -55,4 +74,26 @@ pub fn describe(error: reqwest::Error) -> String {
         cause = error.source();
     }
     text::clean_line(&message, MESSAGE_LIMIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pretty_assertions::assert_eq;
+
+    #[test]
+    fn only_https_and_this_machine_are_private() {
+        for (address, private) in [
+            ("https://api.github.com", true),
+            ("http://127.0.0.1:8080/api", true),
+            ("http://[::1]:1/", true),
+            ("http://localhost:3000", true),
+            ("http://api.github.com", false),
+            ("http://127.0.0.1.example.com", false),
+            ("http://localhost.example.com", false),
+            ("ftp://localhost", false),
+        ] {
+            assert_eq!(is_private(&Url::parse(address).unwrap()), private, "{address}");
+        }
+    }
 }

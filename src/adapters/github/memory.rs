@@ -1,0 +1,204 @@
+//! What one tick remembers for the next: lists of issues that did not change. A cache and nothing more; whatever is odd
+//! about it, it is forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::reading::Reading;
+use crate::adapters::confined::Directory;
+use crate::ports::Comment;
+
+const FILE: &str = "github.json";
+const VERSION: u32 = 1;
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 64 * 1024 * 1024;
+/// The most issues that are remembered; lists beyond that are read each time.
+const MOST_ISSUES: usize = 20_000;
+/// How long a list that nobody asks for any more is kept.
+const KEPT: TimeDelta = TimeDelta::days(1);
+
+/// What changes when a list changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// How many issues are in it.
+    pub count: u64,
+    /// The one that changed last, and when.
+    pub newest: Option<(u64, DateTime<Utc>)>,
+}
+
+/// A list of issues: those of a repository with a label.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ListKey {
+    /// In lower case, for labels compare so.
+    pub label: String,
+    pub only_open: bool,
+}
+
+impl ListKey {
+    pub fn new(label: &str, only_open: bool) -> Self {
+        Self { label: label.to_ascii_lowercase(), only_open }
+    }
+
+    fn text(&self) -> String {
+        format!("{} {}", if self.only_open { "open" } else { "all" }, self.label)
+    }
+}
+
+/// A list as it was read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct List {
+    pub fingerprint: Fingerprint,
+    pub read_at: DateTime<Utc>,
+    /// When the server last said that it is as it was.
+    pub seen_at: DateTime<Utc>,
+    pub numbers: Vec<u64>,
+}
+
+/// What is remembered of a repository, or read in this tick.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Repository {
+    lists: BTreeMap<String, List>,
+    pub issues: BTreeMap<u64, Reading>,
+    /// afk's own comments, with the times of the reading that they were read for.
+    pub comments: BTreeMap<u64, Vec<OwnComment>>,
+}
+
+/// A comment of afk's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnComment {
+    pub id: String,
+    pub author: Option<String>,
+    pub at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub body: String,
+}
+
+impl From<&OwnComment> for Comment {
+    fn from(own: &OwnComment) -> Self {
+        Comment { id: own.id.clone(), author: own.author.clone(), at: own.at, body: own.body.clone() }
+    }
+}
+
+/// The state of an issue that blocks another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    pub open: bool,
+    pub at: DateTime<Utc>,
+}
+
+/// The file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Contents {
+    version: u32,
+    server: String,
+    login: String,
+    /// By `owner/name` in lower case.
+    pub repositories: BTreeMap<String, Repository>,
+    /// By `owner/name#N`.
+    pub blockers: BTreeMap<String, State>,
+}
+
+/// What is remembered, and where.
+#[derive(Debug)]
+pub struct Memory {
+    pub contents: Contents,
+    /// `None`: nothing is written, for this process only looks.
+    directory: Option<PathBuf>,
+    is_changed: bool,
+}
+
+impl Memory {
+    /// Reads what the last tick left in a directory, if it was of the same server and login. `keep`: whether this tick
+    /// leaves something too.
+    pub fn load(directory: Option<&Path>, keep: bool, server: &str, login: &str) -> Self {
+        let fresh =
+            || Contents { version: VERSION, server: server.to_owned(), login: login.to_owned(), ..Contents::default() };
+        let contents = directory
+            .and_then(|directory| Directory::find(directory).ok()?)
+            .and_then(|directory| directory.read(FILE, LARGEST).ok()?)
+            .and_then(|file| serde_json::from_slice::<Contents>(&file.bytes).ok())
+            .filter(|read| read.version == VERSION && read.server == server && read.login == login)
+            .unwrap_or_else(fresh);
+        Self { contents, directory: directory.filter(|_| keep).map(Path::to_owned), is_changed: false }
+    }
+
+    /// A repository.
+    pub fn repository(&mut self, repo: &str) -> &mut Repository {
+        self.is_changed = true;
+        self.contents.repositories.entry(repo.to_owned()).or_default()
+    }
+
+    /// An issue that was read in this tick, or is remembered.
+    pub fn issue(&self, repo: &str, number: u64) -> Option<&Reading> {
+        self.contents.repositories.get(repo)?.issues.get(&number)
+    }
+
+    /// A list.
+    pub fn list(&self, repo: &str, key: &ListKey) -> Option<&List> {
+        self.contents.repositories.get(repo)?.lists.get(&key.text())
+    }
+
+    /// The server says that a list is as it was.
+    pub fn confirm(&mut self, repo: &str, key: &ListKey, at: DateTime<Utc>) {
+        self.is_changed = true;
+        if let Some(list) = self.repository(repo).lists.get_mut(&key.text()) {
+            list.seen_at = at;
+        }
+    }
+
+    /// Remembers a list, or, without a fingerprint that can be trusted, forgets it.
+    pub fn remember(&mut self, repo: &str, key: &ListKey, list: Option<List>) {
+        let remembered: usize = self.contents.repositories.values().map(|repository| repository.issues.len()).sum();
+        let lists = &mut self.repository(repo).lists;
+        match list.filter(|_| remembered <= MOST_ISSUES) {
+            Some(list) => lists.insert(key.text(), list),
+            None => lists.remove(&key.text()),
+        };
+    }
+
+    /// Forgets a repository, before afk writes to it: also on disk, so that a crash right after leaves nothing that is
+    /// no longer true.
+    pub fn forget(&mut self, repo: &str) {
+        if self.contents.repositories.remove(repo).is_some() {
+            self.is_changed = true;
+            self.save();
+        }
+    }
+
+    /// Writes the file, where something changed.
+    pub fn save(&mut self) {
+        let Some(directory) = self.directory.as_ref().filter(|_| self.is_changed) else { return };
+        self.is_changed = false;
+        let newest = self.contents.repositories.values().flat_map(|repository| repository.lists.values());
+        let newest = newest.map(|list| list.seen_at).max();
+        for repository in self.contents.repositories.values_mut() {
+            if let Some(newest) = newest {
+                repository.lists.retain(|_, list| newest.signed_duration_since(list.seen_at) < KEPT);
+            }
+            let listed: BTreeSet<u64> =
+                repository.lists.values().flat_map(|list| list.numbers.iter().copied()).collect();
+            repository.issues.retain(|number, _| listed.contains(number));
+            repository.comments.retain(|number, _| listed.contains(number));
+        }
+        self.contents.repositories.retain(|_, repository| !repository.lists.is_empty());
+        let readings = self.contents.repositories.values().flat_map(|repository| repository.issues.values());
+        let named = readings.flat_map(|reading| &reading.blockers).filter_map(|named| named.issue.as_ref());
+        let named: BTreeSet<String> = named.map(|(repo, number)| format!("{repo}#{number}")).collect();
+        self.contents.blockers.retain(|name, _| named.contains(name));
+        let written = serde_json::to_vec(&self.contents).map_err(|error| error.to_string()).and_then(|bytes| {
+            Directory::make(directory).and_then(|directory| directory.put(FILE, &bytes)).map_err(|error| error.message)
+        });
+        if let Err(error) = written {
+            tracing::warn!(%error, "what GitHub said cannot be remembered; the next tick asks again");
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.save();
+    }
+}

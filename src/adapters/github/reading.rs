@@ -1,0 +1,438 @@
+//! What GraphQL says of an issue, and what is kept of it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::adapters::blocked_by::blocked_by;
+use crate::policy::facts::IssueStatus;
+use crate::ports::{Edit, Issue, IssueRef};
+
+/// An issue as it was read, all but its body and its comments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    pub title: String,
+    pub url: String,
+    pub author: Option<String>,
+    /// Closed, and by what.
+    pub closed: Option<ClosedBy>,
+    pub labels: Vec<String>,
+    pub assignees: Vec<String>,
+    pub created_at: DateTime<Utc>,
+    /// Labels put on and taken off, oldest first.
+    pub events: Vec<Event>,
+    /// Changes of title and body, oldest first.
+    pub edits: Vec<(DateTime<Utc>, Option<String>)>,
+    /// Native dependencies and what the body says, in this order.
+    pub blockers: Vec<Named>,
+    /// afk's own comments: the id of each, and when it changed last.
+    pub own_comments: Vec<(String, DateTime<Utc>)>,
+}
+
+/// What closed an issue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClosedBy {
+    /// A commit, a merge, or afk.
+    Push,
+    /// Anybody else.
+    Person,
+}
+
+/// A label put on or taken off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The node id, the same in REST.
+    pub id: String,
+    pub at: DateTime<Utc>,
+    pub by: Option<String>,
+    pub label: String,
+    pub added: bool,
+}
+
+/// A blocker by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// As people are shown it.
+    pub shown: String,
+    /// Where it is said.
+    pub evidence: String,
+    /// The issue, `owner/name` in lower case; `None` where it is none that this server could have.
+    pub issue: Option<(String, u64)>,
+    /// Whether it was open when the reading was made, where the reading told.
+    #[serde(skip)]
+    pub open: Option<bool>,
+}
+
+impl Reading {
+    /// The issue for the port; without a body, it is a remembered one.
+    pub fn issue(&self, reference: &IssueRef, body: Option<String>) -> Issue {
+        Issue {
+            reference: reference.clone(),
+            title: self.title.clone(),
+            remembered: body.is_none(),
+            body: body.unwrap_or_default(),
+            url: self.url.clone(),
+            author: self.author.clone(),
+            status: match self.closed {
+                None => IssueStatus::Open,
+                Some(ClosedBy::Push) => IssueStatus::ClosedByPush,
+                Some(ClosedBy::Person) => IssueStatus::Closed,
+            },
+            labels: self.labels.clone(),
+            assignees: self.assignees.clone(),
+            created_at: self.created_at,
+        }
+    }
+
+    /// Its edits for the port.
+    pub fn edits(&self) -> Vec<Edit> {
+        self.edits.iter().map(|(at, by)| Edit { at: *at, by: by.clone() }).collect()
+    }
+}
+
+/// An account.
+#[derive(Debug, Deserialize)]
+pub struct Account {
+    #[serde(rename = "__typename")]
+    kind: String,
+    login: String,
+}
+
+/// The login of an account as REST spells it; `None` where the account is gone, or stands for somebody of another server.
+fn login(account: Option<Account>) -> Option<String> {
+    let account = account?;
+    match account.kind.as_str() {
+        "Mannequin" => None,
+        "Bot" if !account.login.ends_with("[bot]") => Some(format!("{}[bot]", account.login)),
+        _ => known(account.login),
+    }
+}
+
+/// A login that is somebody's: GitHub puts `ghost` in the place of deleted accounts.
+pub fn known(login: String) -> Option<String> {
+    (!login.eq_ignore_ascii_case("ghost")).then_some(login)
+}
+
+/// How a list goes on.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PageInfo {
+    pub has_next_page: bool,
+    pub end_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Connection<T> {
+    page_info: PageInfo,
+    nodes: Vec<T>,
+}
+
+impl<T> Connection<T> {
+    fn extend(&mut self, next: Self) {
+        self.nodes.extend(next.nodes);
+        self.page_info.has_next_page = next.page_info.has_next_page;
+        // A page without entries has no end.
+        self.page_info.end_cursor = next.page_info.end_cursor.or(self.page_info.end_cursor.take());
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Name {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Login {
+    login: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RepositoryId {
+    database_id: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "__typename")]
+enum Item {
+    LabeledEvent(LabelItem),
+    UnlabeledEvent(LabelItem),
+    RenamedTitleEvent(RenamedItem),
+    ClosedEvent(ClosedItem),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LabelItem {
+    id: String,
+    created_at: DateTime<Utc>,
+    actor: Option<Account>,
+    label: Name,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RenamedItem {
+    created_at: DateTime<Utc>,
+    actor: Option<Account>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClosedItem {
+    created_at: DateTime<Utc>,
+    actor: Option<Account>,
+    closer: Option<Closer>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Closer {
+    #[serde(rename = "__typename")]
+    kind: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EditItem {
+    edited_at: DateTime<Utc>,
+    editor: Option<Account>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CommentItem {
+    // An `Int` of GraphQL is too small for it.
+    full_database_id: Digits,
+    viewer_did_author: bool,
+    updated_at: DateTime<Utc>,
+}
+
+/// A large number, as a text or not.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Digits {
+    Text(String),
+    Number(u64),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Dependencies {
+    total_count: usize,
+    /// `None`: one that afk may not read.
+    nodes: Vec<Option<Dependency>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dependency {
+    number: u64,
+    state: String,
+    repository: FullName,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FullName {
+    name_with_owner: String,
+}
+
+/// An issue, as far as the pages of its connections were read.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Node {
+    pub number: u64,
+    title: String,
+    pub body: String,
+    url: String,
+    state: String,
+    created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    last_edited_at: Option<DateTime<Utc>>,
+    author: Option<Account>,
+    repository: RepositoryId,
+    labels: Connection<Name>,
+    assignees: Connection<Login>,
+    timeline_items: Connection<Item>,
+    user_content_edits: Option<Connection<EditItem>>,
+    comments: Connection<CommentItem>,
+    /// Absent on servers that do not know dependencies.
+    blocked_by: Option<Dependencies>,
+}
+
+/// Who reads, and where.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    /// afk's own login.
+    pub login: &'a str,
+    /// Whether the host in an address of an issue is this server.
+    pub is_here: &'a dyn Fn(&str) -> bool,
+}
+
+impl Node {
+    /// The id of the repository that the issue is in now.
+    pub fn repository_id(&self) -> u64 {
+        self.repository.database_id
+    }
+
+    /// Whether any connection goes on.
+    pub fn has_more(&self) -> bool {
+        self.labels.page_info.has_next_page
+            || self.assignees.page_info.has_next_page
+            || self.timeline_items.page_info.has_next_page
+            || self.comments.page_info.has_next_page
+            || self.user_content_edits.as_ref().is_some_and(|edits| edits.page_info.has_next_page)
+    }
+
+    /// The variables that ask for the next page of every connection.
+    pub fn cursors(&self) -> Vec<(&'static str, Value)> {
+        let edits = self.user_content_edits.as_ref().and_then(|edits| edits.page_info.end_cursor.as_ref());
+        vec![
+            ("labelsAfter", json!(self.labels.page_info.end_cursor)),
+            ("assigneesAfter", json!(self.assignees.page_info.end_cursor)),
+            ("eventsAfter", json!(self.timeline_items.page_info.end_cursor)),
+            ("editsAfter", json!(edits)),
+            ("commentsAfter", json!(self.comments.page_info.end_cursor)),
+        ]
+    }
+
+    /// Adds the next page of every connection.
+    pub fn extend(&mut self, next: Self) {
+        self.labels.extend(next.labels);
+        self.assignees.extend(next.assignees);
+        self.timeline_items.extend(next.timeline_items);
+        self.comments.extend(next.comments);
+        if let (Some(edits), Some(next)) = (&mut self.user_content_edits, next.user_content_edits) {
+            edits.extend(next);
+        }
+    }
+
+    /// What is kept of it, and its body. `repo` is `owner/name` in lower case.
+    ///
+    /// # Errors
+    /// What is missing in it.
+    pub fn into_reading(self, repo: &str, reader: Reader<'_>) -> Result<(Reading, String), String> {
+        let mut edits = Vec::new();
+        match self.user_content_edits {
+            Some(list) => {
+                // The first version of a text that was edited is listed as an edit too.
+                let changed = list.nodes.into_iter().filter(|edit| edit.edited_at > self.created_at);
+                edits.extend(changed.map(|edit| (edit.edited_at, login(edit.editor))));
+            }
+            None if self.last_edited_at.is_some() => return Err("its edits are missing".to_owned()),
+            None => {}
+        }
+        let (mut events, mut closed_by) = (Vec::new(), None);
+        for item in self.timeline_items.nodes {
+            let (item, added) = match item {
+                Item::LabeledEvent(item) => (item, true),
+                Item::UnlabeledEvent(item) => (item, false),
+                Item::RenamedTitleEvent(item) => {
+                    edits.push((item.created_at, login(item.actor)));
+                    continue;
+                }
+                Item::ClosedEvent(item) => {
+                    if closed_by.as_ref().is_none_or(|(at, _)| *at <= item.created_at) {
+                        let by_code =
+                            item.closer.is_some_and(|by| matches!(by.kind.as_str(), "Commit" | "PullRequest"));
+                        let by_afk = login(item.actor).is_some_and(|login| login.eq_ignore_ascii_case(reader.login));
+                        let by = if by_code || by_afk { ClosedBy::Push } else { ClosedBy::Person };
+                        closed_by = Some((item.created_at, by));
+                    }
+                    continue;
+                }
+            };
+            let by = login(item.actor);
+            events.push(Event { id: item.id, at: item.created_at, by, label: item.label.name, added });
+        }
+        edits.sort_by_key(|(at, _)| *at);
+        let closed = match self.state.as_str() {
+            "OPEN" => None,
+            "CLOSED" => Some(closed_by.map_or(ClosedBy::Person, |(_, by)| by)),
+            other => return Err(format!("its state is `{}`", crate::text::clean_line(other, 40))),
+        };
+        let mut blockers = dependencies(self.blocked_by, repo);
+        add_mentions(&mut blockers, &self.body, repo, reader.is_here);
+        let own = self.comments.nodes.into_iter().filter(|comment| comment.viewer_did_author);
+        let reading = Reading {
+            title: self.title,
+            url: self.url,
+            author: login(self.author),
+            closed,
+            labels: self.labels.nodes.into_iter().map(|label| label.name).collect(),
+            assignees: self.assignees.nodes.into_iter().map(|person| person.login).collect(),
+            created_at: self.created_at,
+            events,
+            edits,
+            blockers,
+            own_comments: own.map(|comment| (comment.full_database_id.into_text(), comment.updated_at)).collect(),
+        };
+        Ok((reading, self.body))
+    }
+}
+
+impl Digits {
+    fn into_text(self) -> String {
+        match self {
+            Digits::Text(text) => text,
+            Digits::Number(number) => number.to_string(),
+        }
+    }
+}
+
+fn dependencies(dependencies: Option<Dependencies>, repo: &str) -> Vec<Named> {
+    let Some(dependencies) = dependencies else { return Vec::new() };
+    let evidence = || "dependency".to_owned();
+    let mut named: Vec<Named> = Vec::new();
+    let listed = dependencies.nodes.len();
+    for dependency in dependencies.nodes {
+        named.push(match dependency {
+            Some(Dependency { number, state, repository }) => {
+                let there = repository.name_with_owner.to_ascii_lowercase();
+                let shown = if there == repo { format!("#{number}") } else { format!("{there}#{number}") };
+                Named { shown, evidence: evidence(), issue: Some((there, number)), open: Some(state != "CLOSED") }
+            }
+            None => unreadable(),
+        });
+    }
+    if dependencies.total_count > listed {
+        named.push(unreadable());
+    }
+    named.dedup();
+    named
+}
+
+fn unreadable() -> Named {
+    Named {
+        shown: "an issue that afk may not read".to_owned(),
+        evidence: "dependency".to_owned(),
+        issue: None,
+        open: None,
+    }
+}
+
+/// Adds what the body says, as far as it is not known yet.
+fn add_mentions(blockers: &mut Vec<Named>, body: &str, repo: &str, is_here: &dyn Fn(&str) -> bool) {
+    use crate::adapters::blocked_by::Target;
+    for mention in blocked_by(body) {
+        let issue = match &mention.target {
+            Target::Here(number) => Some((repo.to_owned(), *number)),
+            // A bare name is of the same owner.
+            Target::Repo { repo: name, number } => match (name.contains('/'), repo.split_once('/')) {
+                (false, Some((owner, _))) => Some((format!("{owner}/{}", name.to_ascii_lowercase()), *number)),
+                _ => Some((name.to_ascii_lowercase(), *number)),
+            },
+            Target::Url { host, repo, number } if is_here(host) => Some((repo.to_ascii_lowercase(), *number)),
+            Target::Url { .. } | Target::Text(_) => None,
+        };
+        if issue.is_some() && blockers.iter().any(|known| known.issue == issue) {
+            continue;
+        }
+        let shown = match &issue {
+            Some((there, number)) if there == repo => format!("#{number}"),
+            Some((there, number)) => format!("{there}#{number}"),
+            None => mention.target.to_string(),
+        };
+        blockers.push(Named { shown, evidence: format!("body, line {}", mention.line), issue, open: None });
+    }
+}

@@ -1,0 +1,549 @@
+//! The tracker: what is read once in a tick serves every question about it.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::issues::Read;
+use super::memory::{List, ListKey, Memory, OwnComment, State};
+use super::probe::Probe;
+use super::reading::{PageInfo, Reader, Reading, known};
+use super::{Github, Server, parts};
+use crate::adapters::http::api::Call;
+use crate::policy::{CloseReason, RepoPattern, pattern};
+use crate::ports::{
+    Blocker, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortErrorKind, PortResult, Tracker,
+    Unreadable,
+};
+
+/// How many unchanged lists of one kind are read again in each tick, those first that were read longest ago: nothing is
+/// remembered for ever.
+const READ_ANYWAY: usize = 2;
+/// How much text of issues one tick keeps, in bytes; the listings beyond go without, as remembered ones do.
+const MOST_TEXT: usize = 8 * 1024 * 1024;
+
+/// GitHub as a tracker, for one tick.
+#[derive(Debug)]
+pub struct GithubTracker {
+    github: Github,
+    server: Server,
+    /// Where the memory is, and whether this tick adds to it.
+    directory: Option<PathBuf>,
+    keeps: bool,
+    knows_dependencies: Cell<bool>,
+    state: RefCell<TickState>,
+}
+
+/// What one tick knows.
+#[derive(Debug, Default)]
+struct TickState {
+    viewer: Option<Viewer>,
+    memory: Option<Memory>,
+    /// The enrolled repositories.
+    repos: BTreeSet<String>,
+    /// The immutable ids of repositories.
+    ids: BTreeMap<String, u64>,
+    /// Kinds of lists that were probed in all repositories.
+    probed: BTreeSet<ListKey>,
+    probes: BTreeMap<(ListKey, String), PortResult<Probe>>,
+    /// Lists that are read although nothing changed.
+    read_anyway: BTreeSet<(ListKey, String)>,
+    /// Issues that were read in this tick, or that the server says are unchanged.
+    valid: BTreeSet<(String, u64)>,
+    /// Blockers whose state was asked for in this tick.
+    resolved: BTreeSet<(String, u64)>,
+    text: usize,
+}
+
+/// Who afk is, and when the server said so.
+#[derive(Debug, Clone)]
+struct Viewer {
+    login: String,
+    now: DateTime<Utc>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Login {
+    login: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct RestComment {
+    id: u64,
+    user: Option<Login>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    body: Option<String>,
+}
+
+impl GithubTracker {
+    /// GitHub on a server. Nothing is remembered.
+    pub fn new(github: Github, server: Server) -> Self {
+        Self {
+            github,
+            server,
+            directory: None,
+            keeps: false,
+            knows_dependencies: Cell::new(true),
+            state: RefCell::default(),
+        }
+    }
+
+    /// With what the last tick left in a directory. `keeps`: whether this one leaves something too.
+    #[must_use]
+    pub fn remembering(self, directory: &Path, keeps: bool) -> Self {
+        Self { directory: Some(directory.to_owned()), keeps, ..self }
+    }
+
+    pub(super) fn github(&self) -> &Github {
+        &self.github
+    }
+
+    pub(super) fn knows_dependencies(&self) -> bool {
+        self.knows_dependencies.get()
+    }
+
+    pub(super) fn forgo_dependencies(&self) {
+        self.knows_dependencies.set(false);
+        tracing::warn!("this GitHub does not know issue dependencies; only the text of an issue says what blocks it");
+    }
+
+    /// Who afk is. The first question of every tick, so it also reads the memory.
+    async fn viewer(&self) -> PortResult<Viewer> {
+        if let Some(viewer) = &self.state.borrow().viewer {
+            return Ok(viewer.clone());
+        }
+        #[derive(Deserialize)]
+        struct Data {
+            viewer: Login,
+        }
+        let (data, answer) = self.github.query::<Data>(include_str!("viewer.graphql"), json!({})).await?;
+        let now = answer.date().ok_or_else(|| PortError::invalid("github: the answer has no `Date`"))?;
+        let viewer = Viewer { login: data.viewer.login, now };
+        let memory = Memory::load(self.directory.as_deref(), self.keeps, self.server.rest.as_str(), &viewer.login);
+        let mut state = self.state.borrow_mut();
+        state.memory.get_or_insert(memory);
+        Ok(state.viewer.get_or_insert(viewer).clone())
+    }
+
+    fn memory(&self) -> RefMut<'_, Memory> {
+        let server = self.server.rest.as_str();
+        RefMut::map(self.state.borrow_mut(), |state| {
+            state.memory.get_or_insert_with(|| Memory::load(None, false, server, ""))
+        })
+    }
+
+    /// Forgets a repository, for afk is about to write to it, or has.
+    pub(super) async fn forget(&self, repo: &str) -> PortResult<()> {
+        // The memory of the last tick must be there to be forgotten.
+        self.viewer().await?;
+        let repo = repo.to_ascii_lowercase();
+        self.memory().forget(&repo);
+        let mut state = self.state.borrow_mut();
+        state.valid.retain(|(of, _)| *of != repo);
+        state.probes.retain(|(_, of), _| *of != repo);
+        Ok(())
+    }
+
+    /// Keeps a reading, and gives it and the text.
+    async fn keep(&self, issue: &IssueRef, read: Read) -> PortResult<(Reading, String)> {
+        let viewer = self.viewer().await?;
+        let is_here = |host: &str| self.server.is_host(host);
+        let reader = Reader { login: &viewer.login, is_here: &is_here };
+        let (reading, body) = read
+            .node
+            .into_reading(&issue.repo, reader)
+            .map_err(|why| PortError::invalid(format!("github: {issue} makes no sense: {why}")))?;
+        let mut memory = self.memory();
+        memory.repository(&issue.repo).issues.insert(issue.number, reading.clone());
+        drop(memory);
+        for named in &reading.blockers {
+            if let (Some((repo, number)), Some(open)) = (&named.issue, named.open) {
+                self.resolved(repo, *number, State { open, at: viewer.now });
+            }
+        }
+        let mut state = self.state.borrow_mut();
+        state.ids.insert(issue.repo.clone(), read.repository);
+        state.valid.insert((issue.repo.clone(), issue.number));
+        Ok((reading, body))
+    }
+
+    /// An issue as it is known in this tick.
+    async fn reading(&self, issue: &IssueRef) -> PortResult<Reading> {
+        self.viewer().await?;
+        let issue = lower(issue);
+        let is_valid = self.state.borrow().valid.contains(&(issue.repo.clone(), issue.number));
+        if let Some(reading) = self.memory().issue(&issue.repo, issue.number).filter(|_| is_valid) {
+            return Ok(reading.clone());
+        }
+        self.expect_issue(&issue).await?;
+        let reading = self.memory().issue(&issue.repo, issue.number).cloned();
+        reading.ok_or_else(|| PortError::not_found(format!("github: there is no issue {issue}")))
+    }
+
+    /// What a repository says of a list; all enrolled ones are asked at once.
+    async fn probe(&self, repo: &str, label: &str, key: &ListKey) -> PortResult<Probe> {
+        let mut asked: BTreeSet<String> = BTreeSet::from([repo.to_owned()]);
+        {
+            let mut state = self.state.borrow_mut();
+            if let Some(probe) = state.probes.get(&(key.clone(), repo.to_owned())) {
+                return probe.clone();
+            }
+            if state.probed.insert(key.clone()) {
+                asked.extend(state.repos.iter().cloned());
+            }
+        }
+        let asked: Vec<String> = asked.into_iter().collect();
+        let found = self.github.probe(&asked, label, key).await;
+        let mut unchanged: Vec<(DateTime<Utc>, String)> = Vec::new();
+        {
+            let memory = self.memory();
+            for (repo, probe) in &found {
+                let list = memory.list(repo, key);
+                if let (Ok(probe), Some(list)) = (probe, list)
+                    && probe.fingerprint == list.fingerprint
+                    && probe.fingerprint.count > 0
+                {
+                    unchanged.push((list.read_at, repo.clone()));
+                }
+            }
+        }
+        unchanged.sort();
+        let mut state = self.state.borrow_mut();
+        state.read_anyway.extend(unchanged.into_iter().take(READ_ANYWAY).map(|(_, repo)| (key.clone(), repo)));
+        for (repo, probe) in found {
+            if let Ok(probe) = &probe {
+                state.ids.insert(repo.clone(), probe.id);
+            }
+            state.probes.insert((key.clone(), repo), probe);
+        }
+        match state.probes.get(&(key.clone(), repo.to_owned())) {
+            Some(probe) => probe.clone(),
+            None => Err(PortError::invalid(format!("github: nothing was said of {repo}"))),
+        }
+    }
+
+    /// A list as it is remembered, where the server says that it is unchanged.
+    fn remembered(&self, repo: &str, label: &str, key: &ListKey, probe: &Probe) -> Option<Listing> {
+        if self.state.borrow().read_anyway.contains(&(key.clone(), repo.to_owned())) {
+            return None;
+        }
+        let mut memory = self.memory();
+        let list = memory.list(repo, key).filter(|list| list.fingerprint == probe.fingerprint)?;
+        let numbers = list.numbers.clone();
+        let mut listing = Listing::default();
+        for number in &numbers {
+            let issue = memory.issue(repo, *number)?.issue(&IssueRef { repo: repo.to_owned(), number: *number }, None);
+            if belongs(&issue, label, key) {
+                listing.issues.push(issue);
+            }
+        }
+        memory.confirm(repo, key, probe.at);
+        drop(memory);
+        self.state.borrow_mut().valid.extend(numbers.into_iter().map(|number| (repo.to_owned(), number)));
+        Some(listing)
+    }
+
+    /// Reads a list.
+    async fn list(&self, repo: &str, label: &str, key: &ListKey, probe: &Probe) -> PortResult<Listing> {
+        let read = self.read_list(repo, label, key).await?;
+        let mut listing = Listing { issues: Vec::new(), unreadable: read.unreadable };
+        let mut numbers = Vec::new();
+        for read in read.issues {
+            let issue = IssueRef { repo: repo.to_owned(), number: read.node.number };
+            match self.keep(&issue, read).await {
+                Ok((reading, body)) => {
+                    numbers.push(issue.number);
+                    let room = {
+                        let mut state = self.state.borrow_mut();
+                        state.text = state.text.saturating_add(body.len());
+                        state.text <= MOST_TEXT
+                    };
+                    let shown = reading.issue(&issue, room.then_some(body));
+                    if belongs(&shown, label, key) {
+                        listing.issues.push(shown);
+                    }
+                }
+                Err(error) => listing.unreadable.push(Unreadable { issue, error }),
+            }
+        }
+        self.state.borrow_mut().read_anyway.remove(&(key.clone(), repo.to_owned()));
+        // As it was probed before it was read: what changed in between shows in the next probe.
+        let list = (probe.is_settled() && listing.unreadable.is_empty()).then(|| List {
+            fingerprint: probe.fingerprint.clone(),
+            read_at: probe.at,
+            seen_at: probe.at,
+            numbers,
+        });
+        self.memory().remember(repo, key, list);
+        Ok(listing)
+    }
+
+    /// Every repository of an owner that can have issues and be written to.
+    async fn owned(&self, owner: &str) -> PortResult<Vec<String>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Data {
+            repository_owner: Option<Owner>,
+        }
+        #[derive(Deserialize)]
+        struct Owner {
+            repositories: Page,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Page {
+            page_info: PageInfo,
+            nodes: Vec<Repository>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Repository {
+            name_with_owner: String,
+            is_archived: bool,
+            is_disabled: bool,
+            has_issues_enabled: bool,
+        }
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let variables = json!({ "login": owner, "after": after });
+            let document = include_str!("owned_repositories.graphql");
+            let (data, _) = self.github.query::<Data>(document, variables).await?;
+            let page = data
+                .repository_owner
+                .ok_or_else(|| PortError::refused(format!("github: there is nobody called `{owner}`")))?
+                .repositories;
+            let usable =
+                page.nodes.into_iter().filter(|it| !it.is_archived && !it.is_disabled && it.has_issues_enabled);
+            found.extend(usable.map(|it| it.name_with_owner.to_ascii_lowercase()));
+            match page.page_info {
+                PageInfo { has_next_page: true, end_cursor: Some(cursor) } => after = Some(cursor),
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    async fn rest_comments(&self, issue: &IssueRef) -> PortResult<Vec<OwnComment>> {
+        let (owner, name) = parts(&issue.repo)?;
+        let number = issue.number.to_string();
+        let path = ["repos", owner, name, "issues", &number, "comments"];
+        let call = Call::get(&path).query(&[("per_page", "100")]);
+        match self.github.rest.pages::<RestComment>(&call).await {
+            Ok(comments) => Ok(comments
+                .into_iter()
+                .map(|comment| OwnComment {
+                    id: comment.id.to_string(),
+                    author: comment.user.and_then(|user| known(user.login)),
+                    at: comment.created_at,
+                    updated_at: comment.updated_at,
+                    body: comment.body.unwrap_or_default(),
+                })
+                .collect()),
+            Err(error) if error.kind == PortErrorKind::NotFound => {
+                self.expect_issue(issue).await?;
+                Err(PortError::refused(format!("{}: its comments cannot be read", error.message)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What blocks any issue that is known in this tick, and was not asked about yet: those that are not known to be
+    /// anything first, then those that were open when they were asked about last, longest ago first.
+    pub(super) fn unresolved(&self, but: &BTreeSet<(String, u64)>) -> Vec<(String, u64)> {
+        let memory = self.memory();
+        let mut found: BTreeSet<(Option<DateTime<Utc>>, (String, u64))> = BTreeSet::new();
+        let readings = memory.contents.repositories.values().flat_map(|repository| repository.issues.values());
+        for blocker in readings.filter(|reading| reading.closed.is_none()).flat_map(|reading| &reading.blockers) {
+            let Some(issue) = blocker.issue.clone().filter(|issue| !but.contains(issue)) else { continue };
+            match memory.contents.blockers.get(&name_of(&issue)) {
+                Some(state) if state.open => found.insert((Some(state.at), issue)),
+                Some(_) => false,
+                None => found.insert((None, issue)),
+            };
+        }
+        drop(memory);
+        let state = self.state.borrow();
+        found.into_iter().map(|(_, issue)| issue).filter(|issue| !state.resolved.contains(issue)).collect()
+    }
+
+    pub(super) fn resolved(&self, repo: &str, number: u64, state: State) {
+        let issue = (repo.to_owned(), number);
+        self.memory().contents.blockers.insert(name_of(&issue), state);
+        self.state.borrow_mut().resolved.insert(issue);
+    }
+}
+
+fn name_of((repo, number): &(String, u64)) -> String {
+    format!("{repo}#{number}")
+}
+
+/// Repositories compare without ASCII case; here they are all written alike.
+fn lower(issue: &IssueRef) -> IssueRef {
+    IssueRef { repo: issue.repo.to_ascii_lowercase(), number: issue.number }
+}
+
+fn belongs(issue: &Issue, label: &str, key: &ListKey) -> bool {
+    issue.labels.iter().any(|on| pattern::same(on, label))
+        && !(key.only_open && issue.status != crate::policy::facts::IssueStatus::Open)
+}
+
+#[async_trait(?Send)]
+impl Tracker for GithubTracker {
+    async fn login(&self) -> PortResult<String> {
+        Ok(self.viewer().await?.login)
+    }
+
+    async fn now(&self) -> PortResult<DateTime<Utc>> {
+        Ok(self.viewer().await?.now)
+    }
+
+    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Vec<String>> {
+        let mut found = BTreeSet::new();
+        let mut owners = BTreeSet::new();
+        for pattern in patterns {
+            let text = pattern.to_string();
+            let (owner, _) = parts(&text)?;
+            if pattern.is_exact() {
+                found.insert(text);
+            } else {
+                owners.insert(owner.to_owned());
+            }
+        }
+        for owner in owners {
+            let owned = self.owned(&owner).await?;
+            found.extend(owned.into_iter().filter(|repo| patterns.iter().any(|pattern| pattern.matches(repo))));
+        }
+        self.state.borrow_mut().repos.extend(found.iter().cloned());
+        Ok(found.into_iter().collect())
+    }
+
+    async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing> {
+        self.viewer().await?;
+        let repo = repo.to_ascii_lowercase();
+        parts(&repo)?;
+        let key = ListKey::new(label, only_open);
+        let probe = self.probe(&repo, label, &key).await?;
+        if probe.fingerprint.count == 0 {
+            self.memory().remember(&repo, &key, None);
+            return Ok(Listing::default());
+        }
+        match self.remembered(&repo, label, &key, &probe) {
+            Some(listing) => Ok(listing),
+            None => self.list(&repo, label, &key, &probe).await,
+        }
+    }
+
+    async fn issue(&self, issue: &IssueRef) -> PortResult<Option<Issue>> {
+        self.viewer().await?;
+        let issue = lower(issue);
+        self.state.borrow_mut().valid.remove(&(issue.repo.clone(), issue.number));
+        let Some(read) = self.read_one(&issue).await? else { return Ok(None) };
+        let (reading, body) = self.keep(&issue, read).await?;
+        Ok(Some(reading.issue(&issue, Some(body))))
+    }
+
+    async fn label_events(&self, issue: &IssueRef) -> PortResult<Vec<LabelEvent>> {
+        let reading = self.reading(issue).await?;
+        let repo = issue.repo.to_ascii_lowercase();
+        let id = self.state.borrow().ids.get(&repo).copied();
+        let id = id.ok_or_else(|| PortError::invalid(format!("github: the id of {repo} is not known")))?;
+        let host = self.server.host();
+        let event = |event: super::reading::Event| LabelEvent {
+            arming: format!("{host}/{id}/{}/{}", issue.number, event.id),
+            at: event.at,
+            by: event.by,
+            label: event.label,
+            added: event.added,
+        };
+        Ok(reading.events.into_iter().map(event).collect())
+    }
+
+    async fn edits(&self, issue: &IssueRef) -> PortResult<Vec<Edit>> {
+        Ok(self.reading(issue).await?.edits())
+    }
+
+    async fn blockers(&self, issue: &IssueRef) -> PortResult<Vec<Blocker>> {
+        let reading = self.reading(issue).await?;
+        let named: BTreeSet<(String, u64)> = reading.blockers.iter().filter_map(|named| named.issue.clone()).collect();
+        let unasked: BTreeSet<(String, u64)> =
+            named.into_iter().filter(|issue| !self.state.borrow().resolved.contains(issue)).collect();
+        self.resolve(&unasked).await?;
+        let memory = self.memory();
+        let is_open = |named: &super::reading::Named| {
+            let state = named.issue.as_ref().and_then(|issue| memory.contents.blockers.get(&name_of(issue)));
+            state.is_none_or(|state| state.open)
+        };
+        Ok(reading
+            .blockers
+            .iter()
+            .map(|named| Blocker {
+                reference: named.shown.clone(),
+                open: is_open(named),
+                evidence: named.evidence.clone(),
+            })
+            .collect())
+    }
+
+    async fn permission(&self, repo: &str, login: &str) -> PortResult<String> {
+        self.github.permission(repo, login).await
+    }
+
+    async fn comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>> {
+        Ok(self.rest_comments(issue).await?.iter().map(Comment::from).collect())
+    }
+
+    async fn own_comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>> {
+        let reading = self.reading(issue).await?;
+        if reading.own_comments.is_empty() {
+            return Ok(Vec::new());
+        }
+        let issue = lower(issue);
+        let is_as_read = |comments: &Vec<OwnComment>| {
+            let times = comments.iter().map(|comment| (&comment.id, &comment.updated_at));
+            times.eq(reading.own_comments.iter().map(|(id, at)| (id, at)))
+        };
+        if let Some(kept) =
+            self.memory().repository(&issue.repo).comments.get(&issue.number).filter(|all| is_as_read(all))
+        {
+            return Ok(kept.iter().map(Comment::from).collect());
+        }
+        let afk = self.viewer().await?.login;
+        let mut comments = self.rest_comments(&issue).await?;
+        comments.retain(|comment| comment.author.as_ref().is_some_and(|author| author.eq_ignore_ascii_case(&afk)));
+        let own = comments.iter().map(Comment::from).collect();
+        if is_as_read(&comments) {
+            self.memory().repository(&issue.repo).comments.insert(issue.number, comments);
+        }
+        Ok(own)
+    }
+
+    async fn create_comment(&self, issue: &IssueRef, body: &str) -> PortResult<String> {
+        self.write_comment(issue, body).await
+    }
+
+    async fn edit_comment(&self, issue: &IssueRef, comment: &str, body: &str) -> PortResult<()> {
+        self.rewrite_comment(issue, comment, body).await
+    }
+
+    async fn add_label(&self, issue: &IssueRef, label: &str) -> PortResult<()> {
+        self.put_label(issue, label).await
+    }
+
+    async fn remove_label(&self, issue: &IssueRef, label: &str) -> PortResult<()> {
+        self.take_label(issue, label).await
+    }
+
+    async fn close(&self, issue: &IssueRef, reason: CloseReason) -> PortResult<()> {
+        self.set_closed(issue, Some(reason)).await
+    }
+
+    async fn reopen(&self, issue: &IssueRef) -> PortResult<()> {
+        self.set_closed(issue, None).await
+    }
+}

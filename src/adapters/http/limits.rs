@@ -1,0 +1,174 @@
+//! What servers say about their limits, and the memory of those that asked to be left alone.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::StatusCode;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use serde::{Deserialize, Serialize};
+
+use crate::adapters::confined::Directory;
+use crate::ports::PortResult;
+
+/// A server that names no time is left alone for this long, then twice as long, and so on.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+/// How often that doubles.
+const MOST_DOUBLINGS: u32 = 4;
+/// No server is believed to want to be left alone for longer: limits are by the hour, and one whose clock is wrong must
+/// not silence afk for ever.
+const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(2);
+/// Refusals that come this soon after the last pause are the same trouble going on.
+const SAME_TROUBLE: TimeDelta = TimeDelta::minutes(10);
+/// The file in the memory's folder.
+const FILE: &str = "left-alone.json";
+
+/// What is left of a limit, as the headers of an answer tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pool {
+    /// Requests, or points, that are left.
+    pub remaining: Option<u64>,
+    /// Of so many.
+    pub limit: Option<u64>,
+    /// When all of it is there again, by this machine's clock.
+    pub reset: Option<DateTime<Utc>>,
+}
+
+impl Pool {
+    /// Reads it. Times are the server's, which may differ from ours: what counts is how far away they are.
+    pub fn of(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Self> {
+        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+        let remaining = number("x-ratelimit-remaining")?;
+        let reset = number("x-ratelimit-reset")
+            .and_then(|seconds| DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0))
+            .map(|reset| reset.signed_duration_since(date(headers).unwrap_or(now)))
+            .and_then(|away| now.checked_add_signed(away));
+        Some(Self { remaining: Some(remaining), limit: number("x-ratelimit-limit"), reset })
+    }
+}
+
+/// The server's clock.
+pub fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    DateTime::parse_from_rfc2822(date).ok().map(|date| date.to_utc())
+}
+
+/// `Retry-After`, in seconds or as a date of the server's clock.
+pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = DateTime::parse_from_rfc2822(text).ok()?;
+    Some(at.signed_duration_since(date(headers).unwrap_or(now)).to_std().unwrap_or_default())
+}
+
+/// A clear "not now, you ask too much": nothing took effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limited {
+    /// The hourly limit of one address is used up; it is there again at the reset.
+    UsedUp,
+    /// Too much at once: the whole server is to be left alone, for so long if it says so.
+    TooFast(Option<Duration>),
+}
+
+impl Limited {
+    /// Whether an answer that is no success says so. A plain 403 is about permissions.
+    pub fn of(status: StatusCode, headers: &HeaderMap, message: &str, now: DateTime<Utc>) -> Option<Self> {
+        let limited = Self::by(headers, now);
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => Some(limited),
+            StatusCode::FORBIDDEN if limited != Self::TooFast(None) || is_about_limits(message) => Some(limited),
+            _ => None,
+        }
+    }
+
+    /// Which limit it is, of an answer that is known to be about one.
+    pub fn by(headers: &HeaderMap, now: DateTime<Utc>) -> Self {
+        let used_up = Pool::of(headers, now).is_some_and(|pool| pool.remaining == Some(0) && pool.reset.is_some());
+        match retry_after(headers, now) {
+            None if used_up => Self::UsedUp,
+            pause => Self::TooFast(pause),
+        }
+    }
+}
+
+/// Whether a server's words are about how much is asked of it.
+pub fn is_about_limits(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("rate limit") || message.contains("abuse detection")
+}
+
+/// One server, or one address of it, that is to be left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct LeftAlone {
+    until: DateTime<Utc>,
+    /// How often in a row it refused without naming a time.
+    #[serde(default)]
+    refusals: u32,
+}
+
+/// Who is to be left alone, also by the processes that come after this one.
+#[derive(Debug)]
+pub struct Quiet {
+    folder: Option<PathBuf>,
+    known: RefCell<Option<BTreeMap<String, LeftAlone>>>,
+}
+
+impl Quiet {
+    /// A memory in a folder, or only for the life of this one.
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder, known: RefCell::default() }
+    }
+
+    /// Until when somebody is to be left alone, when that is still to come.
+    pub fn until(&self, whom: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.with(|known| known.get(whom).map(|alone| alone.until))
+            .filter(|until| *until > now)
+            // A clock that was set back must not make it longer.
+            .map(|until| until.min(latest(now)))
+    }
+
+    /// Remembers that somebody wants to be left alone: for so long, or nobody knows for how long. Gives until when.
+    pub fn leave_alone(&self, whom: &str, pause: Option<TimeDelta>, now: DateTime<Utc>) -> DateTime<Utc> {
+        let alone = self.with(|known| {
+            let before = known.get(whom).filter(|before| now.signed_duration_since(before.until) < SAME_TROUBLE);
+            let refusals = before.map_or(0, |before| before.refusals);
+            let alone = match pause {
+                Some(pause) => LeftAlone { until: now.checked_add_signed(pause).unwrap_or(latest(now)), refusals: 0 },
+                None => LeftAlone {
+                    until: now + FIRST_PAUSE * 2_u32.pow(refusals.min(MOST_DOUBLINGS)),
+                    refusals: refusals.saturating_add(1),
+                },
+            };
+            let alone = LeftAlone { until: alone.until.min(latest(now)), ..alone };
+            known.retain(|_, old| now.signed_duration_since(old.until) < SAME_TROUBLE);
+            known.insert(whom.to_owned(), alone.clone());
+            alone
+        });
+        if let Err(error) = self.save() {
+            tracing::warn!("who is to be left alone cannot be remembered: {error}");
+        }
+        alone.until
+    }
+
+    fn with<T>(&self, then: impl FnOnce(&mut BTreeMap<String, LeftAlone>) -> T) -> T {
+        let mut known = self.known.borrow_mut();
+        then(known.get_or_insert_with(|| {
+            let folder = self.folder.as_deref().and_then(|folder| Directory::find(folder).ok().flatten());
+            // One that is broken is forgotten: the server will say it again.
+            folder.and_then(|folder| folder.read_json(FILE).ok().flatten()).unwrap_or_default()
+        }))
+    }
+
+    fn save(&self) -> PortResult<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        Directory::make(folder)?.put_json(FILE, &*self.known.borrow())
+    }
+}
+
+fn latest(now: DateTime<Utc>) -> DateTime<Utc> {
+    now.checked_add_signed(LONGEST_PAUSE).unwrap_or(now)
+}

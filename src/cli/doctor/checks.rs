@@ -1,0 +1,280 @@
+//! What `afk doctor` looks at, one method each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::{Health, Symptom, reach};
+use crate::adapters::doorbell::Waits;
+use crate::adapters::installation::TickKind;
+use crate::adapters::policy_file::Loaded;
+use crate::cli::explain::words::moment;
+use crate::cli::findings::counted;
+use crate::cli::wiring;
+use crate::engine::identity::RunId;
+use crate::policy::facts::RunFact;
+use crate::policy::{Finding, Policy, Severity, Urgency, short_revision};
+use crate::ports::{IssueRef, Notice, PortError};
+use crate::settings::{AgentOutput, ExecutorSettings, Settings};
+use crate::ticks::world::{MAX_SKEW_SECONDS, World};
+
+/// One look at an installation.
+pub struct Examination<'a> {
+    settings: &'a Settings,
+    world: &'a World,
+    loaded: &'a Loaded,
+    policy: Option<&'a Policy>,
+    /// What was found so far, in order.
+    pub symptoms: Vec<Symptom>,
+}
+
+impl<'a> Examination<'a> {
+    /// Begins.
+    pub fn new(settings: &'a Settings, world: &'a World, loaded: &'a Loaded) -> Self {
+        Self { settings, world, loaded, policy: loaded.checked.policy.as_ref(), symptoms: Vec::new() }
+    }
+
+    fn say(&mut self, about: &'static str, health: Health, what: impl Into<String>) {
+        self.symptoms.push(Symptom { about, health, what: what.into(), remedy: None });
+    }
+
+    fn fail(&mut self, about: &'static str, what: impl Into<String>, remedy: impl Into<String>) {
+        let remedy = Some(remedy.into());
+        self.symptoms.push(Symptom { about, health: Health::Fail, what: what.into(), remedy });
+    }
+
+    fn note(&mut self, about: &'static str, what: impl Into<String>, remedy: impl Into<String>) {
+        let remedy = Some(remedy.into());
+        self.symptoms.push(Symptom { about, health: Health::Note, what: what.into(), remedy });
+    }
+
+    /// The policy, its kill switch, and when the last ticks were.
+    pub fn policy(&mut self, path: &Path) {
+        let error = |finding: &&Finding| finding.severity == Severity::Error;
+        let errors = self.loaded.checked.findings.iter().filter(error).count();
+        let Some(policy) = self.policy else {
+            let what = format!("{} has {}", path.display(), counted(errors, "error"));
+            return self.fail("policy", what, "afk check-policy");
+        };
+        self.say("policy", Health::Ok, format!("{}, revision {}", path.display(), short_revision(&policy.revision)));
+        match wiring::kill_switch(policy, &self.world.installation) {
+            Ok(None) => self.say("switch", Health::Ok, "the kill switch is off"),
+            Ok(Some(why)) => self.say("switch", Health::Note, format!("nothing is dispatched: {why}")),
+            Err(failure) => self.fail("switch", failure.message, failure.help.join("; ")),
+        }
+        let now = self.world.clock.now();
+        let mut beats = Vec::new();
+        for kind in [TickKind::Poll, TickKind::Watch] {
+            match self.world.installation.heartbeat(kind) {
+                Ok(Some(beat)) => beats.push(format!("last {} {}: {}", kind.word(), moment(beat.at, now), beat.result)),
+                Ok(None) => beats.push(format!("never ran {}", kind.word())),
+                Err(error) => self.fail("ticks", error.message, "delete the broken file; afk writes it anew"),
+            }
+        }
+        self.say("ticks", Health::Note, beats.join(", "));
+    }
+
+    /// Whether agents can change what decides about them.
+    pub fn reach(&mut self, files: [&Path; 2]) {
+        let found = reach::within_reach(files, self.loaded, self.settings);
+        if found.is_empty() {
+            self.say("reach", Health::Ok, "no agent works where the policy, its prompts or the settings lie");
+        }
+        for (what, remedy) in found {
+            self.fail("reach", what, remedy);
+        }
+    }
+
+    /// The tracker, then everything else that is asked repository by repository, then the executors.
+    pub async fn edges(&mut self, fix: bool) {
+        if let Some(afk) = self.tracker().await {
+            self.identity(&afk);
+            for repo in self.repositories().await {
+                self.repository(&repo, fix).await;
+            }
+        }
+        self.executors().await;
+    }
+
+    async fn tracker(&mut self) -> Option<String> {
+        let asked = async { Ok::<_, PortError>((self.world.tracker.login().await?, self.world.tracker.now().await?)) };
+        let (login, now) = match asked.await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.fail("tracker", error.message, "see [tracker] of the settings");
+                return None;
+            }
+        };
+        self.say("tracker", Health::Ok, format!("{} as {login}", wiring::tracker_name(self.settings)));
+        let skew = now.signed_duration_since(Utc::now()).num_milliseconds();
+        let (size, side) = (skew.unsigned_abs(), if skew > 0 { "behind" } else { "ahead of" });
+        let what = format!("{}.{} s {side} the tracker", size / 1000, size % 1000 / 100);
+        if skew.abs() > MAX_SKEW_SECONDS * 1000 {
+            self.fail("clock", what, "set the clock of this machine; ages and waits are wrong until then");
+        } else {
+            self.say("clock", Health::Ok, what);
+        }
+        Some(login)
+    }
+
+    fn identity(&mut self, afk: &str) {
+        let agents = &self.settings.identity.agents;
+        if agents.iter().any(|agent| agent.eq_ignore_ascii_case(afk)) {
+            let what = format!("agents use `{afk}`, which is afk's own login: they could write its records");
+            self.fail("identity", what, "give agents a login of their own, and name it in [identity] agents");
+        } else if agents.is_empty() {
+            let remedy = "where agents have a login on the tracker, name it there: it never arms";
+            self.note("identity", "[identity] agents is empty", remedy);
+        } else {
+            self.say("identity", Health::Ok, format!("afk is {afk}, agents are {}", agents.join(", ")));
+        }
+        if self.settings.identity.record_keys.is_empty() {
+            let remedy = "set [identity] record_keys before the first run (`openssl rand -hex 32`)";
+            self.note("identity", format!("records are not signed: whoever is {afk} can write them"), remedy);
+        }
+    }
+
+    async fn repositories(&mut self) -> Vec<String> {
+        let Some(policy) = self.policy else { return Vec::new() };
+        let listed = match self.world.tracker.repos(&policy.allowlist.value).await {
+            Ok(listed) => listed,
+            Err(error) => {
+                self.fail("repos", error.message, "see `allowlist` of the policy");
+                return Vec::new();
+            }
+        };
+        let enrolled: Vec<String> = listed.into_iter().filter(|repo| policy.enrolled(repo)).collect();
+        match enrolled.len() {
+            0 => self.note("repos", "no repository is enrolled", "name some in `allowlist` of the policy"),
+            count => self.say("repos", Health::Ok, format!("{count} enrolled")),
+        }
+        enrolled
+    }
+
+    async fn repository(&mut self, repo: &str, fix: bool) {
+        let Some(policy) = self.policy else { return };
+        let (tracker, rules) = (&self.world.tracker, policy.rules(repo));
+        match tracker.shortcomings(repo).await {
+            Ok(found) => found.into_iter().for_each(|lack| self.fail("access", lack.what, lack.remedy)),
+            Err(error) => {
+                return self.fail(
+                    "access",
+                    error.message,
+                    format!("let afk's login see {repo}, or take it off the list"),
+                );
+            }
+        }
+        let labels = &rules.labels;
+        let wanted =
+            [&labels.ready, &labels.in_progress, &labels.human, &labels.paused].map(|label| label.value.clone());
+        match tracker.missing_labels(repo, &wanted).await {
+            Ok(missing) if missing.is_empty() => {}
+            Ok(missing) if !fix => {
+                self.fail("labels", format!("{repo} lacks {}", missing.join(", ")), "afk doctor --fix");
+            }
+            Ok(missing) => {
+                for label in missing {
+                    match tracker.create_label(repo, &label).await {
+                        Ok(()) => self.say("labels", Health::Ok, format!("created {label} in {repo}")),
+                        Err(error) => self.fail("labels", error.message, format!("create {label} in {repo} by hand")),
+                    }
+                }
+            }
+            Err(error) => self.fail("labels", error.message, format!("let afk's login read the labels of {repo}")),
+        }
+        if let Err(error) = self.world.code.head(repo).await {
+            self.fail("git", error.message, format!("see `git` under [repos.\"{repo}\"] of the settings"));
+        }
+        for stage in &rules.stages {
+            if let Err(error) = self.world.ci.can_judge(repo, stage).await {
+                self.fail("ci", format!("{repo}: {}", error.message), "without a verdict no run ends well");
+            }
+        }
+    }
+
+    async fn executors(&mut self) {
+        let Some(policy) = self.policy else { return };
+        let all = std::iter::once(&policy.base).chain(policy.overrides.iter().map(|(_, rules)| rules));
+        let used: BTreeMap<&str, _> = all.map(|rules| (rules.agent.executor.value.as_str(), rules)).collect();
+        for (name, rules) in used {
+            let can_start = match self.world.executor(name) {
+                Ok(executor) => executor.can_start().await,
+                Err(error) => Err(error),
+            };
+            match can_start {
+                Ok(()) => self.say("executor", Health::Ok, format!("`{name}` could start an agent")),
+                Err(error) => self.fail("executor", error.message, format!("see [executors.{name}] of the settings")),
+            }
+            let reports_cost = match self.settings.executors.get(name) {
+                Some(ExecutorSettings::Command(command)) => command.output == AgentOutput::Claude,
+                None => true,
+            };
+            let by_cost: BTreeSet<&str> = rules
+                .transitions
+                .iter()
+                .filter(|row| {
+                    let mut tests_cost = false;
+                    row.when.each_test(&mut |test| tests_cost |= test.fact == RunFact::CostUsd);
+                    tests_cost
+                })
+                .map(|row| row.name.as_str())
+                .collect();
+            if !reports_cost && !by_cost.is_empty() {
+                let rows = by_cost.into_iter().collect::<Vec<_>>().join("`, `");
+                let what = format!("`{name}` reports no cost: row `{rows}` never fires by it");
+                self.note("cost", what, "rely on `runtime` and `attempts`, or use an agent that tells what it costs");
+            }
+        }
+    }
+
+    /// The doorbells, which are rung only when asked for.
+    pub async fn doorbells(&mut self, ring: bool) {
+        let names: Vec<&str> = self.world.doorbells.keys().map(String::as_str).collect();
+        if names.is_empty() {
+            return self.note(
+                "doorbells",
+                "none: nobody is told when a run needs a person",
+                "see [doorbells] of the settings",
+            );
+        }
+        if !ring {
+            let what = format!("{}: configured, not rung", names.join(", "));
+            let remedy = Some("afk doctor --ring".to_owned());
+            return self.symptoms.push(Symptom { about: "doorbells", health: Health::Skipped, what, remedy });
+        }
+        // Who asks has mended them, or wants to see what is wrong now.
+        if let Err(error) = Waits::new(self.settings.data.clone()).forget() {
+            self.fail("doorbells", error.message, "see `data` of the settings");
+        }
+        for (name, bell) in &self.world.doorbells {
+            match bell.ring(&trial()).await {
+                Ok(()) => self.say("doorbells", Health::Ok, format!("`{name}` rang")),
+                Err(error) => self.fail(
+                    "doorbells",
+                    format!("`{name}`: {error}"),
+                    format!("see [doorbells.{name}] of the settings"),
+                ),
+            }
+        }
+    }
+}
+
+/// What a doorbell is given on trial.
+fn trial() -> Notice {
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, b"afk doctor --ring");
+    Notice {
+        id,
+        kind: "doctor".to_owned(),
+        title: "afk doctor: this doorbell rings".to_owned(),
+        body: "Somebody asked whether you would hear it. Nothing has to be done.".to_owned(),
+        urgency: Urgency::Low,
+        tags: Vec::new(),
+        issue: IssueRef { repo: "afk".to_owned(), number: 0 },
+        url: String::new(),
+        link: None,
+        run: RunId(id),
+        revision: String::new(),
+    }
+}
