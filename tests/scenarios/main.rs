@@ -30,7 +30,9 @@ mod github {
 
     mod agents;
     mod faults;
+    mod hostile;
     mod life;
+    mod outages;
     mod people;
     mod queue;
     mod switches;

@@ -78,6 +78,7 @@ impl Entry {
 #[derive(Debug)]
 pub struct Remembered {
     folder: Option<PathBuf>,
+    keeps: bool,
     /// `None`: nothing was written yet, and nobody has looked how many there are.
     written: Cell<Option<u32>>,
     /// That it cannot be written to is said once.
@@ -85,9 +86,9 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// A memory in a folder; without one, nothing is remembered.
-    pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, written: Cell::default(), complained: Cell::default() }
+    /// A memory in a folder; without one, nothing is remembered. `keeps`: whether it is added to.
+    pub fn new(folder: Option<PathBuf>, keeps: bool) -> Self {
+        Self { folder, keeps, written: Cell::default(), complained: Cell::default() }
     }
 
     /// The answer to the same request, if there is a whole one.
@@ -116,7 +117,7 @@ impl Remembered {
     }
 
     fn write(&self, key: &Key<'_>, entry: &Entry) -> PortResult<()> {
-        let Some(folder) = &self.folder else { return Ok(()) };
+        let Some(folder) = self.folder.as_ref().filter(|_| self.keeps) else { return Ok(()) };
         let folder = Directory::make(folder)?;
         match self.written.get() {
             Some(written) if written < BETWEEN_SWEEPS => self.written.set(Some(written + 1)),
@@ -172,7 +173,7 @@ mod tests {
     #[test]
     fn an_answer_is_found_again_by_the_same_question_of_the_same_asker_only() {
         let folder = tempfile::tempdir().unwrap();
-        let memory = Remembered::new(Some(folder.path().join("deep/answers")));
+        let memory = Remembered::new(Some(folder.path().join("deep/answers")), true);
         assert!(memory.find(&KEY).is_none());
         memory.keep(&KEY, &Entry::of(&KEY, &headers(), b"[1]").unwrap());
         let found = memory.find(&KEY).unwrap();
@@ -188,7 +189,7 @@ mod tests {
     #[test]
     fn a_broken_entry_and_one_of_another_version_are_ignored() {
         let folder = tempfile::tempdir().unwrap();
-        let memory = Remembered::new(Some(folder.path().to_owned()));
+        let memory = Remembered::new(Some(folder.path().to_owned()), true);
         let file = folder.path().join(KEY.file());
         let mut entry = Entry::of(&KEY, &headers(), b"[1]").unwrap();
         memory.keep(&KEY, &entry);
