@@ -7,6 +7,8 @@
 //!
 //! All of them fail with a [`PortError`], whose kind the ticks choose by.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -313,6 +315,9 @@ pub trait Code {
     /// The commits of a run, found by the line `AFK-Run: <run id>` in their messages, never by date. Refused for a
     /// landing that the code host does not know, as plain git knows no pull requests.
     async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits>;
+    /// Whether work can land in a repository in this way. Asked before an agent is started: work that nobody can see
+    /// land costs money for nothing.
+    async fn can_land(&self, repo: &str, landing: Landing) -> PortResult<()>;
 }
 
 /// A job that failed.
@@ -322,7 +327,7 @@ pub struct FailedJob {
     pub name: String,
     /// Where people see it.
     pub url: Option<String>,
-    /// The end of its log; untrusted, at most 8 KiB.
+    /// The end of its log, or what is known of it before the log was read; untrusted, at most 8 KiB.
     pub log_tail: String,
 }
 
@@ -346,8 +351,15 @@ pub trait Ci {
     /// judge costs money for nothing.
     async fn can_judge(&self, repo: &str, stage: &Stage) -> PortResult<()>;
     /// The verdict of a stage on a commit; never waits for one. Where the stage is afk's own to start, asking starts
-    /// it, unless it is under way or done.
-    async fn verdict(&self, repo: &str, commit: &str, stage: &Stage) -> PortResult<StageVerdict>;
+    /// it, unless it is under way or done. Where everything that shows up has to be green, nothing may have been new
+    /// for `settle_time`.
+    async fn verdict(&self, repo: &str, commit: &str, stage: &Stage, settle_time: Duration)
+    -> PortResult<StageVerdict>;
+    /// Failed jobs of a stage with the ends of their logs, where [`Ci::verdict`] left them out because each costs a
+    /// call. A log that cannot be read is as it was.
+    async fn with_logs(&self, _repo: &str, _stage: &Stage, jobs: Vec<FailedJob>) -> PortResult<Vec<FailedJob>> {
+        Ok(jobs)
+    }
 }
 
 /// Everything an executor needs to bring a run up.
@@ -460,6 +472,8 @@ pub struct Notice {
     pub issue: IssueRef,
     /// Its address.
     pub url: String,
+    /// Where people watch the agent, where its executor says so.
+    pub link: Option<String>,
     /// The run.
     pub run: RunId,
     /// The policy revision that decided it.

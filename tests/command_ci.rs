@@ -63,7 +63,7 @@ impl World {
     }
 
     async fn ask(&self) -> StageVerdict {
-        self.ci.verdict("acme/app", &self.commit, &stage("check")).await.expect("an answer")
+        self.ci.verdict("acme/app", &self.commit, &stage("check"), Duration::ZERO).await.expect("an answer")
     }
 
     async fn decided(&self) -> StageVerdict {
@@ -283,26 +283,31 @@ async fn a_commit_without_the_command_is_red_and_says_so() {
 #[tokio::test]
 async fn what_cannot_be_judged_is_an_error_and_never_a_colour() {
     let world = World::new("exit 0");
-    let error = world.ci.verdict("acme/app", &world.commit, &stage("nope")).await.expect_err("no command");
+    let error =
+        world.ci.verdict("acme/app", &world.commit, &stage("nope"), Duration::ZERO).await.expect_err("no command");
     assert!(error.message.contains("under [ci.nope]"), "{error}");
     let checks = Stage { source: StageSource::Checks { require: None }, ..stage("check") };
-    let error = world.ci.verdict("acme/app", &world.commit, &checks).await.expect_err("no forge");
+    let error = world.ci.verdict("acme/app", &world.commit, &checks, Duration::ZERO).await.expect_err("no forge");
     assert_eq!(error.kind, PortErrorKind::Refused);
     for commit in ["../../x", "HEAD", ""] {
-        let error = world.ci.verdict("acme/app", commit, &stage("check")).await.expect_err(commit);
+        let error = world.ci.verdict("acme/app", commit, &stage("check"), Duration::ZERO).await.expect_err(commit);
         assert_eq!(error.kind, PortErrorKind::Invalid);
     }
-    let error = world.ci.verdict("acme/app", &"0".repeat(40), &stage("check")).await.expect_err("no such commit");
+    let error = world
+        .ci
+        .verdict("acme/app", &"0".repeat(40), &stage("check"), Duration::ZERO)
+        .await
+        .expect_err("no such commit");
     assert_eq!(error.kind, PortErrorKind::NotFound);
     std::os::unix::fs::symlink("/tmp", world.repository.path("ci/acme+app").join(&world.commit)).expect("a link");
-    let error = world.ci.verdict("acme/app", &world.commit, &stage("check")).await.expect_err("a link");
+    let error = world.ci.verdict("acme/app", &world.commit, &stage("check"), Duration::ZERO).await.expect_err("a link");
     assert_eq!(error.kind, PortErrorKind::Invalid);
 }
 
 #[tokio::test]
 async fn a_job_that_cannot_begin_is_an_error_and_tried_again() {
     let world = World::new("exit 0");
-    world.ci.verdict("acme/app", &"0".repeat(40), &stage("check")).await.expect_err("fills the mirror");
+    world.ci.verdict("acme/app", &"0".repeat(40), &stage("check"), Duration::ZERO).await.expect_err("fills the mirror");
     let objects = world.repository.path("mirrors/acme+app.git/objects");
     let link = world.repository.path("mirrors/acme+app.git/objects/link");
     // git refuses to clone objects through a link.
@@ -311,7 +316,7 @@ async fn a_job_that_cannot_begin_is_an_error_and_tried_again() {
     wait_until("a problem", || world.directory().join("problem").exists());
     let deadline = Instant::now() + Duration::from_secs(30);
     let error = loop {
-        match world.ci.verdict("acme/app", &world.commit, &stage("check")).await {
+        match world.ci.verdict("acme/app", &world.commit, &stage("check"), Duration::ZERO).await {
             Err(error) => break error,
             Ok(verdict) => assert!(matches!(verdict, StageVerdict::Pending(_)) && Instant::now() < deadline),
         }
@@ -319,7 +324,8 @@ async fn a_job_that_cannot_begin_is_an_error_and_tried_again() {
     assert!(error.message.contains("git could not clone the mirror"), "{error}");
     std::fs::remove_file(&link).expect("removed");
     let deadline = Instant::now() + Duration::from_secs(30);
-    while world.ci.verdict("acme/app", &world.commit, &stage("check")).await != Ok(StageVerdict::Green) {
+    while world.ci.verdict("acme/app", &world.commit, &stage("check"), Duration::ZERO).await != Ok(StageVerdict::Green)
+    {
         assert!(Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

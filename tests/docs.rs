@@ -58,7 +58,7 @@ fn the_examples_of_the_settings_are_one_file_that_can_be_used() {
 
     let settings = Settings::layered(Some(&file), folder.path(), &[], &[]).unwrap_or_else(|error| panic!("{error}"));
 
-    assert_eq!(settings.doorbells.len(), 2);
+    assert_eq!(settings.doorbells.len(), 5);
 }
 
 #[test]

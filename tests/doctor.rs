@@ -86,6 +86,25 @@ fn doorbells_ring_only_when_asked_for() {
 }
 
 #[test]
+fn a_doorbell_that_does_not_ring_is_named_and_tried_again_each_time_it_is_asked_for() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let afk = Installation::armed()
+        .settings(&[(
+            "[doorbells.terminal]",
+            "[doorbells.ops]\nkind = \"webhook\"\nurl = { variable = \"OPS_URL\" }\n\n[doorbells.terminal]",
+        )])
+        .variable("OPS_URL", format!("http://{address}/S3CRET"));
+    for _ in 0..5 {
+        let rung = afk.afk(&["doctor", "--ring"]);
+        assert_eq!(rung.code, Some(1), "{rung}");
+        let lines = line(&rung, "doorbells");
+        assert!(lines.iter().any(|line| line.contains("`ops`: did not answer")), "{rung}");
+        assert!(lines.iter().any(|line| line.contains("`terminal` rang")), "{rung}");
+        assert!(!rung.stdout.contains("tried again after") && !rung.stdout.contains("S3CRET"), "{rung}");
+    }
+}
+
+#[test]
 fn a_program_gets_one_json_document() {
     let ran = Installation::armed().afk(&["doctor", "--format", "json"]);
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();

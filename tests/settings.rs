@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use afk::settings::{DoorbellSettings, ExecutorSettings, SecretSource, Settings, TrackerSettings};
+use afk::settings::{DoorbellSettings, ExecutorSettings, SecretSource, Settings, SlackSettings, TrackerSettings};
 use pretty_assertions::assert_eq;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
@@ -79,6 +79,12 @@ fn relative_paths_are_relative_to_the_file_and_addresses_stay() {
         [doorbells.hook]
         kind = "webhook"
         url = {{ file = "hook-url" }}
+        [doorbells.chat]
+        kind = "slack"
+        webhook = {{ file = "chat-url" }}
+        [doorbells.phone]
+        kind = "ntfy"
+        topic = {{ file = "topic" }}
         "#
     ));
     let settings = place.load(&[]).unwrap();
@@ -98,6 +104,10 @@ fn relative_paths_are_relative_to_the_file_and_addresses_stay() {
     assert_eq!(command.resume[0], "claude");
     let DoorbellSettings::Webhook { url, .. } = &settings.doorbells["hook"] else { panic!("a webhook") };
     assert_eq!(*url, SecretSource::File(place.path("hook-url")));
+    let chat = SlackSettings::Webhook(SecretSource::File(place.path("chat-url")));
+    assert_eq!(settings.doorbells["chat"], DoorbellSettings::Slack(chat));
+    let DoorbellSettings::Ntfy { url, topic, .. } = &settings.doorbells["phone"] else { panic!("ntfy") };
+    assert_eq!((url.as_str(), topic), ("https://ntfy.sh/", &SecretSource::File(place.path("topic"))));
 }
 
 #[test]
@@ -231,6 +241,60 @@ fn what_is_wrong_in_the_file_is_said_with_its_place() {
         (
             format!("{SMALL}[doorbells.hook]\nkind = \"webhook\"\nurl = \"https://host/T0KEN\"\n"),
             "DIR/afk.settings.toml:5:1: `doorbells.hook.url` should be `{ variable = \"NAME\" }` or `{ file = \"PATH\" }`; a secret is never in the settings",
+        ),
+        (
+            format!("{SMALL}[doorbells.chat]\nkind = \"slack\"\n"),
+            "DIR/afk.settings.toml:3:12: `doorbells.chat`: needs a `webhook`, or a `token` and a `channel`",
+        ),
+        (
+            format!("{SMALL}[doorbells.chat]\nkind = \"slack\"\nwebhook = \"https://hooks.slack.com/T0KEN\"\n"),
+            "DIR/afk.settings.toml:5:1: `doorbells.chat.webhook` should be `{ variable = \"NAME\" }` or `{ file = \"PATH\" }`; a secret is never in the settings",
+        ),
+        (
+            format!(
+                "{SMALL}[doorbells.chat]\nkind = \"slack\"\nwebhook = {{ variable = \"A\" }}\ntoken = {{ variable = \"B\" }}\n"
+            ),
+            "DIR/afk.settings.toml:6:1: `doorbells.chat.token`: `webhook` and `token` exclude each other",
+        ),
+        (
+            format!("{SMALL}[doorbells.chat]\nkind = \"slack\"\nwebhook = {{ variable = \"A\" }}\nchannel = \"C1\"\n"),
+            "DIR/afk.settings.toml:6:1: `doorbells.chat.channel`: a webhook brings its channel itself",
+        ),
+        (
+            format!("{SMALL}[doorbells.chat]\nkind = \"slack\"\ntoken = {{ variable = \"B\" }}\n"),
+            "DIR/afk.settings.toml:5:1: `doorbells.chat.token`: needs a `channel`: its id, such as `C0123456789`",
+        ),
+        (
+            format!(
+                "{SMALL}[doorbells.chat]\nkind = \"slack\"\nurl = \"http://slack.com/api\"\nchannel = \"C1\"\ntoken = {{ variable = \"B\" }}\n"
+            ),
+            "DIR/afk.settings.toml:5:1: `doorbells.chat.url`: should be an https address, such as `https://host/path` (http on this machine only)",
+        ),
+        (
+            format!("{SMALL}[doorbells.chat]\nkind = \"slack\"\nchanel = \"C1\"\ntoken = {{ variable = \"B\" }}\n"),
+            "DIR/afk.settings.toml:5:1: `doorbells.chat.chanel` is no setting; did you mean `channel`?",
+        ),
+        (
+            format!(
+                "{SMALL}[doorbells.phone]\nkind = \"ntfy\"\nurl = \"https://ntfy.sh/mine\"\ntopic = {{ variable = \"B\" }}\n"
+            ),
+            "DIR/afk.settings.toml:5:1: `doorbells.phone.url` is the address of the server alone; the topic goes into `topic`",
+        ),
+        (
+            format!(
+                "{SMALL}[doorbells.phone]\nkind = \"ntfy\"\nurl = \"https://me:S3CRET@ntfy.sh\"\ntopic = {{ variable = \"B\" }}\n"
+            ),
+            "DIR/afk.settings.toml:5:1: `doorbells.phone.url`: should be an https address, such as `https://host/path` (http on this machine only)",
+        ),
+        (
+            format!(
+                "{SMALL}[doorbells.chat]\nkind = \"slack\"\nurl = \"https://x\"\nwebhook = {{ variable = \"A\" }}\n"
+            ),
+            "DIR/afk.settings.toml:5:1: `doorbells.chat.url`: a webhook brings its address itself",
+        ),
+        (
+            format!("{SMALL}[doorbells.phone]\nkind = \"ntfy\"\n"),
+            "DIR/afk.settings.toml:3:12: `doorbells.phone` lacks `topic`",
         ),
     ] {
         assert_eq!(complaint(&text), expected, "{text}");

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::engine::identity::RunId;
-use crate::policy::{CloseReason, RepoPattern, Stage};
+use crate::policy::{CloseReason, Landing, RepoPattern, Stage};
 use crate::ports::*;
 
 /// What all edges of a tick share.
@@ -137,13 +137,15 @@ guarded!(Tracker {
 guarded!(Code {
     reads head(&self, repo: &str) -> Head;
     reads run_commits(&self, range: &RunRange) -> RunCommits;
+    reads can_land(&self, repo: &str, landing: Landing) -> ();
 });
 
 // A verdict may start a job, which a command that only looks must not: the adapter itself is told, because the verdicts
 // that are there it still wants.
 guarded!(Ci {
     reads can_judge(&self, repo: &str, stage: &Stage) -> ();
-    reads verdict(&self, repo: &str, commit: &str, stage: &Stage) -> StageVerdict;
+    reads verdict(&self, repo: &str, commit: &str, stage: &Stage, settle_time: Duration) -> StageVerdict;
+    reads with_logs(&self, repo: &str, stage: &Stage, jobs: Vec<FailedJob>) -> Vec<FailedJob>;
 });
 
 guarded!(Executor {

@@ -84,6 +84,15 @@ pub struct Heartbeat {
     pub in_flight: Vec<IssueRef>,
 }
 
+/// An alarm, remembered so that each doorbell rings once per fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Tells the fault from others.
+    pub digest: String,
+    /// The doorbells that have rung.
+    pub rung: BTreeSet<String>,
+}
+
 impl Installation {
     /// In a data directory, which is created when it is first written to.
     pub fn new(data: impl Into<PathBuf>) -> Self {
@@ -185,11 +194,11 @@ impl Installation {
         self.beat(&heartbeat)
     }
 
-    /// The alarm that was rung last because the policy cannot be used: a digest, so that it rings once per fault.
+    /// The alarm that was rung last because the policy cannot be used.
     ///
     /// # Errors
     /// When the file is there and cannot be read.
-    pub fn alarm(&self) -> PortResult<Option<String>> {
+    pub fn alarm(&self) -> PortResult<Option<Alarm>> {
         self.read("alarm.json")
     }
 
@@ -197,8 +206,8 @@ impl Installation {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn set_alarm(&self, digest: Option<&str>) -> PortResult<()> {
-        Directory::make(&self.data)?.put_json("alarm.json", &digest)
+    pub fn set_alarm(&self, alarm: Option<&Alarm>) -> PortResult<()> {
+        Directory::make(&self.data)?.put_json("alarm.json", &alarm)
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> PortResult<Option<T>> {

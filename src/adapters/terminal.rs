@@ -48,7 +48,9 @@ fn render(notice: &Notice) -> String {
             lines.push_str(&format!("  {line}\n"));
         }
     }
-    lines.push_str(&format!("  {}\n", text::clean_line(&notice.url, TITLE_LIMIT)));
+    for address in [Some(&notice.url), notice.link.as_ref()].into_iter().flatten() {
+        lines.push_str(&format!("  {}\n", text::clean_line(address, TITLE_LIMIT)));
+    }
     lines
 }
 
@@ -72,6 +74,7 @@ mod tests {
             tags: vec![],
             issue: IssueRef { repo: "acme/app".to_owned(), number: 7 },
             url: "issues/0007.md".to_owned(),
+            link: None,
             run: RunId(Uuid::nil()),
             revision: "3f9c1e2a".to_owned(),
         }
@@ -86,6 +89,12 @@ mod tests {
     #[test]
     fn a_body_that_only_repeats_the_title_is_not_shown_twice() {
         assert_eq!(render(&notice("landed", "landed")), "frozen: landed\n  issues/0007.md\n");
+    }
+
+    #[test]
+    fn where_the_agent_can_be_watched_is_shown_too() {
+        let notice = Notice { link: Some("https://agents/7".to_owned()), ..notice("landed", "landed") };
+        assert_eq!(render(&notice), "frozen: landed\n  issues/0007.md\n  https://agents/7\n");
     }
 
     #[test]

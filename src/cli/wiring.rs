@@ -11,7 +11,10 @@ use super::output::CommandingNobody;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::command::CommandExecutor;
 use crate::adapters::command::ci::CommandCi;
+use crate::adapters::doorbell::{Channel, HttpDoorbell, Waits};
 use crate::adapters::git::{Forge, GitMirrors};
+use crate::adapters::github::checks::GithubChecks;
+use crate::adapters::github::code::GithubCode;
 use crate::adapters::github::credential::{AppCredential, TokenCredential};
 use crate::adapters::github::{Github, GithubTracker, Server};
 use crate::adapters::guarded::{Guard, Guarded};
@@ -20,17 +23,23 @@ use crate::adapters::http::api::{Credential, Manners};
 use crate::adapters::http::manners::SystemPace;
 use crate::adapters::installation::Installation;
 use crate::adapters::local::LocalTracker;
+use crate::adapters::ntfy::Ntfy;
 use crate::adapters::policy_file;
+use crate::adapters::slack::Slack;
+use crate::adapters::stages::Stages;
 use crate::adapters::terminal::TerminalDoorbell;
-use crate::adapters::webhook::WebhookDoorbell;
+use crate::adapters::webhook::Webhook;
 use crate::policy::{InstalledNames, Policy};
-use crate::ports::{Executor, Notifier, Tracker};
+use crate::ports::{Code, Executor, Notifier, Tracker};
 use crate::settings::{
     DoorbellSettings, ExecutorSettings, GithubApp, GithubSettings, RepoSettings, SecretSource, Settings,
     TrackerSettings,
 };
 use crate::ticks::record::Seal;
 use crate::ticks::world::World;
+
+/// How long one ring may take at most: a doorbell where nobody answers must leave the tick to the runs.
+const RING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Whether the edges may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +64,7 @@ pub fn settings(path: &Path) -> Result<Settings, Failure> {
 /// What people call the tracker.
 pub fn tracker_name(settings: &Settings) -> String {
     match &settings.tracker {
-        TrackerSettings::Local { .. } => "folders of Markdown issues, without any trust boundary".to_owned(),
+        TrackerSettings::Local { .. } => "folders of Markdown issues, without any trust boundary,".to_owned(),
         TrackerSettings::Github(github) => format!("GitHub at {}", github.url),
     }
 }
@@ -99,15 +108,15 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     }
     let remotes = settings.repos.iter().map(|(name, repo)| (name.clone(), repo.git.clone())).collect();
     let mirrors = GitMirrors::new(settings.data.join("mirrors"), remotes);
-    let (tracker, mirrors, host): (Rc<dyn Tracker>, _, _) = match &settings.tracker {
+    let (tracker, mirrors, host, github): (Rc<dyn Tracker>, _, _, _) = match &settings.tracker {
         TrackerSettings::Local { login, people } => {
             let folder = |(name, repo): (&String, &RepoSettings)| Some((name.clone(), repo.issues.clone()?));
             let folders = settings.repos.iter().filter_map(folder).collect();
             let tracker = LocalTracker::new(login.clone(), people.clone(), folders);
-            (Rc::new(Guarded::new(tracker, "tracker", guard.clone())), mirrors, "local".to_owned())
+            (Rc::new(Guarded::new(tracker, "tracker", guard.clone())), mirrors, "local".to_owned(), None)
         }
         TrackerSettings::Github(github) => {
-            let server = Server::new(&github.url)?;
+            let server = Server::new(github.url.as_str())?;
             let credential = credential(github, &server, &http);
             let polite = Manners::default();
             let manners = Manners {
@@ -122,27 +131,40 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
             let host = server.host();
             let mirrors = mirrors.with_forge(Forge::new(server.web.clone(), credential.clone()));
             let api = Github::new(&server, credential, http.clone(), manners);
-            let tracker = GithubTracker::new(api, server).remembering(&settings.data, !read_only);
-            (Rc::new(Guarded::new(tracker, "tracker", patient.clone())), mirrors, host)
+            let hosts = github.log_hosts.clone();
+            let tracker = GithubTracker::new(api.clone(), server).remembering(&settings.data, !read_only);
+            (Rc::new(Guarded::new(tracker, "tracker", patient.clone())), mirrors, host, Some((api, hosts)))
         }
     };
     let mirrors = Rc::new(mirrors);
 
     let ci = CommandCi::new(settings.data.join("ci"), mirrors.clone(), settings.ci.clone(), program.clone());
     let ci = if read_only { ci.without_starting() } else { ci };
+    let spent = github.as_ref().map(|(api, _)| api.rest.clone());
+    let (code, ci): (Rc<dyn Code>, _) = match github {
+        Some((api, hosts)) => {
+            let checks = GithubChecks::new(api.clone(), mirrors.clone(), http.clone(), hosts);
+            let code = Guarded::new(GithubCode::new(api, mirrors.clone()), "github", patient.clone());
+            (Rc::new(code), Stages::new(ci, Some(Rc::new(checks))))
+        }
+        None => {
+            let code = Guarded::<GitMirrors>::new(mirrors.clone(), "git", patient.clone());
+            (Rc::new(code), Stages::new(ci, None))
+        }
+    };
     Ok(World {
         tracker,
-        code: Rc::new(Guarded::<GitMirrors>::new(mirrors.clone(), "git", patient.clone())),
+        code,
         ci: Rc::new(Guarded::new(ci, "ci", guard.clone())),
         executors: executors(settings, &mirrors, &program, &patient),
-        doorbells: bells(settings, &http, &guard),
+        doorbells: bells(settings, &guard),
         clock: Rc::new(SystemClock),
         seal: seal(settings, host)?,
         agent_logins: settings.identity.agents.clone(),
         kill_switch: kill_switch_reader(policy.to_path_buf(), installation.clone()),
         installation,
         calls,
-        cost: Box::new(|| None),
+        cost: Box::new(move || spent.as_ref().map(|api| api.cost())),
     })
 }
 
@@ -180,18 +202,24 @@ fn executors(
     settings.executors.iter().map(executor).collect()
 }
 
-fn bells(settings: &Settings, http: &Rc<Http>, guard: &Guard) -> BTreeMap<String, Rc<dyn Notifier>> {
+fn bells(settings: &Settings, guard: &Guard) -> BTreeMap<String, Rc<dyn Notifier>> {
+    // Sooner than the guard, so that it is remembered that nobody answered.
+    let http = Rc::new(Http::new(RING_TIMEOUT.min(settings.call_timeout / 2)));
+    let waits = Rc::new(Waits::new(settings.data.clone()));
     let bell = |(name, doorbell): (&String, &DoorbellSettings)| {
         let what = format!("doorbell `{name}`");
-        let bell: Rc<dyn Notifier> = match doorbell {
+        let channel: Box<dyn Channel> = match doorbell.clone() {
             DoorbellSettings::Terminal {} => {
-                Rc::new(Guarded::new(TerminalDoorbell::new(CommandingNobody(std::io::stderr())), what, guard.clone()))
+                let bell = TerminalDoorbell::new(CommandingNobody(std::io::stderr()));
+                let bell: Rc<dyn Notifier> = Rc::new(Guarded::new(bell, what, guard.clone()));
+                return (name.clone(), bell);
             }
-            DoorbellSettings::Webhook { url, secret } => {
-                let bell = WebhookDoorbell::new(name.clone(), url.clone(), secret.clone(), http.clone());
-                Rc::new(Guarded::new(bell, what, guard.clone()))
-            }
+            DoorbellSettings::Webhook { url, secret } => Box::new(Webhook { url, secret }),
+            DoorbellSettings::Slack(slack) => Box::new(Slack(slack)),
+            DoorbellSettings::Ntfy { url, topic, token } => Box::new(Ntfy { url, topic, token }),
         };
+        let bell = HttpDoorbell::new(name.clone(), channel, http.clone(), waits.clone(), Rc::new(SystemClock));
+        let bell: Rc<dyn Notifier> = Rc::new(Guarded::new(bell, what, guard.clone()));
         (name.clone(), bell)
     };
     settings.doorbells.iter().map(bell).collect()

@@ -30,6 +30,11 @@ impl RunId {
         Uuid::new_v5(&self.0, name.as_bytes())
     }
 
+    /// The branch of a run that lands by pull request.
+    pub fn branch(self) -> String {
+        format!("afk/{self}")
+    }
+
     /// The first eight hex digits: how people are shown it.
     pub fn short(self) -> String {
         self.0.simple().to_string().chars().take(8).collect()

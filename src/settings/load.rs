@@ -8,9 +8,10 @@ use figment::{Figment, Metadata, Profile, Provider};
 use toml::de::{DeTable, DeValue};
 
 use super::explain::suggest;
-use super::{ExecutorSettings, GithubSettings, SecretSource, Settings, TrackerSettings};
+use super::{
+    DoorbellSettings, ExecutorSettings, GithubSettings, SecretSource, Settings, SlackSettings, TrackerSettings,
+};
 use crate::adapters::confined::read_file;
-use crate::adapters::http::is_private;
 use crate::text;
 
 /// The variables that are no settings: they say which policy and settings to read, turn the kill switch on, or are
@@ -111,9 +112,19 @@ impl Settings {
             }
         }
         for doorbell in self.doorbells.values_mut() {
-            if let super::DoorbellSettings::Webhook { url, secret } = doorbell {
-                resolve_secret(url);
-                secret.iter_mut().for_each(resolve_secret);
+            match doorbell {
+                DoorbellSettings::Terminal {} => {}
+                DoorbellSettings::Webhook { url, secret } => {
+                    resolve_secret(url);
+                    secret.iter_mut().for_each(resolve_secret);
+                }
+                DoorbellSettings::Slack(SlackSettings::Webhook(secret) | SlackSettings::App { token: secret, .. }) => {
+                    resolve_secret(secret)
+                }
+                DoorbellSettings::Ntfy { topic, token, .. } => {
+                    resolve_secret(topic);
+                    token.iter_mut().for_each(resolve_secret);
+                }
             }
         }
     }
@@ -289,15 +300,22 @@ impl Layers {
                 return wrong(&["ci", name, "command"], "names no program".to_owned());
             }
         }
+        for (name, doorbell) in &settings.doorbells {
+            if let DoorbellSettings::Ntfy { url, .. } = doorbell
+                && url.path() != "/"
+            {
+                return wrong(
+                    &["doorbells", name, "url"],
+                    "is the address of the server alone; the topic goes into `topic`".to_owned(),
+                );
+            }
+        }
         Ok(())
     }
 }
 
 /// What is wrong with the settings of GitHub, and under which key.
 fn wrong_in_github(github: &GithubSettings) -> Option<(&'static [&'static str], String)> {
-    if let Err(why) = safe_address(&github.url) {
-        return Some((&["url"], why));
-    }
     match (&github.token, &github.app) {
         (Some(_), Some(_)) => {
             return Some((
@@ -319,19 +337,17 @@ fn wrong_in_github(github: &GithubSettings) -> Option<(&'static [&'static str], 
         }
         _ => {}
     }
+    if let Some(host) = github.log_hosts.iter().find(|host| !is_host_pattern(host)) {
+        return Some((&["log_hosts"], format!("must be names of hosts, `*.` for any below one; `{host}` is none")));
+    }
     (github.requests_per_tick == 0).then(|| (["requests_per_tick"].as_slice(), "must be more than nothing".to_owned()))
 }
 
-/// An address that secrets may be sent to: https, or this machine.
-fn safe_address(address: &str) -> Result<(), String> {
-    let url = reqwest::Url::parse(address).map_err(|error| format!("is no address: {error}"))?;
-    if !is_private(&url) {
-        return Err("must begin with `https://`: a secret is sent there".to_owned());
-    }
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-        return Err("must be an address and no more: no user, no query".to_owned());
-    }
-    Ok(())
+/// The name of a host, or `*.` and what the names of hosts end with.
+fn is_host_pattern(pattern: &str) -> bool {
+    let name = pattern.strip_prefix("*.").map(|domain| domain.contains('.').then_some(domain)).unwrap_or(Some(pattern));
+    let letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-');
+    name.is_some_and(|name| !name.is_empty() && !name.starts_with('.') && name.chars().all(letter))
 }
 
 /// One value below its keys.

@@ -3,6 +3,7 @@
 //! Settings are layered: defaults, a settings file, `AFK_…` variables, flags. What an operator decides about issues
 //! and runs is never here but in the policy; and no address or command ever comes from the policy.
 
+pub(crate) mod address;
 mod explain;
 mod load;
 mod secret;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::Url;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use load::{DEFAULT_FILE, NOT_SETTINGS, SettingsError};
@@ -103,8 +105,8 @@ pub enum TrackerSettings {
 #[serde(deny_unknown_fields)]
 pub struct GithubSettings {
     /// The REST API: `https://api.github.com`, or `https://HOST/api/v3` of an Enterprise server.
-    #[serde(default = "default_github")]
-    pub url: String,
+    #[serde(deserialize_with = "address::deserialize", default = "default_github")]
+    pub url: Url,
     /// A token of the account that afk is. Either this or `app`.
     pub token: Option<SecretSource>,
     /// The installation of a GitHub App that afk is.
@@ -115,6 +117,9 @@ pub struct GithubSettings {
     /// The most requests that one tick may send.
     #[serde(default = "default_requests_per_tick")]
     pub requests_per_tick: u64,
+    /// Where logs of GitHub Actions may be fetched from, without the token: names of hosts, `*.` for any below one.
+    #[serde(default = "default_log_hosts")]
+    pub log_hosts: Vec<String>,
 }
 
 /// A GitHub App.
@@ -212,19 +217,87 @@ pub enum DoorbellSettings {
         /// Signs the body: `X-Afk-Signature-256: sha256=…`.
         secret: Option<SecretSource>,
     },
+    /// A message in a Slack channel.
+    Slack(SlackSettings),
+    /// A push message by ntfy.
+    Ntfy {
+        /// The server.
+        #[serde(deserialize_with = "address::deserialize", default = "default_ntfy")]
+        url: Url,
+        /// The topic; a secret where everybody may read topics.
+        topic: SecretSource,
+        /// An access token, where the server wants one.
+        token: Option<SecretSource>,
+    },
 }
 
+/// The two ways into a Slack channel.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "SlackKeys")]
+pub enum SlackSettings {
+    /// By an incoming webhook, whose address is a secret and whose channel is fixed.
+    Webhook(SecretSource),
+    /// By `chat.postMessage`, as an app.
+    App {
+        /// The app's token.
+        token: SecretSource,
+        /// The channel's id.
+        channel: String,
+        /// Slack's API.
+        url: Url,
+    },
+}
+
+/// What can be written about Slack.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SlackKeys {
+    webhook: Option<SecretSource>,
+    token: Option<SecretSource>,
+    channel: Option<String>,
+    #[serde(deserialize_with = "address::optional", default)]
+    url: Option<Url>,
+}
+
+impl TryFrom<SlackKeys> for SlackSettings {
+    type Error = &'static str;
+
+    fn try_from(keys: SlackKeys) -> Result<Self, Self::Error> {
+        match (keys.webhook, keys.token) {
+            (Some(_), Some(_)) => Err("`webhook` and `token` exclude each other"),
+            (None, None) => Err("needs a `webhook`, or a `token` and a `channel`"),
+            (Some(_), None) if keys.channel.is_some() => Err("a webhook brings its channel itself"),
+            (Some(_), None) if keys.url.is_some() => Err("a webhook brings its address itself"),
+            (Some(webhook), None) => Ok(Self::Webhook(webhook)),
+            (None, Some(token)) => {
+                let channel = keys.channel.filter(|channel| !channel.trim().is_empty());
+                let channel = channel.ok_or("needs a `channel`: its id, such as `C0123456789`")?;
+                Ok(Self::App { token, channel, url: keys.url.unwrap_or_else(|| fixed("https://slack.com/api")) })
+            }
+        }
+    }
+}
+
+fn default_ntfy() -> Url {
+    fixed("https://ntfy.sh")
+}
+fn fixed(address: &str) -> Url {
+    Url::parse(address).expect("an address of afk's own")
+}
 fn default_data() -> PathBuf {
     PathBuf::from(".afk")
 }
 fn default_login() -> String {
     "afk".to_owned()
 }
-fn default_github() -> String {
-    "https://api.github.com".to_owned()
+fn default_github() -> Url {
+    fixed("https://api.github.com")
 }
 fn default_reserve() -> u64 {
     500
+}
+fn default_log_hosts() -> Vec<String> {
+    vec!["*.blob.core.windows.net".to_owned(), "*.actions.githubusercontent.com".to_owned()]
 }
 fn default_requests_per_tick() -> u64 {
     300

@@ -116,7 +116,7 @@ pub fn corrective_prompt(
 fn common(run: &Record, issue: &Issue, brief: &Brief) -> serde_json::Value {
     let branch = match run.landing {
         Landing::Push => run.default_branch.clone().unwrap_or_default(),
-        Landing::PullRequest => format!("afk/{}", run.run),
+        Landing::PullRequest => run.run.branch(),
     };
     json!({
         "ref": issue.reference.to_string(),

@@ -8,7 +8,7 @@ use crate::engine::pending::{PendingEffect, PendingRow};
 use crate::policy::duration::since;
 use crate::policy::sentence::Placeholder;
 use crate::policy::{Effect, LabelRole, Rules};
-use crate::ports::{Notice, PortError, PortErrorKind, PortResult};
+use crate::ports::{FailedJob, Notice, PortError, PortErrorKind, PortResult, StageVerdict};
 use crate::text::{self, harmless};
 
 use super::facts::RunView;
@@ -101,12 +101,25 @@ impl Enactment<'_> {
             Effect::Reopen => gone_is_done(tracker.reopen(issue).await),
             Effect::Close(reason) => tracker.close(issue, *reason).await,
             Effect::AddLabel(role) => gone_is_done(tracker.add_label(issue, labels.of(*role)).await),
+            Effect::RemoveLabel(LabelRole::Ready) => gone_is_done(self.disarm(run, record).await),
             Effect::RemoveLabel(role) => gone_is_done(tracker.remove_label(issue, labels.of(*role)).await),
             Effect::Interrupt => self.interrupt(record).await,
             Effect::Turn(prompt) => self.turn(record, prompt).await,
             Effect::Comment(name) => gone_is_done(self.comment(run, record, pending, name).await),
             Effect::Notify(kind) => self.notify(record, pending, kind, &mut effect.rung).await,
         }
+    }
+
+    /// Takes *ready* off, unless somebody has put it on anew for another run: that arming is not this run's to undo.
+    async fn disarm(&self, run: &Run, record: &Record) -> PortResult<()> {
+        let tracker = &self.tick.world.tracker;
+        let labels = &self.rules(record).labels;
+        let events = tracker.label_events(&run.reference).await?;
+        if arming::newest(&events, labels).is_some_and(|arming| arming.run != record.run) {
+            self.tick.event(&run.reference, "armed again", "the ready label stays, for another run");
+            return Ok(());
+        }
+        tracker.remove_label(&run.reference, &labels.ready.value).await
     }
 
     async fn interrupt(&self, record: &mut Record) -> PortResult<()> {
@@ -137,7 +150,8 @@ impl Enactment<'_> {
         }
         let said = arming::trusted_comments(self.tick, &self.fleet.afk, issue).await?;
         let brief = brief::again(issue, &said, record);
-        let text = brief::corrective_prompt(self.tick, template, record, issue, &brief, &self.view.failures());
+        let failures = self.failures_with_logs(record).await;
+        let text = brief::corrective_prompt(self.tick, template, record, issue, &brief, &failures);
         let text = text.map_err(PortError::invalid)?;
         // Last of all: what was read since may have taken minutes.
         if let Some(why) = (self.tick.world.kill_switch)() {
@@ -156,6 +170,22 @@ impl Enactment<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// The failed jobs of the newest commit; a log that cannot be read does not hold back the turn.
+    async fn failures_with_logs(&self, record: &Record) -> Vec<FailedJob> {
+        let ci = &self.tick.world.ci;
+        let mut failures = Vec::new();
+        for (name, verdict) in &self.view.stages {
+            let Ok(StageVerdict::Red(jobs)) = verdict else { continue };
+            let stage = self.rules(record).stages.iter().find(|stage| stage.name.value == *name);
+            let with_logs = match stage {
+                Some(stage) => ci.with_logs(&record.repo, stage, jobs.clone()).await.ok(),
+                None => None,
+            };
+            failures.extend(with_logs.unwrap_or_else(|| jobs.clone()));
+        }
+        failures
     }
 
     /// Writes a comment once; it is found again by its id.
@@ -194,6 +224,9 @@ impl Enactment<'_> {
         }
         if let Some(commits) = progress::commits(self.view) {
             lines.push_str(&format!("\n- Commits of the run: {commits}"));
+        }
+        if let Some(pull_request) = progress::pull_request(record, self.view) {
+            lines.push_str(&format!("\n- Pull request: {pull_request}"));
         }
         let mentions: Vec<String> = self
             .view
@@ -255,6 +288,7 @@ impl Enactment<'_> {
             tags: notification.tags.clone(),
             issue: record.reference(),
             url: self.view.issue.as_ref().map(|issue| issue.url.clone()).unwrap_or_default(),
+            link: self.view.agent.as_ref().and_then(|agent| agent.link.clone()),
             run: record.run,
             revision: record.revision.clone(),
         };

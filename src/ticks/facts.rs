@@ -73,7 +73,8 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
     let mut stages = Vec::new();
     if let Some(newest) = &newest {
         for stage in &rules.stages {
-            stages.push((stage.name.value.clone(), world.ci.verdict(&record.repo, newest, stage).await));
+            let verdict = world.ci.verdict(&record.repo, newest, stage, rules.settle_time).await;
+            stages.push((stage.name.value.clone(), verdict));
         }
     }
     let ci = match &commits {

@@ -135,6 +135,12 @@ impl Standing {
 }
 
 impl Run {
+    /// Of an issue that cannot be read.
+    fn unreadable(reference: IssueRef) -> Self {
+        let standing = Standing::Unreadable;
+        Self { reference, issue: None, labelled: false, recorded: None, agent: None, standing }
+    }
+
     /// The record.
     pub fn record(&self) -> Option<&Record> {
         self.recorded.as_ref().map(|recorded| &recorded.record)
@@ -228,23 +234,40 @@ pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
     fleet.repos.extend(leads.iter().map(|lead| lead.repo.clone()));
 
     let mut issues: BTreeMap<IssueRef, Option<Issue>> = leads.into_iter().map(|lead| (lead, None)).collect();
+    let mut unlisted = BTreeSet::new();
     for repo in fleet.repos.clone() {
         let label = tick.policy.rules(&repo).labels.in_progress.value.clone();
         match world.tracker.labelled(&repo, &label, false).await {
             Ok(listing) => {
                 for unreadable in &listing.unreadable {
                     tick.problem(&unreadable.issue, &unreadable.error);
+                    unlisted.extend(issues.contains_key(&unreadable.issue).then(|| unreadable.issue.clone()));
                 }
                 issues.extend(listing.issues.into_iter().map(|issue| (issue.reference.clone(), Some(issue))));
             }
             Err(error) => {
                 tick.problem(&repo, &error);
+                unlisted.extend(issues.keys().filter(|lead| lead.repo == repo).cloned());
                 fleet.unreadable.insert(repo, error.message);
             }
         }
     }
-    for (reference, issue) in issues {
-        let runs = runs_of(tick, &fleet, &reference, issue, None).await;
+    for (reference, mut issue) in issues {
+        let mut unknown = false;
+        if unlisted.contains(&reference) {
+            // No listing tells whether a lead is locked, and it must not be forgotten: nothing else may lead there.
+            match world.tracker.issue(&reference).await {
+                Ok(found) => issue = found,
+                Err(error) => {
+                    tick.problem(&reference, &error);
+                    unknown = true;
+                }
+            }
+        }
+        let mut runs = runs_of(tick, &fleet, &reference, issue, None).await;
+        if runs.is_empty() && unknown {
+            runs.push(Run::unreadable(reference));
+        }
         fleet.runs.extend(runs);
     }
     Ok(fleet)

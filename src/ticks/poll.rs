@@ -54,7 +54,7 @@ pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
     Ok(survey)
 }
 
-/// Whether a run in a repository could be started and judged: its agent is there, and so is every judge. Asked before
+/// Whether a run in a repository could be started, land and be judged: its agent is there, and so is every judge. Asked before
 /// an agent costs money, and by every command that foretells a poll; so it touches nothing, a mirror neither.
 ///
 /// # Errors
@@ -62,6 +62,7 @@ pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
 async fn can_run(tick: &Tick<'_>, repo: &str) -> PortResult<()> {
     let rules = tick.policy.rules(repo);
     tick.world.executor(&rules.agent.executor.value)?.can_start().await?;
+    tick.world.code.can_land(repo, rules.agent.landing).await?;
     for stage in &rules.stages {
         tick.world.ci.can_judge(repo, stage).await?;
     }

@@ -5,8 +5,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::engine::step;
-use crate::policy::facts::RunFact;
-use crate::policy::{Comparison, Condition, Matcher, Quantity, Rules, RunOutcome, Transition};
+use crate::policy::facts::{PullRequestStatus, RunFact};
+use crate::policy::{Comparison, Condition, Landing, Matcher, Quantity, Rules, RunOutcome, Transition};
 use crate::ports::{PortError, PortResult, StageVerdict};
 use crate::text::{self, harmless};
 
@@ -73,6 +73,9 @@ fn text_of(rules: &Rules, record: &Record, view: Option<&RunView>) -> String {
         if let Some(commits) = commits(view) {
             row("Commits", commits);
         }
+        if let Some(pull_request) = pull_request(record, view) {
+            row("Pull request", pull_request);
+        }
         for (name, verdict) in view.stages.iter().filter_map(|(name, verdict)| Some((name, verdict.as_ref().ok()?))) {
             row(&format!("CI `{name}`"), verdict_in_words(verdict));
         }
@@ -135,6 +138,16 @@ pub fn commits(view: &RunView) -> Option<String> {
         (false, 0) => Some(shown.join(", ")),
         (false, more) => Some(format!("{more} more, {}", shown.join(", "))),
     }
+}
+
+/// The pull request of a run that lands by one, for people.
+pub fn pull_request(record: &Record, view: &RunView) -> Option<String> {
+    let commits = view.commits.as_ref().filter(|_| record.landing == Landing::PullRequest)?;
+    Some(match (commits.pull_request, &commits.pull_request_url) {
+        (PullRequestStatus::None, _) => format!("none from the branch `{}`", record.run.branch()),
+        (status, Some(url)) => format!("{}, {}", status.word(), harmless(url, 300)),
+        (status, None) => status.word().to_owned(),
+    })
 }
 
 /// A verdict for people.

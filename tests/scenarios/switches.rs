@@ -229,3 +229,36 @@ fn serve_takes_an_issue_through_its_whole_life_and_ends_when_asked() {
     assert_eq!(ran.code, Some(0), "{ran}");
     assert_eq!(afk.issue(1).state().as_deref(), Some("done"));
 }
+
+#[test]
+fn a_doorbell_that_missed_the_alarm_of_a_broken_policy_rings_later_and_no_other_rings_again() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let afk = Installation::armed()
+        .agent("waits")
+        .hasty()
+        .settings(&[(
+            "[doorbells.terminal]",
+            "[doorbells.ops]\nkind = \"webhook\"\nurl = { variable = \"OPS_URL\" }\n\n[doorbells.terminal]",
+        )])
+        .variable("OPS_URL", format!("http://{address}/hook"));
+    afk.dispatch();
+    let afk = afk.policy(&[("[dispatch]", "[dispach]")]);
+    afk.watch();
+
+    let listener = std::net::TcpListener::bind(address).unwrap();
+    let server = std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = vec![0; 64 * 1024];
+        let length = stream.read(&mut request).unwrap();
+        stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    afk.watch();
+    let request = server.join().unwrap();
+    assert!(request.contains("policy-broken"), "{request}");
+    // Nobody listens any more: another ring would fail, and be heard of at the next.
+    afk.watch();
+    assert_eq!(afk.rings("policy-broken"), 1);
+    assert!(!afk.read("data/doorbells.json").contains("ops"));
+}

@@ -2,10 +2,11 @@
 //! the product holds no knob for it. Each must be caught, or the invariants prove nothing.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use afk::adapters::installation::TickKind;
 use afk::engine::identity::RunId;
-use afk::policy::{CloseReason, Effect, RepoPattern, Stage};
+use afk::policy::{CloseReason, Effect, Landing, RepoPattern, Stage};
 use afk::ports::*;
 use afk::ticks::record::{Found, Record, Seal};
 use async_trait::async_trait;
@@ -41,10 +42,11 @@ pub enum Defect {
     HoldLabelsUnread,
     CorrectedWithoutEnd,
     DoorbellsForgotten,
+    DisarmedAnew,
 }
 
 impl Defect {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::LabelBeforeDispatch,
         Self::RandomRunIds,
         Self::RandomTurnIds,
@@ -69,6 +71,7 @@ impl Defect {
         Self::HoldLabelsUnread,
         Self::CorrectedWithoutEnd,
         Self::DoorbellsForgotten,
+        Self::DisarmedAnew,
     ];
 
     /// What the defective afk does.
@@ -98,6 +101,7 @@ impl Defect {
             Self::HoldLabelsUnread => "does not look at the labels human and paused",
             Self::CorrectedWithoutEnd => "forgets how often it corrected",
             Self::DoorbellsForgotten => "forgets a doorbell that cannot be rung",
+            Self::DisarmedAnew => "takes ready off when a run ends, whoever put it there since",
         }
     }
 
@@ -223,6 +227,10 @@ impl Tracker for Defective {
         match self.defect {
             Defect::CommentEveryTick => return self.edge.create_comment(issue, body).await.map(drop),
             Defect::IntentionUnrecorded if untried => return Ok(()),
+            Defect::DisarmedAnew if record.outcome.is_some() => {
+                self.edge.remove_label(issue, READY).await?;
+                return self.edge.edit_comment(issue, comment, body).await;
+            }
             Defect::LockReleasedFirst if untried => self.edge.remove_label(issue, IN_PROGRESS).await?,
             // Once: the next tick finds the intention, and nothing of what was done about it.
             Defect::NotifyUnrecorded if record.outcome.is_some() && self.forgets_once(record.run) => return Ok(()),
@@ -265,6 +273,9 @@ impl Code for Defective {
         }
         Ok(commits)
     }
+    async fn can_land(&self, repo: &str, landing: Landing) -> PortResult<()> {
+        self.edge.can_land(repo, landing).await
+    }
 }
 
 #[async_trait(?Send)]
@@ -272,8 +283,14 @@ impl Ci for Defective {
     async fn can_judge(&self, repo: &str, stage: &Stage) -> PortResult<()> {
         self.edge.can_judge(repo, stage).await
     }
-    async fn verdict(&self, repo: &str, commit: &str, stage: &Stage) -> PortResult<StageVerdict> {
-        match self.edge.verdict(repo, commit, stage).await {
+    async fn verdict(
+        &self,
+        repo: &str,
+        commit: &str,
+        stage: &Stage,
+        settle_time: Duration,
+    ) -> PortResult<StageVerdict> {
+        match self.edge.verdict(repo, commit, stage, settle_time).await {
             Err(_) if self.is(Defect::VerdictUnreadableIsGreen) => Ok(StageVerdict::Green),
             verdict => verdict,
         }

@@ -5,9 +5,10 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 use afk::engine::identity::RunId;
-use afk::policy::{CloseReason, RepoPattern, Stage};
+use afk::policy::{CloseReason, Landing, RepoPattern, Stage};
 use afk::ports::*;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -122,6 +123,8 @@ impl Edge {
         let past =
             truth.past.clone().filter(|past| fate == Fate::Stale && truth.now - past.at <= TimeDelta::minutes(1));
         let shown = match past {
+            // What code host and CI showed is kept by itself.
+            Some(past) if !call.starts_with("tracker") && !call.starts_with("executor") => past,
             Some(past) => {
                 for account in truth.accounts.values_mut() {
                     account.tracker_faults += 1;
@@ -301,8 +304,8 @@ impl Code for Edge {
         self.read("code head", |_, _, _| Ok(Head { branch: "main".to_owned(), commit: "0".repeat(40) })).await
     }
     async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits> {
-        self.read("code run_commits", |truth, _, _| {
-            let commits = truth.commits_of(range);
+        self.read("code run_commits", |truth, shown, _| {
+            let commits = shown.commits_of(range);
             if let (Some(newest), Some(eye)) = (commits.commits.last(), truth.eyes.get_mut(&self.tick)) {
                 eye.newest.insert(range.run, newest.sha.clone());
                 eye.verdicts.remove(&newest.sha);
@@ -311,6 +314,9 @@ impl Code for Edge {
         })
         .await
     }
+    async fn can_land(&self, _repo: &str, _landing: Landing) -> PortResult<()> {
+        self.read("code can_land", |_, _, _| Ok(())).await
+    }
 }
 
 #[async_trait(?Send)]
@@ -318,9 +324,15 @@ impl Ci for Edge {
     async fn can_judge(&self, _repo: &str, _stage: &Stage) -> PortResult<()> {
         self.read("ci can_judge", |_, _, _| Ok(())).await
     }
-    async fn verdict(&self, _repo: &str, commit: &str, _stage: &Stage) -> PortResult<StageVerdict> {
-        self.read("ci verdict", |truth, _, _| {
-            let found = truth.commits.iter().find(|known| known.sha == commit);
+    async fn verdict(
+        &self,
+        _repo: &str,
+        commit: &str,
+        _stage: &Stage,
+        _settle_time: Duration,
+    ) -> PortResult<StageVerdict> {
+        self.read("ci verdict", |truth, shown, _| {
+            let found = shown.commits.iter().find(|known| known.sha == commit);
             let verdict = found.map_or(StageVerdict::None, |commit| commit.verdict.clone());
             if let Some(eye) = truth.eyes.get_mut(&self.tick) {
                 eye.verdicts.entry(commit.to_owned()).or_default().push(verdict.clone());

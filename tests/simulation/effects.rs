@@ -14,7 +14,7 @@ impl Truth {
         match write {
             Write::CreateComment { issue, body } => {
                 let id = self.comment(AFK, issue, body.clone())?;
-                invariants::of_record(self, tick, issue, body, true);
+                invariants::of_record(self, tick, issue, &id, body, true);
                 return Ok(id);
             }
             Write::EditComment { issue, comment, body } => {
@@ -25,7 +25,7 @@ impl Truth {
                         .map(|found| body.clone_into(&mut found.body))
                         .ok_or_else(|| PortError::not_found("no such comment of this login"))
                 })??;
-                invariants::of_record(self, tick, issue, body, false);
+                invariants::of_record(self, tick, issue, comment, body, false);
             }
             Write::AddLabel { issue, label } => {
                 if self.label(AFK, issue, label, true)? {

@@ -29,6 +29,9 @@ fn hold(truth: &mut Truth, invariant: &'static str, holds: Holds) {
     }
 }
 
+/// What two ticks at once cannot keep where nothing locks one of them out.
+pub const WITHOUT_A_LOCK: [&str; 3] = ["live agents fit the slots", "one progress comment a run", "rings once"];
+
 /// A tick is about to make a call that changes the world.
 pub fn of_call(truth: &mut Truth, tick: TickId, write: &Write) {
     let Some(eye) = truth.eyes.get(&tick) else { return };
@@ -84,6 +87,10 @@ pub fn of_call(truth: &mut Truth, tick: TickId, write: &Write) {
             let ended = unlocked_only_when_the_agent_has_ended(truth, eye, issue);
             hold(truth, "unlocked only when the agent has ended", ended);
         }
+        Write::RemoveLabel { issue, label } if label == READY => {
+            let had_its_run = no_arming_is_lost(truth, eye, issue);
+            hold(truth, "no arming is lost", had_its_run);
+        }
         Write::Ring { bell, notice } => {
             let once = rings_once(truth, bell, notice);
             hold(truth, "rings once", once);
@@ -97,7 +104,7 @@ pub fn of_call(truth: &mut Truth, tick: TickId, write: &Write) {
 pub fn of_start(truth: &mut Truth, tick: Option<TickId>, assignment: &Assignment) {
     let once = one_run_per_arming(truth, assignment, tick.is_none());
     hold(truth, "one run per arming", once);
-    truth.started.insert(assignment.run, assignment.issue.clone());
+    truth.started.insert(assignment.run, assignment.clone());
     truth.runs_of_armings.insert(assignment.arming.clone(), assignment.run);
     let Some(eye) = tick.and_then(|tick| truth.eyes.get(&tick)) else { return };
     let slots = truth.policy_of(eye).rules(&assignment.issue.repo).dispatch.slots_per_repo.value;
@@ -121,14 +128,15 @@ pub fn of_turn(truth: &mut Truth, tick: Option<TickId>, run: RunId) {
     hold(truth, "one turn per red commit", once);
 }
 
-/// A comment was written. Only records matter.
-pub fn of_record(truth: &mut Truth, tick: Option<TickId>, issue: &IssueRef, body: &str, created: bool) {
+/// A comment was written. Only records matter, and of several of one run only the oldest: afk goes by that one.
+pub fn of_record(truth: &mut Truth, tick: Option<TickId>, issue: &IssueRef, comment: &str, body: &str, created: bool) {
     let Some(Found::Valid(record)) = truth.seal.read(issue, body) else { return };
     let run = record.run;
+    let account = truth.accounts.entry(run).or_default();
+    let counts = account.comment.get_or_insert_with(|| comment.to_owned()) == comment;
     if tick.is_none() {
-        let account = truth.accounts.entry(run).or_default();
         account.tracker_faults += 1;
-        account.overtaken = true;
+        account.overtaken |= counts && account.record.is_some();
     }
     let trusted = no_record_is_trusted_that_afk_did_not_write(truth, issue, body, &record);
     hold(truth, "no record is trusted that afk did not write", trusted);
@@ -139,6 +147,9 @@ pub fn of_record(truth: &mut Truth, tick: Option<TickId>, issue: &IssueRef, body
     let eye = tick.and_then(|tick| truth.eyes.get(&tick));
     let silence = eye.map_or(Ok(()), |eye| nothing_is_concluded_from_silence(truth, eye, &record));
     hold(truth, "nothing is concluded from silence", silence);
+    if !counts {
+        return;
+    }
     let account = truth.accounts.entry(run).or_default();
     // A row that begins with a close, of which nothing was done, and that another was chosen for, promises nothing.
     let dropped = account.record.as_ref().and_then(|before| before.pending.as_ref()).is_some_and(|before| {
@@ -278,12 +289,12 @@ fn nothing_is_sent_to_what_was_taken_back(eye: &Eye, assignment: &Assignment) ->
     demand(!taken_back || !eye.stale.is_empty(), || format!("a person had taken {} back", assignment.issue))
 }
 
-/// afk closes an issue only after it wrote that down, and only in a tick that read green on the newest commit of its run, whatever was decided before; or
-/// that saw it closed already.
+/// afk closes an issue only after it wrote that down, and only in a tick that read green on the newest commit of its
+/// run, whatever was decided before; or that saw it closed already.
 fn closed_only_on_green(truth: &Truth, eye: &Eye, issue: &IssueRef) -> Holds {
-    let runs = truth.agents.values().map(|agent| &agent.assignment).filter(|assignment| assignment.issue == *issue);
-    let green = runs.map(|assignment| assignment.run).any(|run| {
-        let verdicts = eye.newest.get(&run).and_then(|newest| eye.verdicts.get(newest));
+    let mut runs = truth.started.iter().filter(|(_, of)| of.issue == *issue);
+    let green = runs.any(|(run, _)| {
+        let verdicts = eye.newest.get(run).and_then(|newest| eye.verdicts.get(newest));
         verdicts.is_some_and(|verdicts| verdicts.iter().all(|verdict| *verdict == StageVerdict::Green))
     });
     let closed = eye.ever(issue, |card| !card.is_open());
@@ -300,14 +311,14 @@ fn no_close_of_what_was_taken_back(truth: &Truth, eye: &Eye, issue: &IssueRef) -
     if eye.ever(issue, |card| !card.is_open()) {
         return Ok(());
     }
-    let runs: Vec<_> = truth.agents.values().filter(|agent| agent.assignment.issue == *issue).collect();
-    let ours = runs.iter().any(|agent| nothing_is_sent_to_what_was_taken_back(eye, &agent.assignment).is_ok());
+    let mut runs = truth.started.values().filter(|of| of.issue == *issue);
+    let ours = runs.any(|assignment| nothing_is_sent_to_what_was_taken_back(eye, assignment).is_ok());
     demand(ours, || format!("a person had taken {issue} back"))
 }
 
 /// The lock goes on only where an agent was started or a run goes on: no phantom locks.
 fn locked_only_where_an_agent_is(truth: &Truth, issue: &IssueRef) -> Holds {
-    let begun = truth.started.iter().filter(|(_, of)| *of == issue).any(|(run, _)| {
+    let begun = truth.started.iter().filter(|(_, of)| of.issue == *issue).any(|(run, _)| {
         let account = truth.accounts.get(run);
         account.is_none_or(|account| {
             account.tracker_faults > 0 || account.record.as_ref().is_none_or(|record| record.outcome.is_none())
@@ -332,6 +343,18 @@ fn unlocked_only_when_the_agent_has_ended(truth: &Truth, eye: &Eye, issue: &Issu
         })?;
     }
     Ok(())
+}
+
+/// afk takes *ready* off only where the arming that stands had its run: who arms an issue again, also while a run of it
+/// goes on, asks for another one.
+fn no_arming_is_lost(truth: &Truth, eye: &Eye, issue: &IssueRef) -> Holds {
+    let had_its_run = |card: &Card| {
+        card.armed().is_none_or(|event| {
+            let run = RunId::of_arming(&event.arming);
+            truth.started.contains_key(&run) || truth.accounts.contains_key(&run)
+        })
+    };
+    demand(eye.ever(issue, had_its_run), || format!("{issue} was armed again, and is disarmed without a run"))
 }
 
 /// A doorbell rings a second time only after a crash, a failure or a lost answer between the ring and its record.
@@ -421,11 +444,16 @@ fn every_run_has_ended(truth: &Truth) -> Holds {
     Ok(())
 }
 
-/// No issue carries the lock, except where a person put it there, or nobody can list the repository.
+/// No issue carries the lock, except where a person put it there, or nobody can list the repository. A lock that afk took
+/// off, and that came back because a person gave another label its name, is that person's where nothing is enrolled any
+/// more: afk does not look into such a repository once nothing of it is in flight.
 fn no_lock_is_left(truth: &Truth) -> Holds {
     for (issue, card) in &truth.cards {
         let locked = card.issue.labels.iter().any(|label| label == IN_PROGRESS);
-        let event = card.events.iter().rfind(|event| event.added && event.label == IN_PROGRESS);
+        let mut events = card.events.iter().filter(|event| event.label == IN_PROGRESS);
+        let enrolled = truth.policy.is_some_and(|policy| POLICIES[policy].off.enrolled(&issue.repo));
+        let by_rename = events.clone().next_back().is_some_and(|event| !event.added) && !enrolled;
+        let event = events.rfind(|event| event.added).filter(|_| !by_rename);
         let by_afk = event.is_some_and(|event| event.by.as_deref() == Some(AFK));
         let listed = truth.broken.as_ref() != Some(&issue.repo);
         demand(!locked || !by_afk || !listed, || format!("{issue} is locked for ever"))?;
@@ -442,8 +470,9 @@ fn no_agent_is_forgotten(truth: &Truth) -> Holds {
     demand(stray.is_none(), || format!("the agent of {} works on for ever", stray.unwrap().assignment.issue))
 }
 
-/// Where a repository is free and an issue may be dispatched, the next poll starts an agent.
-pub fn work_goes_on(truth: &mut Truth, started_before: usize) {
+/// Where a repository is free and an issue may be dispatched, the next poll starts an agent. `but`: not asked of these
+/// repositories.
+pub fn work_goes_on(truth: &mut Truth, started_before: usize, but: &BTreeSet<String>) {
     let Some(policy) = truth.policy.map(|policy| &POLICIES[policy].off) else { return };
     // What a lock or an agent that does not end occupies, whoever put it there.
     let locks = truth.cards.iter().filter(|(_, card)| card.issue.labels.iter().any(|label| label == IN_PROGRESS));
@@ -459,12 +488,19 @@ pub fn work_goes_on(truth: &mut Truth, started_before: usize) {
             .cards
             .iter()
             .filter(|(issue, _)| policy.enrolled(&issue.repo) && free(&issue.repo))
-            .filter(|(issue, _)| truth.broken.as_ref() != Some(&issue.repo))
+            .filter(|(issue, _)| truth.broken.as_ref() != Some(&issue.repo) && !but.contains(&issue.repo))
             .find(|(issue, card)| may_be_dispatched(truth, issue, card))
             .map(|(issue, _)| issue.to_string());
     }
     let holds = demand(missed.is_none(), || format!("{} waits, and nothing stands in its way", missed.unwrap()));
     hold(truth, "work goes on", holds);
+}
+
+/// Repositories with a record that the tracker put back to an older text after a newer one. It says that the run goes on;
+/// only when the issue is armed again does a poll find it, and the next watch ends it.
+pub fn overtaken(truth: &Truth) -> BTreeSet<String> {
+    let overtaken = truth.accounts.values().filter(|account| account.overtaken);
+    overtaken.filter_map(|account| account.record.as_ref()).map(|record| record.repo.clone()).collect()
 }
 
 fn may_be_dispatched(truth: &Truth, issue: &IssueRef, card: &Card) -> bool {
@@ -482,6 +518,8 @@ fn may_be_dispatched(truth: &Truth, issue: &IssueRef, card: &Card) -> bool {
         && ["admin", "maintain", "write"].contains(&level)
         && !locked_since
         && !truth.runs_of_armings.contains_key(&event.arming)
+        // Cut short before its agent began, and then declared gone by a person: it had its run.
+        && !truth.abandoned.contains(&RunId::of_arming(&event.arming))
         && card.edits.iter().all(|edit| edit.by.as_deref() == Some(by) || edit.at < event.at - TimeDelta::minutes(3))
         && card.blocked_by.iter().all(|number| {
             let blocker = IssueRef { repo: issue.repo.clone(), number: *number };

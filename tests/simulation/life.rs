@@ -2,7 +2,7 @@
 //! the script says what becomes of it. A crash is a future that is dropped.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use chrono::TimeDelta;
 use crate::chance::Chance;
 use crate::defects::{Defect, Defective};
 use crate::edges::{Bell, Desk, Edge, Fate};
-use crate::invariants::{self, TICKS_TO_END};
+use crate::invariants::{self, TICKS_TO_END, WITHOUT_A_LOCK};
 use crate::policies::POLICIES;
 use crate::script::{Act, Script, Step};
 use crate::truth::{BELLS, Card, Eye, HUMAN, IN_PROGRESS, KEY, PAUSED, READY, ROBOT, TickId, Truth, Violation};
@@ -54,6 +54,7 @@ pub struct Life {
     installation: Installation,
     open: Vec<OpenTick>,
     ticks: usize,
+    unlocked: bool,
     defect: Option<Defect>,
 }
 
@@ -91,6 +92,7 @@ impl Life {
         truth.story = narrate.then(Vec::new);
         truth.policy = Some(script.policy);
         truth.policies.insert(script.policy);
+        truth.excused = if script.unlocked { &WITHOUT_A_LOCK } else { &[] };
         truth.tell(|| format!("seed {}, policy {}", script.seed, script.policy));
         for change in &POLICIES[script.policy].changes {
             truth.tell(|| format!("its rules are those of the shipped policy, but {change}"));
@@ -120,8 +122,8 @@ impl Life {
                 Card { issue, events: Vec::new(), edits: Vec::new(), comments: Vec::new(), blocked_by: Vec::new() };
             truth.cards.insert(reference, Rc::new(card));
         }
-        let installation = Installation::new(folder);
-        Self { truth: Rc::new(RefCell::new(truth)), installation, open: Vec::new(), ticks: 0, defect }
+        let (installation, unlocked) = (Installation::new(folder), script.unlocked);
+        Self { truth: Rc::new(RefCell::new(truth)), installation, open: Vec::new(), ticks: 0, unlocked, defect }
     }
 
     fn is_over(&self) -> bool {
@@ -193,7 +195,7 @@ impl Life {
         }
         let lock = match self.installation.lock() {
             Ok(Some(lock)) => Some(lock),
-            _ if self.defect == Some(Defect::NoTickLock) => None,
+            _ if self.unlocked || self.defect == Some(Defect::NoTickLock) => None,
             _ => return truth.tell(|| format!("afk {} finds another tick at work", kind.word())),
         };
         truth.tell(|| format!("afk {}", kind.word()));
@@ -390,21 +392,37 @@ impl Life {
         self.order(Act::UndoStop, 0);
         // Beyond every bound of the policy.
         self.take(Step::Wait(25 * 60 * 60));
+        self.watch_to_the_end();
+        if self.is_over() {
+            return;
+        }
+        invariants::of_calm(&mut self.truth.borrow_mut());
+        let overtaken = invariants::overtaken(&self.truth.borrow());
+        self.work_goes_on(&overtaken);
+        if !overtaken.is_empty() {
+            self.watch_to_the_end();
+            self.work_goes_on(&BTreeSet::new());
+        }
+    }
+
+    fn watch_to_the_end(&mut self) {
         for _ in 0..TICKS_TO_END {
-            self.take(Step::Tick(TickKind::Watch, None));
-            self.take(Step::Wait(61 * 60));
             if self.is_over() {
                 return;
             }
+            self.take(Step::Tick(TickKind::Watch, None));
+            self.take(Step::Wait(61 * 60));
         }
-        invariants::of_calm(&mut self.truth.borrow_mut());
+    }
+
+    fn work_goes_on(&mut self, but: &BTreeSet<String>) {
         if self.is_over() {
             return;
         }
         let before = self.truth.borrow().dispatches;
         self.take(Step::Tick(TickKind::Poll, None));
         if !self.is_over() {
-            invariants::work_goes_on(&mut self.truth.borrow_mut(), before);
+            invariants::work_goes_on(&mut self.truth.borrow_mut(), before, but);
         }
     }
 }

@@ -286,7 +286,7 @@ impl Truth {
     fn push(&mut self, deed: Deed, run: RunId, issue: &IssueRef) {
         let sha = format!("{:040x}", self.id());
         let landing = self.policy.map(|policy| POLICIES[policy].off.rules(&issue.repo).agent.landing);
-        self.commits.push(Commit {
+        Rc::make_mut(&mut self.commits).push(Commit {
             sha: sha.clone(),
             at: self.now,
             issue: issue.clone(),
@@ -327,7 +327,7 @@ impl Truth {
         if count == 0 {
             return;
         }
-        let commit = &mut self.commits[count - 1 - pick as usize % count];
+        let commit = &mut Rc::make_mut(&mut self.commits)[count - 1 - pick as usize % count];
         let job = FailedJob { name: "test".to_owned(), url: None, log_tail: "1 failed".to_owned() };
         let (verdict, said) = match word {
             Word::Pending => (StageVerdict::Pending("1 of 2".to_owned()), "is at work on"),

@@ -17,7 +17,7 @@ use crate::shrink::in_fresh;
 /// Lives it, and asks that what made it dangerous still happens in it.
 #[track_caller]
 fn keeps_every_invariant(seed: u64, policy: usize, steps: &[Step], still: &[&str]) {
-    let script = Script { seed, size: SMALL, policy, steps: steps.to_vec() };
+    let script = Script { seed, size: SMALL, policy, unlocked: false, steps: steps.to_vec() };
     let folder = scratch();
     let lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, true, None));
     let story = lived.story.join("\n");
@@ -219,5 +219,89 @@ fn a_close_that_was_not_done_is_decided_anew_once_its_commit_is_red() {
             Tick(Watch, None),
         ],
         &["doing landed", "tracker close times out", "CI is red"],
+    );
+}
+
+#[test]
+fn a_second_progress_comment_that_comes_late_does_not_wake_a_run_that_has_ended() {
+    keeps_every_invariant(
+        1_795_377_438_002_434,
+        16,
+        &[
+            Person(Arm, 3282474357),
+            Next("tracker create_comment", ComesLate(90)),
+            Tick(Poll, None),
+            Agent(TurnsStubborn, 1092986448),
+            Person(ArmAgain, 2666503523),
+            Tick(Watch, Some(18)),
+        ],
+        &["will not end when told", "released, taken back", "what timed out takes effect now"],
+    );
+}
+
+#[test]
+fn a_lock_in_a_repository_that_is_not_enrolled_any_more_is_not_forgotten_while_nobody_can_list_it() {
+    keeps_every_invariant(
+        9_000_000_866,
+        26,
+        &[
+            Person(Arm, 1848211209),
+            Person(MergePolicy, 1679316103),
+            Tick(Poll, None),
+            Outage("tracker labelled", PortErrorKind::Invalid),
+            Wait(4000),
+            Tick(Watch, None),
+            Tick(Poll, None),
+            Tick(Watch, None),
+        ],
+        &["doing never-started", "tracker labelled gives an answer that makes no sense", "takes agent-in-progress off"],
+    );
+}
+
+#[test]
+fn an_issue_that_is_armed_again_while_its_run_goes_on_gets_another_run() {
+    keeps_every_invariant(
+        7,
+        0,
+        &[
+            Person(Arm, 0),
+            Tick(Poll, None),
+            Person(ArmAgain, 0),
+            Tick(Watch, None),
+            Wait(620),
+            Tick(Watch, None),
+            Tick(Poll, None),
+            Agent(Begins, 0),
+        ],
+        &["again", "released, taken back", "afk takes agent-in-progress off", "agent running"],
+    );
+}
+
+#[test]
+fn an_issue_is_dispatched_after_its_earlier_run_that_was_put_back_has_ended_once_more() {
+    keeps_every_invariant(
+        77_016_673,
+        0,
+        &[
+            Person(Arm, 1786336216),
+            Person(Arm, 2088737271),
+            Person(Arm, 1236286415),
+            Person(Arm, 3842137769),
+            Tick(Poll, None),
+            Tick(Watch, None),
+            Person(Disarm, 3230559821),
+            Tick(Watch, Some(10)),
+            Fate(ComesLate(90)),
+            Step::Go(Some(5)),
+            Fate(ComesLate(2000)),
+            Person(Arm, 193638103),
+            Agent(Ends, 2489803116),
+            Tick(Watch, None),
+            Tick(Poll, None),
+            Wait(8000),
+            Tick(Watch, None),
+            Person(Arm, 264830381),
+        ],
+        &["what timed out takes effect now"],
     );
 }

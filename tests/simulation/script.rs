@@ -121,6 +121,8 @@ pub struct Script {
     pub seed: u64,
     pub size: Size,
     pub policy: usize,
+    /// Ticks have no lock in common.
+    pub unlocked: bool,
     pub steps: Vec<Step>,
 }
 
@@ -161,7 +163,7 @@ impl Script {
         while steps.len() < size.steps {
             scene(&mut chance, size, &mut steps);
         }
-        Self { seed, size, policy, steps }
+        Self { seed, size, policy, unlocked: false, steps }
     }
 }
 

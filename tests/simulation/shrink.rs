@@ -2,17 +2,16 @@
 
 use std::path::Path;
 
-use crate::defects::Defect;
 use crate::life::live;
 use crate::script::{Script, Step};
 
 /// The shortest script that was found, by leaving out ever smaller parts.
-pub fn shrink(script: &Script, invariant: &str, folder: &Path, defect: Option<Defect>) -> Script {
+pub fn shrink(script: &Script, invariant: &str, folder: &Path) -> Script {
     let mut lives = 0;
     let mut breaks = |steps: &[Step]| {
         lives += 1;
         let shorter = Script { steps: steps.to_vec(), ..script.clone() };
-        let lived = in_fresh(folder, lives, |folder| live(&shorter, folder, false, defect));
+        let lived = in_fresh(folder, lives, |folder| live(&shorter, folder, false, None));
         lived.violation.is_some_and(|violation| violation.invariant == invariant)
     };
     let mut steps = script.steps.clone();

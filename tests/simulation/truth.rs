@@ -110,6 +110,7 @@ pub struct Snapshot {
     pub at: DateTime<Utc>,
     pub cards: BTreeMap<IssueRef, Rc<Card>>,
     pub agents: BTreeMap<RunId, Rc<Agent>>,
+    pub commits: Rc<Vec<Commit>>,
 }
 
 /// What a tick was shown, by what is true.
@@ -147,7 +148,10 @@ pub struct Violation {
 /// What afk has told the world about a run, and what it owes.
 #[derive(Debug, Default)]
 pub struct Account {
+    /// The newest text of the comment that counts.
     pub record: Option<Record>,
+    /// The oldest progress comment of the run.
+    pub comment: Option<String>,
     /// The kinds of notifications that a decision promised.
     pub owed: BTreeSet<String>,
     /// A record said that the issue is about to be closed.
@@ -165,7 +169,7 @@ pub struct Truth {
     pub repos: Vec<String>,
     pub cards: BTreeMap<IssueRef, Rc<Card>>,
     pub agents: BTreeMap<RunId, Rc<Agent>>,
-    pub commits: Vec<Commit>,
+    pub commits: Rc<Vec<Commit>>,
     pub permissions: BTreeMap<String, String>,
     /// The policy that is merged, by its index; `None`: it is broken.
     pub policy: Option<usize>,
@@ -188,7 +192,7 @@ pub struct Truth {
     pub accounts: BTreeMap<RunId, Account>,
     pub runs_of_armings: BTreeMap<String, RunId>,
     /// Every run whose agent was ever begun.
-    pub started: BTreeMap<RunId, IssueRef>,
+    pub started: BTreeMap<RunId, Assignment>,
     /// Every policy that was ever merged.
     pub policies: BTreeSet<usize>,
     /// Runs whose dispatch rested on what was true.
@@ -201,9 +205,42 @@ pub struct Truth {
     /// For a defect that shows once a run.
     pub forgotten: BTreeSet<RunId>,
     pub violation: Option<Violation>,
+    /// Invariants that are not asked for.
+    pub excused: &'static [&'static str],
     /// What happened, in the operator's words, where somebody reads it.
     pub story: Option<Vec<String>>,
     pub issued: u64,
+}
+
+impl Snapshot {
+    /// What the code host shows of a run.
+    pub fn commits_of(&self, range: &RunRange) -> RunCommits {
+        let pull_request = match range.landing {
+            afk::policy::Landing::Push => PullRequestStatus::None,
+            afk::policy::Landing::PullRequest => {
+                self.agents.get(&range.run).map_or(PullRequestStatus::None, |agent| agent.pull_request)
+            }
+        };
+        let visible = |commit: &&Commit| {
+            commit.run == Some(range.run) && (commit.landed || range.landing == afk::policy::Landing::PullRequest)
+        };
+        let commits: Vec<&Commit> = self.commits.iter().filter(visible).collect();
+        RunCommits {
+            landed: commits.last().is_some_and(|commit| commit.landed),
+            commits: commits
+                .into_iter()
+                .map(|commit| RunCommit {
+                    sha: commit.sha.clone(),
+                    at: commit.at,
+                    subject: "Mend it".to_owned(),
+                    paths: vec![if commit.protected { "AGENTS.md" } else { "src/lib.rs" }.to_owned()],
+                })
+                .collect(),
+            pull_request,
+            pull_request_url: None,
+            mentions: Vec::new(),
+        }
+    }
 }
 
 impl Truth {
@@ -216,7 +253,7 @@ impl Truth {
             repos: Vec::new(),
             cards: BTreeMap::new(),
             agents: BTreeMap::new(),
-            commits: Vec::new(),
+            commits: Rc::default(),
             permissions: permissions.map(|(login, level)| (login.to_owned(), level.to_owned())).into(),
             policy: Some(0),
             switch_in_policy: false,
@@ -241,6 +278,7 @@ impl Truth {
             aliases: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             violation: None,
+            excused: &[],
             story: None,
             issued: 0,
         }
@@ -255,6 +293,9 @@ impl Truth {
 
     /// Only the first counts: whatever follows may follow from it.
     pub fn violate(&mut self, invariant: &'static str, detail: String) {
+        if self.excused.contains(&invariant) {
+            return;
+        }
         self.tell(|| format!("━━ {invariant}: {detail}"));
         self.violation.get_or_insert(Violation { invariant, detail });
     }
@@ -271,7 +312,8 @@ impl Truth {
     }
 
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot { at: self.now, cards: self.cards.clone(), agents: self.agents.clone() }
+        let (cards, agents, commits) = (self.cards.clone(), self.agents.clone(), self.commits.clone());
+        Snapshot { at: self.now, cards, agents, commits }
     }
 
     pub fn machine_time(&self) -> DateTime<Utc> {
@@ -342,34 +384,6 @@ impl Truth {
             });
         }
         roster
-    }
-
-    pub fn commits_of(&self, range: &RunRange) -> RunCommits {
-        let pull_request = match range.landing {
-            afk::policy::Landing::Push => PullRequestStatus::None,
-            afk::policy::Landing::PullRequest => {
-                self.agents.get(&range.run).map_or(PullRequestStatus::None, |agent| agent.pull_request)
-            }
-        };
-        let visible = |commit: &&Commit| {
-            commit.run == Some(range.run) && (commit.landed || range.landing == afk::policy::Landing::PullRequest)
-        };
-        let commits: Vec<&Commit> = self.commits.iter().filter(visible).collect();
-        RunCommits {
-            landed: commits.last().is_some_and(|commit| commit.landed),
-            commits: commits
-                .into_iter()
-                .map(|commit| RunCommit {
-                    sha: commit.sha.clone(),
-                    at: commit.at,
-                    subject: "Mend it".to_owned(),
-                    paths: vec![if commit.protected { "AGENTS.md" } else { "src/lib.rs" }.to_owned()],
-                })
-                .collect(),
-            pull_request,
-            pull_request_url: None,
-            mentions: Vec::new(),
-        }
     }
 
     pub fn policy_of(&self, eye: &Eye) -> &'static afk::policy::Policy {

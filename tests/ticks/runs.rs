@@ -29,7 +29,11 @@ async fn a_run_whose_label_events_can_never_be_read_still_ends() {
     sim.fail("tracker label_events", PortErrorKind::Refused);
     sim.later(DAY);
     sim.watch().await;
+    // Whose ready label that is cannot be told, so it stays, and that is tried for limits.effect_timeout.
+    sim.later(60 * 60);
+    sim.watch().await;
     assert_eq!(sim.record(7).state, "frozen");
+    assert!(sim.record(7).given_up.contains(&"remove the ready label".to_owned()), "{:?}", sim.record(7).given_up);
 }
 
 #[tokio::test]
@@ -69,6 +73,23 @@ async fn an_accepted_turn_whose_answer_was_lost_is_counted_once_whatever_comes_n
             assert_eq!(sim.record(7).told.as_deref(), Some(FIRST));
             assert_eq!(sim.state.borrow().agents[&run].turns.len(), 2);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_correction_carries_the_log_and_goes_out_without_it_where_it_cannot_be_read() {
+    for (fails, carried, left_out) in
+        [(false, "the whole story", "assertion failed"), (true, "assertion failed", "the whole story")]
+    {
+        let (sim, _) = red_run().await;
+        sim.state.borrow_mut().logs.insert("test".to_owned(), "the whole story".to_owned());
+        if fails {
+            sim.fail("ci with_logs", PortErrorKind::Unreachable);
+        }
+        sim.watch().await;
+        let state = sim.state.borrow();
+        let (_, prompt) = state.prompts.last().unwrap();
+        assert!(prompt.contains(carried) && !prompt.contains(left_out), "{prompt}");
     }
 }
 
@@ -214,6 +235,10 @@ async fn a_failing_bell_holds_nothing_back_and_each_bell_rings_once() {
     sim.watch().await;
     sim.watch().await;
     assert_eq!(bells(), ["pager", "chat"]);
+    let state = sim.state.borrow();
+    let (first, second) = (&state.rung[0].1, &state.rung[1].1);
+    assert_eq!((first.id, first.link.as_deref()), (second.id, Some("https://agents.example.com/1")));
+    drop(state);
     assert_eq!(sim.record(7).state, "needs-human");
     assert_eq!(sim.labels(7), ["ready-for-human"]);
 }

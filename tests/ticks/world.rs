@@ -5,11 +5,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use afk::adapters::installation::Installation;
 use afk::engine::identity::RunId;
 use afk::policy::facts::{AgentStatus, IssueStatus, PullRequestStatus};
-use afk::policy::{CloseReason, InstalledNames, Policy, RepoPattern, Stage, Surroundings, check};
+use afk::policy::{CloseReason, InstalledNames, Landing, Policy, RepoPattern, Stage, Surroundings, check};
 use afk::ports::*;
 use afk::ticks::fleet::Fleet;
 use afk::ticks::record::{Record, Seal};
@@ -24,6 +25,7 @@ pub const AFK: &str = "afk";
 pub const REPO: &str = "acme/app";
 pub const BASE: &str = "0000000000000000000000000000000000000000";
 pub const FIRST: &str = "1111111111111111111111111111111111111111";
+pub const PULL_REQUEST: &str = "https://sim.example/pull/9";
 pub const SECOND: &str = "2222222222222222222222222222222222222222";
 
 /// An issue and what happened to it.
@@ -43,7 +45,11 @@ pub struct State {
     pub remembered: BTreeMap<u64, Issue>,
     pub permissions: BTreeMap<String, String>,
     pub commits: Vec<RunCommit>,
+    /// The pull request of runs that land by one; their commits land when it is merged.
+    pub pull_request: PullRequestStatus,
     pub verdict: StageVerdict,
+    /// The logs of failed jobs, where they are read only when they are needed.
+    pub logs: BTreeMap<String, String>,
     pub agents: BTreeMap<RunId, AgentReport>,
     /// Agents of which the executor cannot tell anything any more.
     pub unreadable: BTreeSet<RunId>,
@@ -105,7 +111,9 @@ impl Sim {
             remembered: BTreeMap::new(),
             permissions: [("ada".to_owned(), "write".to_owned())].into(),
             commits: Vec::new(),
+            pull_request: PullRequestStatus::None,
             verdict: StageVerdict::None,
+            logs: BTreeMap::new(),
             agents: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             prompts: Vec::new(),
@@ -384,16 +392,23 @@ impl Code for Edge {
         self.may_fail("code head")?;
         Ok(Head { branch: "main".to_owned(), commit: BASE.to_owned() })
     }
-    async fn run_commits(&self, _range: &RunRange) -> PortResult<RunCommits> {
+    async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits> {
         self.may_fail("code run_commits")?;
-        let commits = self.0.borrow().commits.clone();
+        let state = self.0.borrow();
+        let by_pull_request = range.landing == Landing::PullRequest;
+        let pull_request = if by_pull_request { state.pull_request } else { PullRequestStatus::None };
+        let visible = !by_pull_request || pull_request != PullRequestStatus::None;
+        let commits = if visible { state.commits.clone() } else { Vec::new() };
         Ok(RunCommits {
-            landed: !commits.is_empty(),
+            landed: !commits.is_empty() && (!by_pull_request || pull_request == PullRequestStatus::Merged),
             commits,
-            pull_request: PullRequestStatus::None,
-            pull_request_url: None,
+            pull_request,
+            pull_request_url: (pull_request != PullRequestStatus::None).then(|| PULL_REQUEST.to_owned()),
             mentions: Vec::new(),
         })
+    }
+    async fn can_land(&self, _repo: &str, _landing: Landing) -> PortResult<()> {
+        self.may_fail("code can_land")
     }
 }
 
@@ -403,9 +418,22 @@ impl Ci for Edge {
         self.may_fail("ci can_judge")
     }
 
-    async fn verdict(&self, _repo: &str, _commit: &str, _stage: &Stage) -> PortResult<StageVerdict> {
+    async fn verdict(
+        &self,
+        _repo: &str,
+        _commit: &str,
+        _stage: &Stage,
+        _settle_time: Duration,
+    ) -> PortResult<StageVerdict> {
         self.may_fail("ci verdict")?;
         Ok(self.0.borrow().verdict.clone())
+    }
+
+    async fn with_logs(&self, _repo: &str, _stage: &Stage, jobs: Vec<FailedJob>) -> PortResult<Vec<FailedJob>> {
+        self.may_fail("ci with_logs")?;
+        let logs = self.0.borrow().logs.clone();
+        let read = |job: FailedJob| FailedJob { log_tail: logs.get(&job.name).cloned().unwrap_or(job.log_tail), ..job };
+        Ok(jobs.into_iter().map(read).collect())
     }
 }
 
@@ -438,7 +466,7 @@ impl Executor for Edge {
                 milestones: Vec::new(),
                 cost_usd: None,
                 last_words: None,
-                link: None,
+                link: Some("https://agents.example.com/1".to_owned()),
             });
             // The thread is there before the turn is: what fails in between leaves it behind.
             if let Some(kind) = state.failing.get("executor ensure") {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::rc::Rc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -96,7 +97,13 @@ impl Ci for CommandCi {
         self.command(stage).map(drop)
     }
 
-    async fn verdict(&self, repo: &str, commit: &str, stage: &Stage) -> PortResult<StageVerdict> {
+    async fn verdict(
+        &self,
+        repo: &str,
+        commit: &str,
+        stage: &Stage,
+        _settle_time: Duration,
+    ) -> PortResult<StageVerdict> {
         let command = self.command(stage)?;
         if !is_commit(commit) {
             return Err(PortError::invalid(format!("`{}` is not the name of a commit", clean_line(commit, 80))));

@@ -1,30 +1,22 @@
 //! git, read only through afk's own bare mirrors. afk never runs git in a clone that somebody else has written to.
 
 mod forge;
+mod history;
 mod process;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use chrono::DateTime;
 
 use super::confined::Directory;
 use crate::adapters::command::Workspaces;
-use crate::engine::identity::RunId;
-use crate::policy::facts::PullRequestStatus;
 use crate::policy::{Landing, RepoPattern};
-use crate::ports::{Code, Head, PortError, PortResult, RunCommit, RunCommits, RunRange};
+use crate::ports::{Code, Head, PortError, PortResult, RunCommits, RunRange};
 use crate::text::clean_line;
 pub use forge::Forge;
 use process::{git, git_with, without_credentials};
 
-/// How far back the default branch is searched where the base of a run is not known, in commits or merges of it.
-const SEARCHED: usize = 5000;
-/// The most commits one run may have; the newest count.
-const MOST_COMMITS: usize = 5000;
-/// How many commits are named that mention the issue without the run's line.
-const MOST_MENTIONS: usize = 20;
 /// The lock of a mirror: fetches and clones wait for each other.
 const LOCK: &str = "afk.lock";
 /// Written last when a mirror is made.
@@ -136,6 +128,25 @@ impl GitMirrors {
         Ok(Head { branch, commit })
     }
 
+    /// Fetches one reference of the remote that is no branch, and keeps it under its own name.
+    ///
+    /// # Errors
+    /// The remote does not have it, or cannot be read.
+    pub async fn fetch_reference(&self, repo: &str, reference: &str) -> PortResult<()> {
+        let source = self.clone_source(repo)?;
+        make_mirror(&source.mirror).await?;
+        let _lock = Directory::open(&source.mirror)?.lock(LOCK).await?;
+        let fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", &source.remote];
+        let kept = format!("+{reference}:{reference}");
+        let what = [fetch.as_slice(), &[kept.as_str()]].concat();
+        let place = without_credentials(&source.remote);
+        let access = self.access(&source.remote).await?;
+        git_with(Some(&source.mirror), &what, "", &access)
+            .await?
+            .or_fail(&format!("fetch `{reference}` from `{place}`"))
+            .map(drop)
+    }
+
     /// Whether the mirror of a repository has a commit, as it is.
     ///
     /// # Errors
@@ -234,110 +245,19 @@ impl Code for GitMirrors {
     }
 
     async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits> {
-        if range.landing == Landing::PullRequest {
-            return Err(PortError::refused(format!(
-                "git alone knows no pull requests; write `landing = \"push\"` for {}, or use a tracker that has them",
-                range.repo
-            )));
-        }
+        self.can_land(&range.repo, range.landing).await?;
         let head = self.refresh(&range.repo).await?;
-        let mirror = self.clone_source(&range.repo)?.mirror;
-        let base = match &range.base {
-            Some(base) => self.has(&range.repo, base).await?.then_some(base),
-            None => None,
-        };
-        let since = match base {
-            Some(base) => Some(base.clone()),
-            None => long_ago(&mirror, &head.commit).await?,
-        };
-        let revisions = since.map_or_else(|| head.commit.clone(), |since| format!("{since}..{}", head.commit));
-        let mut commits = commits_of_run(&mirror, range.run, &revisions).await?;
-        read_paths(&mirror, &mut commits).await?;
-        let mentions = match base {
-            Some(_) => mentions(&mirror, range.number, &revisions, &commits).await?,
-            None => Vec::new(),
-        };
-        Ok(RunCommits {
-            // All of them are on the default branch, where alone they were looked for.
-            landed: !commits.is_empty(),
-            commits,
-            pull_request: PullRequestStatus::None,
-            pull_request_url: None,
-            mentions,
-        })
+        self.landed(range, &head).await
     }
-}
 
-/// The commit after which a run whose base is lost is looked for; `None`: the branch is not that old.
-async fn long_ago(mirror: &Path, head: &str) -> PortResult<Option<String>> {
-    let skip = format!("--skip={SEARCHED}");
-    let what = ["rev-list", "--first-parent", "--max-count=1", &skip, "--end-of-options", head, "--"];
-    let output = git(Some(mirror), &what, "").await?.or_fail("read the history of the default branch")?;
-    Ok(Some(String::from_utf8_lossy(&output).trim().to_owned()).filter(|commit| is_commit(commit)))
-}
-
-/// The commits whose message has the line of the run, oldest first.
-async fn commits_of_run(mirror: &Path, run: RunId, revisions: &str) -> PortResult<Vec<RunCommit>> {
-    // Git matches messages line by line.
-    let line = format!("--grep=^AFK-Run: {run}[[:space:]]*$");
-    let count = format!("--max-count={MOST_COMMITS}");
-    let log = ["log", "-z", "--topo-order", "--reverse", "--extended-regexp", "--encoding=UTF-8", "--no-color"];
-    let format = "--format=tformat:%H%x00%ct%x00%s";
-    let what = [log.as_slice(), &[&line, &count, format, "--end-of-options", revisions, "--"]].concat();
-    let output = git(Some(mirror), &what, "").await?.or_fail("read the commits of the run")?;
-    let mut fields = output.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-    let mut commits = Vec::new();
-    while let (Some(sha), Some(time), Some(subject)) = (fields.next(), fields.next(), fields.next()) {
-        let at = time.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-        let (true, Some(at)) = (is_commit(&sha), at) else {
-            return Err(PortError::invalid("git lists the commits of the run in a way that makes no sense"));
-        };
-        commits.push(RunCommit { sha: sha.into_owned(), at, subject: clean_line(&subject, 300), paths: Vec::new() });
-    }
-    Ok(commits)
-}
-
-/// Fills in the paths that commits change: compared with every parent; a rename changes both names.
-async fn read_paths(mirror: &Path, commits: &mut [RunCommit]) -> PortResult<()> {
-    if commits.is_empty() {
-        return Ok(());
-    }
-    let input: String = commits.iter().map(|commit| format!("{}\n", commit.sha)).collect();
-    let what = ["diff-tree", "--stdin", "-z", "-r", "-m", "--root", "--raw", "--no-renames", "--no-color"];
-    let output = git(Some(mirror), &what, &input).await?.or_fail("read what the commits of the run change")?;
-    let mut paths: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut commit = None;
-    let mut fields = output.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-    while let Some(field) = fields.next() {
-        // A field that starts with a colon describes the path after it, so no path can be taken for a commit.
-        if field.starts_with(':') {
-            if let (Some(commit), Some(path)) = (&commit, fields.next()) {
-                paths.entry(String::clone(commit)).or_default().insert(path.into_owned());
-            }
-        } else if let Some(sha) = field.split_whitespace().next() {
-            commit = Some(sha.to_owned());
+    async fn can_land(&self, repo: &str, landing: Landing) -> PortResult<()> {
+        match landing {
+            Landing::Push => Ok(()),
+            Landing::PullRequest => Err(PortError::refused(format!(
+                "git alone knows no pull requests; write `landing = \"push\"` for {repo}, or use a tracker that has them"
+            ))),
         }
     }
-    for commit in commits {
-        commit.paths = paths.remove(&commit.sha).unwrap_or_default().into_iter().collect();
-    }
-    Ok(())
-}
-
-/// Commits that mention the issue and are not the run's, newest first.
-async fn mentions(mirror: &Path, number: u64, revisions: &str, own: &[RunCommit]) -> PortResult<Vec<String>> {
-    let mention = format!("--grep=(^|[^[:alnum:]_/&#])#{number}([^0-9]|$)");
-    let count = format!("--max-count={}", MOST_MENTIONS.saturating_add(own.len()));
-    let log = ["log", "-z", "--topo-order", "--extended-regexp", "--format=tformat:%H", "--no-color"];
-    let what = [log.as_slice(), &[&mention, &count, "--end-of-options", revisions, "--"]].concat();
-    let output = git(Some(mirror), &what, "").await?.or_fail("read the commits since the run began")?;
-    let own: BTreeSet<&str> = own.iter().map(|commit| commit.sha.as_str()).collect();
-    Ok(output
-        .split(|byte| *byte == 0)
-        .map(|sha| String::from_utf8_lossy(sha).into_owned())
-        .filter(|sha| is_commit(sha) && !own.contains(sha.as_str()))
-        .take(MOST_MENTIONS)
-        .collect())
 }
 
 #[async_trait(?Send)]

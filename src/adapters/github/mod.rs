@@ -2,7 +2,10 @@
 //! asked of which API.
 
 mod blockers;
+pub mod checks;
+pub mod code;
 pub mod credential;
+mod fold;
 mod issues;
 mod memory;
 mod permission;

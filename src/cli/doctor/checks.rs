@@ -7,6 +7,7 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use super::{Health, Symptom, reach};
+use crate::adapters::doorbell::Waits;
 use crate::adapters::installation::TickKind;
 use crate::adapters::policy_file::Loaded;
 use crate::cli::explain::words::moment;
@@ -243,10 +244,18 @@ impl<'a> Examination<'a> {
             let remedy = Some("afk doctor --ring".to_owned());
             return self.symptoms.push(Symptom { about: "doorbells", health: Health::Skipped, what, remedy });
         }
+        // Who asks has mended them, or wants to see what is wrong now.
+        if let Err(error) = Waits::new(self.settings.data.clone()).forget() {
+            self.fail("doorbells", error.message, "see `data` of the settings");
+        }
         for (name, bell) in &self.world.doorbells {
             match bell.ring(&trial()).await {
                 Ok(()) => self.say("doorbells", Health::Ok, format!("`{name}` rang")),
-                Err(error) => self.fail("doorbells", error.message, format!("see [doorbells.{name}] of the settings")),
+                Err(error) => self.fail(
+                    "doorbells",
+                    format!("`{name}`: {error}"),
+                    format!("see [doorbells.{name}] of the settings"),
+                ),
             }
         }
     }
@@ -264,6 +273,7 @@ fn trial() -> Notice {
         tags: Vec::new(),
         issue: IssueRef { repo: "afk".to_owned(), number: 0 },
         url: String::new(),
+        link: None,
         run: RunId(id),
         revision: String::new(),
     }

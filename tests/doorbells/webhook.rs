@@ -1,46 +1,19 @@
-//! The webhook doorbell against a real HTTP server.
+//! The webhook doorbell.
 
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::Duration;
 
-use afk::adapters::http::Http;
-use afk::adapters::webhook::WebhookDoorbell;
-use afk::engine::identity::RunId;
-use afk::policy::Urgency;
-use afk::ports::{IssueRef, Notice, Notifier, PortErrorKind};
+use afk::adapters::webhook::Webhook;
+use afk::ports::{Notifier, PortErrorKind};
 use afk::settings::SecretSource;
 use pretty_assertions::assert_eq;
 use serde_json::json;
-use tempfile::TempDir;
-use uuid::Uuid;
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-fn notice() -> Notice {
-    Notice {
-        id: Uuid::from_u128(1),
-        kind: "frozen".to_owned(),
-        title: "acme/app#7: CI is red".to_owned(),
-        body: "line one\nline two".to_owned(),
-        urgency: Urgency::High,
-        tags: vec!["ci".to_owned()],
-        issue: IssueRef { repo: "acme/app".to_owned(), number: 7 },
-        url: "https://git.example.com/acme/app/issues/7".to_owned(),
-        run: RunId(Uuid::from_u128(2)),
-        revision: "3f9c1e2a".to_owned(),
-    }
-}
+use super::{Place, notice};
 
-fn secret_file(directory: &TempDir, name: &str, text: &str) -> PathBuf {
-    let path = directory.path().join(name);
-    std::fs::write(&path, text).unwrap();
-    path
-}
-
-fn doorbell(url_file: &Path, secret: Option<SecretSource>) -> WebhookDoorbell {
-    let http = Rc::new(Http::new(Duration::from_secs(2)));
-    WebhookDoorbell::new("hook".to_owned(), SecretSource::File(url_file.to_owned()), secret, http)
+fn webhook(url: SecretSource) -> Webhook {
+    Webhook { url, secret: None }
 }
 
 #[tokio::test]
@@ -50,15 +23,16 @@ async fn a_notice_is_posted_whole_and_signed() {
         .and(path("/in/T0KEN"))
         .and(header("content-type", "application/json"))
         .and(header("X-Afk-Event-Id", "00000000-0000-0000-0000-000000000001"))
+        .and(header("X-Afk-Timestamp", "2026-03-04T12:00:00Z"))
         .and(header("user-agent", concat!("afk/", env!("CARGO_PKG_VERSION"))))
         .respond_with(ResponseTemplate::new(202))
         .expect(1)
         .mount(&server)
         .await;
-    let directory = TempDir::new().unwrap();
-    let url = secret_file(&directory, "url", &format!("{}/in/T0KEN\n", server.uri()));
-    let key = secret_file(&directory, "key", "It's a Secret to Everybody\n");
-    doorbell(&url, Some(SecretSource::File(key))).ring(&notice()).await.unwrap();
+    let place = Place::new();
+    let url = place.secret("url", &format!("{}/in/T0KEN\n", server.uri()));
+    let secret = Some(place.secret("key", "It's a Secret to Everybody\n"));
+    place.bell(Webhook { url, secret }).ring(&notice()).await.unwrap();
 
     let request = &server.received_requests().await.unwrap()[0];
     let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
@@ -66,6 +40,7 @@ async fn a_notice_is_posted_whole_and_signed() {
         body,
         json!({
             "id": "00000000-0000-0000-0000-000000000001",
+            "sent_at": "2026-03-04T12:00:00Z",
             "kind": "frozen",
             "title": "acme/app#7: CI is red",
             "body": "line one\nline two",
@@ -73,12 +48,13 @@ async fn a_notice_is_posted_whole_and_signed() {
             "tags": ["ci"],
             "issue": "acme/app#7",
             "url": "https://git.example.com/acme/app/issues/7",
+            "link": "https://agents.example.com/7",
             "run": "00000000-0000-0000-0000-000000000002",
             "revision": "3f9c1e2a",
         })
     );
     // Computed by another program over the bytes that came: openssl dgst -sha256 -hmac.
-    let raw = directory.path().join("body");
+    let raw = place.path("body");
     std::fs::write(&raw, &request.body).unwrap();
     let openssl = std::process::Command::new("openssl")
         .args(["dgst", "-sha256", "-r", "-hmac", "It's a Secret to Everybody"])
@@ -94,9 +70,9 @@ async fn a_notice_is_posted_whole_and_signed() {
 async fn without_a_secret_nothing_is_signed() {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(200)).expect(1).mount(&server).await;
-    let directory = TempDir::new().unwrap();
-    let url = secret_file(&directory, "url", &server.uri());
-    doorbell(&url, None).ring(&notice()).await.unwrap();
+    let place = Place::new();
+    let url = place.secret("url", &server.uri());
+    place.bell(webhook(url)).ring(&notice()).await.unwrap();
     let request = &server.received_requests().await.unwrap()[0];
     assert!(!request.headers.contains_key("x-afk-signature-256"));
 }
@@ -115,11 +91,11 @@ async fn failures_are_told_apart_and_none_gives_the_address_away() {
         server.reset().await;
         let answer = ResponseTemplate::new(status).set_body_string("Cannot POST /in/T0KEN");
         Mock::given(method("POST")).respond_with(answer).expect(1).mount(&server).await;
-        let directory = TempDir::new().unwrap();
-        let url = secret_file(&directory, "url", &format!("{}/in/T0KEN", server.uri()));
-        let error = doorbell(&url, None).ring(&notice()).await.unwrap_err();
+        let place = Place::new();
+        let url = place.secret("url", &format!("{}/in/T0KEN", server.uri()));
+        let error = place.bell(webhook(url)).ring(&notice()).await.unwrap_err();
         assert_eq!(error.kind, kind, "{status}");
-        assert!(error.message.contains("`hook`") && error.message.contains(&status.to_string()), "{error}");
+        assert!(error.message.contains(&format!("answered {status}")), "{error}");
         assert!(!error.message.contains("T0KEN") && !error.message.contains("127.0.0.1"), "{error}");
     }
 }
@@ -132,9 +108,9 @@ async fn a_redirect_is_refused_and_nothing_is_sent_on() {
         server.reset().await;
         let answer = ResponseTemplate::new(status).insert_header("location", elsewhere.uri());
         Mock::given(method("POST")).respond_with(answer).expect(1).mount(&server).await;
-        let directory = TempDir::new().unwrap();
-        let url = secret_file(&directory, "url", &server.uri());
-        let error = doorbell(&url, None).ring(&notice()).await.unwrap_err();
+        let place = Place::new();
+        let url = place.secret("url", &server.uri());
+        let error = place.bell(webhook(url)).ring(&notice()).await.unwrap_err();
         assert_eq!(error.kind, PortErrorKind::Refused);
         assert!(error.message.contains("redirects are not followed"), "{error}");
     }
@@ -146,36 +122,40 @@ async fn a_server_that_does_not_answer_costs_no_more_than_the_timeout() {
     let server = MockServer::start().await;
     let answer = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
     Mock::given(method("POST")).respond_with(answer).mount(&server).await;
-    let directory = TempDir::new().unwrap();
-    let url = secret_file(&directory, "url", &format!("{}/in/T0KEN", server.uri()));
-    let http = Rc::new(Http::new(Duration::from_millis(200)));
-    let doorbell = WebhookDoorbell::new("hook".to_owned(), SecretSource::File(url), None, http);
-    let error = doorbell.ring(&notice()).await.unwrap_err();
+    let place = Place::new();
+    let url = place.secret("url", &format!("{}/in/T0KEN", server.uri()));
+    let error = place.named("ops", webhook(url), Duration::from_millis(200)).ring(&notice()).await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Unreachable);
     assert!(!error.message.contains("T0KEN") && !error.message.contains("127.0.0.1"), "{error}");
 }
 
 #[tokio::test]
 async fn nobody_at_the_address_is_unreachable_and_the_address_stays_secret() {
-    let directory = TempDir::new().unwrap();
-    let url = secret_file(&directory, "url", "http://127.0.0.1:1/in/T0KEN");
-    let error = doorbell(&url, None).ring(&notice()).await.unwrap_err();
+    let place = Place::new();
+    let url = place.secret("url", "http://127.0.0.1:1/in/T0KEN");
+    let error = place.bell(webhook(url)).ring(&notice()).await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Unreachable);
     assert!(!error.message.contains("T0KEN"), "{error}");
 }
 
 #[tokio::test]
 async fn what_is_no_address_is_refused_and_not_shown() {
-    let directory = TempDir::new().unwrap();
-    for text in ["hunter2", "file:///etc/passwd", "ftp://example.com/T0KEN"] {
-        let url = secret_file(&directory, "url", text);
-        let error = doorbell(&url, None).ring(&notice()).await.unwrap_err();
+    let place = Place::new();
+    for text in [
+        "hunter2",
+        "file:///etc/passwd",
+        "ftp://example.com/T0KEN",
+        "http://example.com/T0KEN",
+        "http://127.0.0.1.example.com/T0KEN",
+    ] {
+        let url = place.secret("url", text);
+        let error = place.bell(webhook(url)).ring(&notice()).await.unwrap_err();
         assert_eq!(error.kind, PortErrorKind::Refused);
-        assert!(error.message.contains("holds no http or https address"), "{error}");
+        assert!(error.message.contains("holds no https address"), "{error}");
         assert!(!error.message.contains(text), "{error}");
     }
-    let missing = directory.path().join("missing");
-    let error = doorbell(&missing, None).ring(&notice()).await.unwrap_err();
+    let missing = SecretSource::File(place.path("missing"));
+    let error = place.bell(webhook(missing)).ring(&notice()).await.unwrap_err();
     assert!(error.message.contains("cannot be read"), "{error}");
 }
 
@@ -185,10 +165,10 @@ async fn a_rotated_address_counts_at_once() {
     let new = MockServer::start().await;
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(200)).expect(1).mount(&old).await;
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(200)).expect(1).mount(&new).await;
-    let directory = TempDir::new().unwrap();
-    let url = secret_file(&directory, "url", &old.uri());
-    let doorbell = doorbell(&url, None);
+    let place = Place::new();
+    let url = place.secret("url", &old.uri());
+    let doorbell = place.bell(webhook(url));
     doorbell.ring(&notice()).await.unwrap();
-    secret_file(&directory, "url", &new.uri());
+    place.secret("url", &new.uri());
     doorbell.ring(&notice()).await.unwrap();
 }

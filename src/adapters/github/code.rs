@@ -1,0 +1,197 @@
+//! Commits on GitHub: git says what they are, through afk's mirrors; GraphQL says what the pull request of a run is,
+//! and whether a mirror is behind at all.
+
+use std::rc::Rc;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Github, parts};
+use crate::adapters::git::{GitMirrors, is_commit};
+use crate::policy::Landing;
+use crate::policy::facts::PullRequestStatus;
+use crate::ports::{Code, Head, PortError, PortResult, RunCommits, RunRange};
+use crate::text::clean_line;
+
+const HEAD: &str = include_str!("head.graphql");
+const PULL_REQUESTS: &str = include_str!("pull_requests.graphql");
+
+/// GitHub as a code host.
+#[derive(Debug, Clone)]
+pub struct GithubCode {
+    github: Github,
+    mirrors: Rc<GitMirrors>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RepositoryAnswer {
+    repository: Option<Repository>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Repository {
+    default_branch_ref: Option<Branch>,
+    #[serde(default)]
+    pull_requests: PullRequests,
+}
+
+#[derive(Debug, Deserialize)]
+struct Branch {
+    name: String,
+    target: Option<Object>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Object {
+    oid: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct PullRequests {
+    #[serde(default)]
+    nodes: Vec<Option<PullRequest>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PullRequest {
+    number: u64,
+    url: String,
+    state: String,
+    is_draft: bool,
+    is_cross_repository: bool,
+    base_ref_name: String,
+    head_ref_oid: String,
+    merge_commit: Option<Object>,
+}
+
+impl PullRequest {
+    fn status(&self) -> PortResult<PullRequestStatus> {
+        match self.state.as_str() {
+            "OPEN" if self.is_draft => Ok(PullRequestStatus::Draft),
+            "OPEN" => Ok(PullRequestStatus::Open),
+            "MERGED" => Ok(PullRequestStatus::Merged),
+            "CLOSED" => Ok(PullRequestStatus::Closed),
+            other => Err(PortError::invalid(format!(
+                "github: pull request {} is in a state that afk does not know: `{}`",
+                self.number,
+                clean_line(other, 60)
+            ))),
+        }
+    }
+}
+
+impl GithubCode {
+    /// The code host that `github` is, read through `mirrors`.
+    pub fn new(github: Github, mirrors: Rc<GitMirrors>) -> Self {
+        Self { github, mirrors }
+    }
+
+    /// The default branch, with a mirror that has its newest commit, and the pull requests of a branch, newest first.
+    async fn ask(&self, repo: &str, branch: Option<&str>) -> PortResult<(Head, Vec<PullRequest>)> {
+        let (owner, name) = parts(repo)?;
+        let (document, variables) = match branch {
+            Some(branch) => (PULL_REQUESTS, json!({ "owner": owner, "name": name, "branch": branch })),
+            None => (HEAD, json!({ "owner": owner, "name": name })),
+        };
+        let (answer, _) = self.github.query::<RepositoryAnswer>(document, variables).await?;
+        let repository =
+            answer.repository.ok_or_else(|| PortError::not_found(format!("github: there is no repository {repo}")))?;
+        let pull_requests = repository.pull_requests.nodes.into_iter().flatten().collect();
+        let head = repository.default_branch_ref.and_then(|branch| {
+            let commit = branch.target?.oid;
+            Some(Head { branch: branch.name, commit })
+        });
+        let head = match head {
+            Some(head) if self.mirrors.has(repo, &head.commit).await? => head,
+            // Behind, or empty, which git tells too.
+            _ => self.mirrors.refresh(repo).await?,
+        };
+        Ok((head, pull_requests))
+    }
+
+    /// Whether the mirror has the head of a pull request, fetched where it is missing. GitHub keeps it under the
+    /// number, also when the branch was deleted after the merge.
+    async fn fetch(&self, repo: &str, pull_request: &PullRequest) -> PortResult<bool> {
+        let head = &pull_request.head_ref_oid;
+        if !is_commit(head) {
+            return Err(PortError::invalid(format!("github: `{}` is not the name of a commit", clean_line(head, 80))));
+        }
+        if !self.mirrors.has(repo, head).await? {
+            self.mirrors.fetch_reference(repo, &format!("refs/pull/{}/head", pull_request.number)).await?;
+        }
+        self.mirrors.has(repo, head).await
+    }
+
+    async fn by_pull_request(&self, range: &RunRange) -> PortResult<RunCommits> {
+        let repo = &range.repo;
+        let (head, pull_requests) = self.ask(repo, Some(&range.run.branch())).await?;
+        let mut found = self.mirrors.landed(range, &head).await?;
+        let Some(pull_request) = of_the_run(&pull_requests, &head.branch) else { return Ok(found) };
+        found.pull_request = pull_request.status()?;
+        found.pull_request_url = Some(clean_line(&pull_request.url, 500));
+        if found.pull_request == PullRequestStatus::Merged {
+            // The merge tells what was brought, whether its parts are known still or not.
+            let known = self.fetch(repo, pull_request).await.unwrap_or(false);
+            let last = known.then_some(pull_request.head_ref_oid.as_str());
+            let merge = pull_request.merge_commit.as_ref().ok_or_else(|| {
+                PortError::unreachable(format!(
+                    "github: what pull request {} was merged as is not known",
+                    pull_request.number
+                ))
+            })?;
+            let merge = self.mirrors.merged(repo, &merge.oid, &head.commit, last).await?;
+            found.commits.retain(|commit| commit.sha != merge.sha);
+            found.commits.push(merge);
+            found.landed = true;
+            return Ok(found);
+        }
+        if !self.fetch(repo, pull_request).await? {
+            return Err(PortError::unreachable(format!(
+                "github: the head of pull request {} of {repo} cannot be fetched, it may have just moved",
+                pull_request.number
+            )));
+        }
+        let proposed = self.mirrors.proposed(repo, range.run, &head.commit, &pull_request.head_ref_oid).await?;
+        found.landed &= proposed.is_empty();
+        found.commits.extend(proposed);
+        Ok(found)
+    }
+}
+
+/// The pull request of a run: from its own branch, never from a fork, where anybody may give a branch that name; into
+/// the default branch. One that is open goes before one that was merged, and that before one that was closed.
+fn of_the_run<'a>(pull_requests: &'a [PullRequest], default_branch: &str) -> Option<&'a PullRequest> {
+    let own = pull_requests
+        .iter()
+        .filter(|pull_request| !pull_request.is_cross_repository && pull_request.base_ref_name == default_branch);
+    // The first of equal ones, which is the newest.
+    own.min_by_key(|pull_request| match pull_request.state.as_str() {
+        "MERGED" => 1,
+        "CLOSED" => 2,
+        _ => 0,
+    })
+}
+
+#[async_trait(?Send)]
+impl Code for GithubCode {
+    async fn head(&self, repo: &str) -> PortResult<Head> {
+        Ok(self.ask(repo, None).await?.0)
+    }
+
+    async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits> {
+        match range.landing {
+            Landing::Push => {
+                let (head, _) = self.ask(&range.repo, None).await?;
+                self.mirrors.landed(range, &head).await
+            }
+            Landing::PullRequest => self.by_pull_request(range).await,
+        }
+    }
+
+    async fn can_land(&self, repo: &str, _landing: Landing) -> PortResult<()> {
+        parts(repo).map(drop)
+    }
+}
