@@ -25,9 +25,10 @@ const OF_WRITES: &[Fault] =
 /// Faults of a request that only looks.
 const OF_READS: &[Fault] = &[Fault::LostBefore, Fault::Truncated, Fault::BadGateway];
 
+/// Whether the run is over, by its first record: of what the network wrote twice, afk goes on with that one.
 fn is_over(afk: &Installation) -> bool {
     let issue = afk.issue(1);
-    issue.outcome().is_some() && !issue.has("agent-in-progress")
+    issue.records().first().is_some_and(|record| !record["outcome"].is_null()) && !issue.has("agent-in-progress")
 }
 
 fn command(tick: usize) -> &'static str {
@@ -77,27 +78,45 @@ fn outage(afk: &Installation, tick: usize, call: usize, fault: &Fault, expected:
         return Err(format!("did not end: {:#?}\n{said}", afk.issue(1)));
     }
     afk.wait_until_quiet();
-    let mut outcome = afk.outcome();
     if *fault == Fault::Duplicated {
-        // What the network writes twice is there twice; afk goes on with one of them.
-        outcome.progress_comments = outcome.progress_comments.min(expected.progress_comments);
-        if outcome.escalations == expected.escalations + 1 {
-            outcome.escalations = expected.escalations;
-        }
+        forget_twins(afk);
     }
-    if outcome == *expected {
+    let (outcome, expected) = (in_any_order(afk.outcome()), in_any_order(expected.clone()));
+    if outcome == expected {
         Ok(())
     } else {
-        Err(format!("{}\n{said}", pretty_assertions::Comparison::new(&outcome, expected)))
+        Err(format!("{}\n{said}", pretty_assertions::Comparison::new(&outcome, &expected)))
     }
 }
 
+/// What the network wrote twice is there twice, and nobody but the network is to blame: takes one twin off.
+fn forget_twins(afk: &Installation) {
+    let mut state = afk.forge.fake.state();
+    let comments = &mut state.issue(0, 1).comments;
+    let is_record = |body: &str| body.contains("<!-- afk-run:v1 ");
+    let twin = (1..comments.len()).find(|&place| {
+        let (this, before) = (&comments[place].body, &comments[place - 1].body);
+        this == before || is_record(this) && is_record(before)
+    });
+    if let Some(twin) = twin {
+        comments.remove(twin);
+    }
+}
+
+/// An effect that failed holds the others back no more than a person who is quicker; only the lock comes off last.
+fn in_any_order(mut outcome: Outcome) -> Outcome {
+    if let Some((_, others)) = outcome.events.split_last_mut() {
+        others.sort();
+    }
+    outcome
+}
+
 /// One worker's part of the outages.
-fn sweep(worker: usize, agent: &str, everything: bool) -> Vec<String> {
+fn sweep(worker: usize, agent: &str, from: usize, everything: bool) -> Vec<String> {
     let afk = Installation::armed().agent(agent).hasty();
     let (expected, asked) = live(&afk);
     let mut cases = Vec::new();
-    for (tick, asked) in asked.iter().enumerate() {
+    for (tick, asked) in asked.iter().enumerate().skip(if everything { 0 } else { from }) {
         for (place, exchange) in asked.iter().enumerate() {
             let writes = exchange.method != "GET" && exchange.path != "/graphql";
             let faults: Vec<&Fault> = if writes || everything {
@@ -119,12 +138,13 @@ fn sweep(worker: usize, agent: &str, everything: bool) -> Vec<String> {
     failures
 }
 
+/// Of a life whose first ticks another one has too, the outages begin after them.
 #[track_caller]
-fn ends_as_it_would_have(agent: &'static str) {
+fn ends_as_it_would_have(agent: &'static str, from: usize) {
     let everything = std::env::var("AFK_TEST_OUTAGES").is_ok_and(|sweep| sweep == "full");
     let failures: Vec<String> = thread::scope(|scope| {
         let workers: Vec<_> =
-            (0..WORKERS).map(|worker| scope.spawn(move || sweep(worker, agent, everything))).collect();
+            (0..WORKERS).map(|worker| scope.spawn(move || sweep(worker, agent, from, everything))).collect();
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });
     assert!(failures.is_empty(), "{} outages changed the outcome:\n{}", failures.len(), failures.join("\n"));
@@ -132,12 +152,12 @@ fn ends_as_it_would_have(agent: &'static str) {
 
 #[test]
 fn a_run_that_is_escalated_ends_the_same_whatever_becomes_of_a_request() {
-    ends_as_it_would_have("idle");
+    ends_as_it_would_have("idle", 0);
 }
 
 #[test]
 fn a_run_that_is_closed_ends_the_same_whatever_becomes_of_a_request() {
-    ends_as_it_would_have("right");
+    ends_as_it_would_have("right", 1);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, LINK};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -56,9 +57,10 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An answer that is worth keeping.
+    /// An answer that is worth keeping: whole JSON of a moderate size.
     pub fn of(key: &Key<'_>, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
-        if body.len() > LARGEST {
+        // What was cut on its way would be believed for as long as the server says that nothing changed.
+        if body.len() > LARGEST || serde_json::from_slice::<IgnoredAny>(body).is_err() {
             return None;
         }
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
