@@ -118,11 +118,15 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
         TrackerSettings::Github(github) => {
             let server = Server::new(github.url.as_str())?;
             let credential = credential(github, &server, &http);
+            let polite = Manners::default();
             let manners = Manners {
                 requests: github.requests_per_tick,
                 reserve: github.reserve,
                 memory: Some(settings.data.join("github")),
-                ..Manners::default()
+                keeps: !read_only,
+                // Only this very machine is talked to without TLS, and what listens there does not mind.
+                write_interval: if server.rest.scheme() == "http" { Duration::ZERO } else { polite.write_interval },
+                ..polite
             };
             let host = server.host();
             let mirrors = mirrors.with_forge(Forge::new(server.web.clone(), credential.clone()));

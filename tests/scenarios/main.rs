@@ -31,7 +31,9 @@ mod github {
     mod agents;
     mod faults;
     mod forge_ci;
+    mod hostile;
     mod life;
+    mod outages;
     mod people;
     mod queue;
     mod switches;
