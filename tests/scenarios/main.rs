@@ -32,6 +32,7 @@ mod github {
     mod faults;
     mod hostile;
     mod life;
+    mod manners;
     mod outages;
     mod people;
     mod queue;
