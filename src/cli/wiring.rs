@@ -97,7 +97,8 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     let program = std::env::current_exe()
         .map_err(|error| Failure::could_not_run(format!("cannot find afk's own program: {error}")))?;
     let calls = Rc::new(Cell::new(0));
-    let http = Rc::new(Http::new(settings.call_timeout));
+    // A call may send a read three times.
+    let http = Rc::new(Http::new(settings.call_timeout / 3));
     let read_only = access == Access::ReadOnly;
     let guard = Guard::new(settings.call_timeout, calls.clone(), read_only);
     // Fetching and cloning a large repository takes its time, and has to leave some of the tick to the others.

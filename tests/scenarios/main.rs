@@ -33,6 +33,7 @@ mod github {
     mod forge_ci;
     mod hostile;
     mod life;
+    mod manners;
     mod outages;
     mod people;
     mod queue;
