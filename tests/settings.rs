@@ -376,6 +376,7 @@ fn github_needs_no_more_than_a_token() {
     assert_eq!(github.url.as_str(), "https://api.github.com/");
     assert_eq!(github.token, Some(SecretSource::File(place.path("token"))));
     assert_eq!((github.app, github.reserve, github.requests_per_tick), (None, 500, 300));
+    assert_eq!(github.log_hosts, ["*.blob.core.windows.net", "*.actions.githubusercontent.com"]);
 
     let app = "app = { id = 1, installation = 2, key = { file = \"app.pem\" } }";
     let place = Place::new(&format!("[tracker]\nkind = \"github\"\nurl = \"http://127.0.0.1:80/\"\n{app}\n"));
@@ -419,6 +420,18 @@ fn what_is_wrong_with_the_settings_of_github_is_said_with_its_place() {
         (
             format!("{token}\nrequests_per_tick = 0"),
             "DIR/afk.settings.toml:4:1: `tracker.requests_per_tick` must be more than nothing",
+        ),
+        (
+            format!("{token}\nlog_hosts = [\"logs.example.org\", \"*\"]"),
+            "DIR/afk.settings.toml:4:1: `tracker.log_hosts` must be names of hosts, `*.` for any below one; `*` is none",
+        ),
+        (
+            format!("{token}\nlog_hosts = [\"https://logs.example.org/\"]"),
+            "DIR/afk.settings.toml:4:1: `tracker.log_hosts` must be names of hosts",
+        ),
+        (
+            format!("{token}\nlog_hosts = [\"*.com\"]"),
+            "DIR/afk.settings.toml:4:1: `tracker.log_hosts` must be names of hosts",
         ),
         (
             format!("{token}\nreserve = -1"),

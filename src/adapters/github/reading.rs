@@ -281,12 +281,18 @@ impl Node {
     /// # Errors
     /// What is missing in it.
     pub fn into_reading(self, repo: &str, reader: Reader<'_>) -> Result<(Reading, String), String> {
+        let author = login(self.author);
         let mut edits = Vec::new();
         match self.user_content_edits {
             Some(list) => {
-                // The first version of a text that was edited is listed as an edit too.
-                let changed = list.nodes.into_iter().filter(|edit| edit.edited_at > self.created_at);
-                edits.extend(changed.map(|edit| (edit.edited_at, login(edit.editor))));
+                edits.extend(list.nodes.into_iter().map(|edit| (edit.edited_at, login(edit.editor))));
+                // The first version of a text that was edited is listed as an edit too: the oldest, as old as the issue.
+                // Another one may be of the same second, so only one is left out.
+                edits.sort_by_key(|(at, _)| *at);
+                let first = edits.iter().position(|(at, by)| *at <= self.created_at && *by == author);
+                if let Some(first) = first {
+                    edits.remove(first);
+                }
             }
             None if self.last_edited_at.is_some() => return Err("its edits are missing".to_owned()),
             None => {}
@@ -326,7 +332,7 @@ impl Node {
         let reading = Reading {
             title: self.title,
             url: self.url,
-            author: login(self.author),
+            author,
             closed,
             labels: self.labels.nodes.into_iter().map(|label| label.name).collect(),
             assignees: self.assignees.nodes.into_iter().map(|person| person.login).collect(),
