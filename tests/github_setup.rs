@@ -118,17 +118,17 @@ fn a_token_that_github_does_not_know_is_told_by_where_it_comes_from() {
 
 #[test]
 fn checks_that_cannot_be_read_are_told_before_an_agent_works_for_nothing() {
-    for (end, permission) in [("/check-runs", "Checks: read is missing"), ("/status", "Commit statuses: read is missing")] {
-        let afk = with(|state| state.forbidden.push(end)).policy(&[(
-            "source  = \"command\"\ncommand = \"test\"",
-            "source  = \"checks\"\nrequire = \"all\"",
-        )]);
+    for (end, permission) in
+        [("/check-runs", "Checks: read is missing"), ("/status", "Commit statuses: read is missing")]
+    {
+        let afk = with(|state| state.forbidden.push(end))
+            .policy(&[("source  = \"command\"\ncommand = \"test\"", "source  = \"checks\"\nrequire = \"all\"")]);
         let ran = afk.afk(&["doctor"]);
         assert_eq!(ran.code, Some(1), "{ran}");
         assert!(lines(&ran, "ci").iter().any(|line| line.contains(permission)), "{ran}");
         afk.arm(1, "ada");
         let poll = afk.afk(&["poll"]);
-        assert!(!poll.stdout.contains("dispatched"), "{poll}");
+        assert!(poll.stdout.contains(&format!("not dispatched: {permission}")), "{poll}");
     }
 }
 
