@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use std::thread;
 use std::time::Duration;
 
-use installation::{Installation, Ran};
+use installation::{Installation, Outcome, Ran};
 use pretty_assertions::assert_eq;
 
 /// The most ticks that a life may take.
@@ -37,47 +37,6 @@ struct Life {
     person: Option<(usize, Act)>,
     /// The agent ends only when asked to: nothing ever stands still, so lives are replayed, and not put back.
     hangs: bool,
-}
-
-/// Everything that two lives may be compared by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Outcome {
-    state: Option<String>,
-    outcome: Option<String>,
-    attempts: u64,
-    decisions: u64,
-    open: bool,
-    events: Vec<String>,
-    progress_comments: usize,
-    escalations: usize,
-    agents: usize,
-    turns: usize,
-    invocations: usize,
-    commits: Vec<String>,
-    /// The kinds of notifications that rang; each may ring twice, but never not at all.
-    rang: Vec<&'static str>,
-}
-
-impl Outcome {
-    fn of(afk: &Installation) -> Self {
-        let issue = afk.issue(1);
-        let kinds = ["done", "frozen", "needs-human", "in-review", "policy-broken"];
-        Self {
-            state: issue.state(),
-            outcome: issue.outcome(),
-            attempts: issue.attempts(),
-            decisions: issue.record()["decisions"].as_u64().unwrap(),
-            open: issue.open,
-            events: issue.events.clone(),
-            progress_comments: issue.progress().len(),
-            escalations: issue.escalations().len(),
-            agents: afk.agents().len(),
-            turns: afk.agents().iter().map(|agent| agent.turns).sum(),
-            invocations: afk.invocations().len(),
-            commits: afk.commits(),
-            rang: kinds.into_iter().filter(|kind| afk.rings(kind) > 0).collect(),
-        }
-    }
 }
 
 impl Life {
@@ -125,7 +84,7 @@ impl Life {
             assert_eq!(ran.code, Some(0), "{ran}");
             calls.push(afk.calls_of_the_last(if tick == 0 { "poll" } else { "watch" }));
         }
-        (Outcome::of(afk), calls)
+        (afk.outcome(), calls)
     }
 
     /// An installation just before a tick.
@@ -173,7 +132,7 @@ impl Life {
             return Err(format!("did not end: {:#?}\n{said}", afk.issue(1)));
         }
         self.settle(afk);
-        let outcome = Outcome::of(afk);
+        let outcome = afk.outcome();
         if outcome == *expected {
             Ok(())
         } else {

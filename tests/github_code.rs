@@ -74,9 +74,13 @@ impl World {
 
     /// What GitHub answers from now on.
     async fn says(&self, pull_requests: Value) {
+        self.says_of("main", pull_requests).await;
+    }
+
+    async fn says_of(&self, default: &str, pull_requests: Value) {
         self.server.reset().await;
-        let main = git(&self.repository.path("remote.git"), &["rev-parse", "main"]);
-        let head = json!({ "name": "main", "target": { "oid": main } });
+        let newest = git(&self.repository.path("remote.git"), &["rev-parse", default]);
+        let head = json!({ "name": default, "target": { "oid": newest } });
         let repository = json!({ "defaultBranchRef": head, "pullRequests": { "nodes": pull_requests } });
         let variables = json!({ "owner": "acme", "name": "app", "branch": run().branch() });
         answers(&self.server, variables, json!({ "repository": repository })).await;
@@ -282,7 +286,14 @@ async fn a_mirror_that_is_not_behind_is_not_fetched_again() {
     let world = World::new().await;
     world.says(json!([])).await;
     assert_eq!(world.code().head("acme/app").await.expect("a head").commit, world.base);
+    // Another default branch, at a commit that is known.
+    git(&world.repository.path("remote.git"), &["branch", "-m", "main", "trunk"]);
+    world.says_of("trunk", json!([])).await;
+    assert_eq!(world.code().head("acme/app").await.expect("a head").branch, "trunk");
     // Gone from here on: whatever needs it fails.
     std::fs::rename(world.repository.path("remote.git"), world.repository.path("moved.git")).expect("moved");
-    assert_eq!(world.code().head("acme/app").await.expect("a head").commit, world.base);
+    let head = world.code().head("acme/app").await.expect("a head");
+    assert_eq!((head.branch.as_str(), head.commit.as_str()), ("trunk", world.base.as_str()));
+    world.server.reset().await;
+    world.code().head("acme/app").await.expect_err("GitHub is asked first");
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use afk::adapters::git::{Forge, GitMirrors};
 use afk::adapters::github::credential::TokenCredential;
 use afk::adapters::github::{Github, GithubTracker, Server};
 use afk::adapters::http::Http;
@@ -609,4 +610,29 @@ async fn time_and_login_are_the_server_s_own() {
     assert_eq!(tick.now().await.unwrap().to_rfc3339(), "2026-11-22T12:00:00+00:00");
     assert_eq!(tick.login().await.as_deref(), Ok("afk"));
     assert_eq!(hub.asked().await, ["Viewer"]);
+}
+
+#[tokio::test]
+async fn git_shows_the_token_to_the_code_host_and_to_nobody_else() {
+    let hub = Hub::new().await;
+    let token = Rc::new(TokenCredential::new(SecretSource::File(hub.folder.path().join("token"))));
+    let forge = Forge::new(Server::new(&hub.server.uri()).unwrap().web, token);
+    let elsewhere = MockServer::start().await;
+    let remotes = [("acme/other".to_owned(), format!("{}/acme/other.git", elsewhere.uri()))];
+    let mirrors = GitMirrors::new(hub.folder.path().join("mirrors"), remotes.into()).with_forge(forge);
+
+    let error = mirrors.refresh("Acme/App").await.unwrap_err();
+    mirrors.refresh("acme/other").await.unwrap_err();
+
+    assert!(!error.message.contains("secret"), "{error}");
+    let seen = |request: &Request| {
+        let shown = request.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+        (request.url.path().to_owned(), shown)
+    };
+    let asked: Vec<_> = hub.server.received_requests().await.unwrap().iter().map(seen).collect();
+    // x-access-token:secret
+    let basic = Some("Basic eC1hY2Nlc3MtdG9rZW46c2VjcmV0".to_owned());
+    assert_eq!(asked, [("/Acme/App.git/info/refs".to_owned(), basic)]);
+    let asked: Vec<_> = elsewhere.received_requests().await.unwrap().iter().map(seen).collect();
+    assert_eq!(asked, [("/acme/other.git/info/refs".to_owned(), None)]);
 }

@@ -373,9 +373,10 @@ fn a_secret_is_read_afresh_without_white_space_around_it() {
 fn github_needs_no_more_than_a_token() {
     let place = Place::new("[tracker]\nkind = \"github\"\ntoken = { file = \"token\" }\n");
     let TrackerSettings::Github(github) = place.load(&[]).unwrap().tracker else { panic!("GitHub") };
-    assert_eq!(github.url, "https://api.github.com");
+    assert_eq!(github.url.as_str(), "https://api.github.com/");
     assert_eq!(github.token, Some(SecretSource::File(place.path("token"))));
     assert_eq!((github.app, github.reserve, github.requests_per_tick), (None, 500, 300));
+    assert_eq!(github.log_hosts, ["*.blob.core.windows.net", "*.actions.githubusercontent.com"]);
 
     let app = "app = { id = 1, installation = 2, key = { file = \"app.pem\" } }";
     let place = Place::new(&format!("[tracker]\nkind = \"github\"\nurl = \"http://127.0.0.1:80/\"\n{app}\n"));
@@ -406,19 +407,31 @@ fn what_is_wrong_with_the_settings_of_github_is_said_with_its_place() {
         ),
         (
             format!("{token}\nurl = \"http://git.example.org/api/v3\""),
-            "DIR/afk.settings.toml:4:1: `tracker.url` must begin with `https://`: a secret is sent there",
+            "DIR/afk.settings.toml:4:1: `tracker.url`: should be an https address, such as `https://host/path` (http on this machine only)",
         ),
         (
             format!("{token}\nurl = \"https://ada@git.example.org\""),
-            "DIR/afk.settings.toml:4:1: `tracker.url` must be an address and no more: no user, no query",
+            "DIR/afk.settings.toml:4:1: `tracker.url`: should be an https address, such as `https://host/path` (http on this machine only)",
         ),
         (
             format!("{token}\nurl = \"git.example.org\""),
-            "DIR/afk.settings.toml:4:1: `tracker.url` is no address: relative URL without a base",
+            "DIR/afk.settings.toml:4:1: `tracker.url`: should be an https address, such as `https://host/path` (http on this machine only)",
         ),
         (
             format!("{token}\nrequests_per_tick = 0"),
             "DIR/afk.settings.toml:4:1: `tracker.requests_per_tick` must be more than nothing",
+        ),
+        (
+            format!("{token}\nlog_hosts = [\"logs.example.org\", \"*\"]"),
+            "DIR/afk.settings.toml:4:1: `tracker.log_hosts` must be names of hosts, `*.` for any below one; `*` is none",
+        ),
+        (
+            format!("{token}\nlog_hosts = [\"https://logs.example.org/\"]"),
+            "DIR/afk.settings.toml:4:1: `tracker.log_hosts` must be names of hosts",
+        ),
+        (
+            format!("{token}\nlog_hosts = [\"*.com\"]"),
+            "DIR/afk.settings.toml:4:1: `tracker.log_hosts` must be names of hosts",
         ),
         (
             format!("{token}\nreserve = -1"),

@@ -179,6 +179,8 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
         alarm::forget(&installation);
     }
     let (calls, cost) = (world.calls.get(), (world.cost)());
+    // What an edge remembers for the next tick is written when it goes, and the lock must still be held then.
+    drop(world);
     tracing::info!(
         tick = request.kind.word(),
         calls,

@@ -97,7 +97,8 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     let program = std::env::current_exe()
         .map_err(|error| Failure::could_not_run(format!("cannot find afk's own program: {error}")))?;
     let calls = Rc::new(Cell::new(0));
-    let http = Rc::new(Http::new(settings.call_timeout));
+    // A call may send a read three times.
+    let http = Rc::new(Http::new(settings.call_timeout / 3));
     let read_only = access == Access::ReadOnly;
     let guard = Guard::new(settings.call_timeout, calls.clone(), read_only);
     // Fetching and cloning a large repository takes its time, and has to leave some of the tick to the others.
@@ -118,11 +119,15 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
         TrackerSettings::Github(github) => {
             let server = Server::new(github.url.as_str())?;
             let credential = credential(github, &server, &http);
+            let polite = Manners::default();
             let manners = Manners {
                 requests: github.requests_per_tick,
                 reserve: github.reserve,
                 memory: Some(settings.data.join("github")),
-                ..Manners::default()
+                keeps: !read_only,
+                // Only this very machine is talked to without TLS, and what listens there does not mind.
+                write_interval: if server.rest.scheme() == "http" { Duration::ZERO } else { polite.write_interval },
+                ..polite
             };
             let host = server.host();
             let mirrors = mirrors.with_forge(Forge::new(server.web.clone(), credential.clone()));

@@ -500,7 +500,7 @@ pub enum Effect {
     Close(CloseReason),
     /// Put the label of a role on.
     AddLabel(LabelRole),
-    /// Take the label of a role off.
+    /// Take the label of a role off; *ready* stays where somebody has armed the issue again since.
     RemoveLabel(LabelRole),
     /// Send the same agent a prompt.
     Turn(String),

@@ -386,7 +386,7 @@ fn effect() -> Value {
             word("Stop the agent.", "interrupt"),
             one("close", words("Close the issue.", &["completed", "not_planned"])),
             one("add_label", role("Put the label of a role on.")),
-            one("remove_label", role("Take the label of a role off.")),
+            one("remove_label", role("Take the label of a role off; `ready` stays where somebody has armed the issue again since.")),
             one("turn", described("Send the same agent a prompt, one of `[prompts]`.", definition("key"))),
             one("comment", name("Write a new comment, one of `[comments]`.")),
             one("notify", name("Ring the doorbells, with one of `[notify]`.")),

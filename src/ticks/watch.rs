@@ -169,7 +169,13 @@ fn settle_lost_turn(tick: &Tick<'_>, run: &Run, record: &mut Record) {
             if let Some(pending) = unsent {
                 pending.remaining.retain(|effect| !matches!(effect.effect, Effect::Turn(_)));
             }
-            accept_turn(record, turn, tick.world.clock.now());
+            let commit = record.sending.as_ref().map(|sending| &sending.commit);
+            if record.told.as_ref() == commit {
+                // Counted before: the policy answers a commit once more that turned red again, and one never gets two.
+                record.sending = None;
+            } else {
+                accept_turn(record, turn, tick.world.clock.now());
+            }
         }
         (None, Some(pending)) => {
             record.decisions = pending.decision.saturating_sub(1);

@@ -11,6 +11,7 @@ fn the_ids_of_an_arming_never_change() {
     let derived = |purpose| run.derive(purpose, 0).to_string();
     assert_eq!(run.to_string(), "a54c2e01-21fa-525c-8ee8-354c7ddeae3b");
     assert_eq!(run.short(), "a54c2e01");
+    assert_eq!(run.branch(), "afk/a54c2e01-21fa-525c-8ee8-354c7ddeae3b");
     assert_eq!(derived(Purpose::FirstTurn), "51649120-b360-5268-8f34-c2ea2c8ce146");
     assert_eq!(derived(Purpose::CorrectiveTurn { red_commit: "9ab3c1d" }), "5df833b2-055f-52fe-b0b6-9b159cf8861a");
     assert_eq!(derived(Purpose::Comment { decision: 1, name: "frozen" }), "45de31f7-5008-5c47-adda-4d4fa73026da");

@@ -25,6 +25,8 @@ pub enum Fault {
     SecondaryLimit(u64),
     /// A 404 that passes.
     NotFound,
+    /// It takes effect, and something else is answered, with success.
+    Nonsense(String),
 }
 
 /// A fault and which requests it befalls.

@@ -179,6 +179,9 @@ impl Desk {
             (Some(Fault::Truncated), _) => {
                 template.set_body_raw(text.as_bytes()[..text.len() / 2].to_vec(), "application/json; charset=utf-8")
             }
+            (Some(Fault::Nonsense(body)), _) => {
+                ResponseTemplate::new(200).set_body_raw(body.clone(), "application/json; charset=utf-8")
+            }
             (_, 204 | 304) => template,
             _ => template.set_body_raw(text, "application/json; charset=utf-8"),
         };

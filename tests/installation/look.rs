@@ -38,6 +38,25 @@ pub struct Agent {
     directory: PathBuf,
 }
 
+/// Everything that two lives may be compared by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub state: Option<String>,
+    pub outcome: Option<String>,
+    pub attempts: u64,
+    pub decisions: u64,
+    pub open: bool,
+    pub events: Vec<String>,
+    pub progress_comments: usize,
+    pub escalations: usize,
+    pub agents: usize,
+    pub turns: usize,
+    pub invocations: usize,
+    pub commits: Vec<String>,
+    /// The kinds of notifications that rang; each may ring twice, but never not at all.
+    pub rang: Vec<&'static str>,
+}
+
 impl Issue {
     pub fn has(&self, label: &str) -> bool {
         self.labels.iter().any(|on| on == label)
@@ -142,6 +161,27 @@ impl<F: Forge> InstallationOf<F> {
 
     pub fn issue_of(&self, repo: &str, number: u64) -> Issue {
         F::issue(self, repo, number)
+    }
+
+    /// What became of issue 1.
+    pub fn outcome(&self) -> Outcome {
+        let issue = self.issue(1);
+        let kinds = ["done", "frozen", "needs-human", "in-review", "policy-broken"];
+        Outcome {
+            state: issue.state(),
+            outcome: issue.outcome(),
+            attempts: issue.attempts(),
+            decisions: issue.record()["decisions"].as_u64().unwrap(),
+            open: issue.open,
+            events: issue.events.clone(),
+            progress_comments: issue.progress().len(),
+            escalations: issue.escalations().len(),
+            agents: self.agents().len(),
+            turns: self.agents().iter().map(|agent| agent.turns).sum(),
+            invocations: self.invocations().len(),
+            commits: self.commits(),
+            rang: kinds.into_iter().filter(|kind| self.rings(kind) > 0).collect(),
+        }
     }
 
     /// The subjects of the default branch, oldest first, without the seed's.

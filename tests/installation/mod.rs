@@ -22,7 +22,8 @@ use tempfile::TempDir;
 
 pub use forge::{Act, Forge};
 pub use local::Local;
-pub use look::{Comment, Issue};
+#[allow(unused_imports, reason = "every test file uses a part of it")]
+pub use look::{Comment, Issue, Outcome};
 
 /// How long anything may take that is waited for.
 const DEADLINE: Duration = Duration::from_secs(40);

@@ -30,7 +30,11 @@ mod github {
 
     mod agents;
     mod faults;
+    mod forge_ci;
+    mod hostile;
     mod life;
+    mod manners;
+    mod outages;
     mod people;
     mod queue;
     mod switches;

@@ -48,6 +48,7 @@ impl Forge for Github {
         let at = afk.forge.fake.repo(&full_name(repo));
         let state = &mut *afk.forge.fake.state();
         state.repos[at].git = Some(afk.path(format!("{repo}.git")));
+        state.repos[at].members = state.repos[0].members.clone();
         format!("[repos.\"{}\"]\ngit = \"{repo}.git\"", full_name(repo))
     }
 

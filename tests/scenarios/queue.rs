@@ -43,7 +43,7 @@ fn an_agent_arms_nothing_whatever_the_policy_says() {
     let afk = Installation::new()
         .settings(&[("[tracker]\n", "[identity]\nagents = [\"toy-bot\"]\n\n[tracker]\n")])
         .policy(&[("logins      = []", "logins      = [\"toy-bot\"]")]);
-    afk.grant("toy-bot", "admin");
+    afk.grant("Toy-Bot", "admin");
     afk.arm(1, "Toy-Bot");
     is_refused(&afk, "trust", "Toy-Bot");
 }

@@ -15,7 +15,9 @@ use afk::ticks::record::{Found, Record};
 use chrono::TimeDelta;
 
 use crate::policies::POLICIES;
-use crate::truth::{AFK, BELLS, Card, Eye, FORGER, HUMAN, IN_PROGRESS, PAUSED, READY, ROBOT, TickId, Truth, Write};
+use crate::truth::{
+    AFK, Agent, BELLS, Card, Eye, FORGER, HUMAN, IN_PROGRESS, PAUSED, READY, ROBOT, TickId, Truth, Write,
+};
 
 type Holds = Result<(), String>;
 
@@ -503,6 +505,13 @@ pub fn overtaken(truth: &Truth) -> BTreeSet<String> {
     overtaken.filter_map(|account| account.record.as_ref()).map(|record| record.repo.clone()).collect()
 }
 
+/// A dispatch that was cut short before its agent began counts as the run of its arming, once afk called it off because
+/// nobody wanted it when it was found, or a person declared it gone: it may never begin.
+fn was_called_off(truth: &Truth, run: RunId) -> bool {
+    let told_to_end = |agent: &Agent| agent.turns.is_empty() && agent.status == AgentStatus::Failed;
+    truth.abandoned.contains(&run) || truth.agents.get(&run).is_some_and(|agent| told_to_end(agent))
+}
+
 fn may_be_dispatched(truth: &Truth, issue: &IssueRef, card: &Card) -> bool {
     let carries = |wanted: &str| card.issue.labels.iter().any(|label| label == wanted);
     let Some(event) = card.armed() else { return false };
@@ -518,8 +527,7 @@ fn may_be_dispatched(truth: &Truth, issue: &IssueRef, card: &Card) -> bool {
         && ["admin", "maintain", "write"].contains(&level)
         && !locked_since
         && !truth.runs_of_armings.contains_key(&event.arming)
-        // Cut short before its agent began, and then declared gone by a person: it had its run.
-        && !truth.abandoned.contains(&RunId::of_arming(&event.arming))
+        && !was_called_off(truth, RunId::of_arming(&event.arming))
         && card.edits.iter().all(|edit| edit.by.as_deref() == Some(by) || edit.at < event.at - TimeDelta::minutes(3))
         && card.blocked_by.iter().all(|number| {
             let blocker = IssueRef { repo: issue.repo.clone(), number: *number };

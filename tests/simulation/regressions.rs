@@ -305,3 +305,31 @@ fn an_issue_is_dispatched_after_its_earlier_run_that_was_put_back_has_ended_once
         &["what timed out takes effect now"],
     );
 }
+
+#[test]
+fn a_correction_of_a_commit_that_was_corrected_before_is_not_counted_when_its_answer_is_lost() {
+    keeps_every_invariant(
+        31_018_825,
+        26,
+        &[
+            Person(Arm, 2132063381),
+            Tick(Poll, None),
+            Agent(Pushes, 2483612678),
+            Agent(Ends, 2483612678),
+            Ci(Red, 0),
+            Tick(Watch, None),
+            Wait(620),
+            Tick(Watch, None),
+            Ci(Pending, 0),
+            Tick(Watch, Some(9)),
+            Step::Go(Some(2)),
+            Agent(Ends, 2214106672),
+            Ci(Red, 0),
+            Tick(Watch, None),
+            Next("tracker edit_comment", ComesLate(2000)),
+            Wait(620),
+            Tick(Watch, None),
+        ],
+        &["gets another turn", "doing fix-forward", "what timed out takes effect now"],
+    );
+}

@@ -128,6 +128,22 @@ impl GitMirrors {
         Ok(Head { branch, commit })
     }
 
+    /// Whether the mirror of a repository has this default branch at this very commit, so that nothing is to be fetched.
+    ///
+    /// # Errors
+    /// The settings do not have the repository, or git cannot be run.
+    pub async fn is_at(&self, repo: &str, head: &Head) -> PortResult<bool> {
+        let mirror = self.clone_source(repo)?.mirror;
+        if !mirror.join(COMPLETE).exists() {
+            return Ok(false);
+        }
+        let branch = format!("refs/heads/{}", head.branch);
+        let what = ["for-each-ref", "--format=%(HEAD)%(objectname)%(refname)", "--", &branch];
+        let known = git(Some(&mirror), &what, "").await?;
+        let known = String::from_utf8_lossy(&known.output).trim_end().to_owned();
+        Ok(known == format!("*{}{branch}", head.commit))
+    }
+
     /// Fetches one reference of the remote that is no branch, and keeps it under its own name.
     ///
     /// # Errors

@@ -105,7 +105,7 @@ impl GithubCode {
             Some(Head { branch: branch.name, commit })
         });
         let head = match head {
-            Some(head) if self.mirrors.has(repo, &head.commit).await? => head,
+            Some(head) if self.mirrors.is_at(repo, &head).await? => head,
             // Behind, or empty, which git tells too.
             _ => self.mirrors.refresh(repo).await?,
         };

@@ -19,6 +19,8 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 const MOST_ISSUES: usize = 20_000;
 /// How long a list that nobody asks for any more is kept.
 const KEPT: TimeDelta = TimeDelta::days(1);
+/// How long the repositories of an owner are remembered: new ones are few, and asking costs a request a hundred.
+const OWNED_FOR: TimeDelta = TimeDelta::minutes(10);
 
 /// What changes when a list changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +101,16 @@ pub struct Contents {
     pub repositories: BTreeMap<String, Repository>,
     /// By `owner/name#N`.
     pub blockers: BTreeMap<String, State>,
+    /// By the owner, in lower case.
+    #[serde(default)]
+    owned: BTreeMap<String, Owned>,
+}
+
+/// The repositories of an owner.
+#[derive(Debug, Serialize, Deserialize)]
+struct Owned {
+    at: DateTime<Utc>,
+    repos: Vec<String>,
 }
 
 /// What is remembered, and where.
@@ -136,9 +148,27 @@ impl Memory {
         self.contents.repositories.get(repo)?.issues.get(&number)
     }
 
+    /// afk's own comments on an issue.
+    pub fn own_comments(&self, repo: &str, number: u64) -> Option<&Vec<OwnComment>> {
+        self.contents.repositories.get(repo)?.comments.get(&number)
+    }
+
     /// A list.
     pub fn list(&self, repo: &str, key: &ListKey) -> Option<&List> {
         self.contents.repositories.get(repo)?.lists.get(&key.text())
+    }
+
+    /// The repositories of an owner, where they were listed not long ago.
+    pub fn owned(&self, owner: &str, now: DateTime<Utc>) -> Option<Vec<String>> {
+        let owned = self.contents.owned.get(owner)?;
+        let age = now.signed_duration_since(owned.at);
+        (TimeDelta::zero() <= age && age < OWNED_FOR).then(|| owned.repos.clone())
+    }
+
+    /// The repositories of an owner were listed.
+    pub fn remember_owned(&mut self, owner: &str, at: DateTime<Utc>, repos: Vec<String>) {
+        self.is_changed = true;
+        self.contents.owned.insert(owner.to_owned(), Owned { at, repos });
     }
 
     /// The server says that a list is as it was.
@@ -186,7 +216,7 @@ impl Memory {
         self.contents.repositories.retain(|_, repository| !repository.lists.is_empty());
         let readings = self.contents.repositories.values().flat_map(|repository| repository.issues.values());
         let named = readings.flat_map(|reading| &reading.blockers).filter_map(|named| named.issue.as_ref());
-        let named: BTreeSet<String> = named.map(|(repo, number)| format!("{repo}#{number}")).collect();
+        let named: BTreeSet<String> = named.map(ToString::to_string).collect();
         self.contents.blockers.retain(|name, _| named.contains(name));
         let written = serde_json::to_vec(&self.contents).map_err(|error| error.to_string()).and_then(|bytes| {
             Directory::make(directory).and_then(|directory| directory.put(FILE, &bytes)).map_err(|error| error.message)

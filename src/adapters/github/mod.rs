@@ -4,10 +4,12 @@
 mod blockers;
 pub mod checks;
 pub mod code;
+mod comments;
 pub mod credential;
 mod fold;
 mod issues;
 mod memory;
+mod owners;
 mod permission;
 mod probe;
 mod reading;

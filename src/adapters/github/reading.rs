@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::adapters::blocked_by::blocked_by;
+use super::blockers::{Dependencies, Named, add_mentions, dependencies};
 use crate::policy::facts::IssueStatus;
 use crate::ports::{Edit, Issue, IssueRef};
 
@@ -47,20 +47,6 @@ pub struct Event {
     pub by: Option<String>,
     pub label: String,
     pub added: bool,
-}
-
-/// A blocker by its name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Named {
-    /// As people are shown it.
-    pub shown: String,
-    /// Where it is said.
-    pub evidence: String,
-    /// The issue, `owner/name` in lower case; `None` where it is none that this server could have.
-    pub issue: Option<(String, u64)>,
-    /// Whether it was open when the reading was made, where the reading told.
-    #[serde(skip)]
-    pub open: Option<bool>,
 }
 
 impl Reading {
@@ -156,10 +142,14 @@ struct RepositoryId {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "__typename")]
 enum Item {
-    LabeledEvent(LabelItem),
-    UnlabeledEvent(LabelItem),
-    RenamedTitleEvent(RenamedItem),
-    ClosedEvent(ClosedItem),
+    #[serde(rename = "LabeledEvent")]
+    Labeled(LabelItem),
+    #[serde(rename = "UnlabeledEvent")]
+    Unlabeled(LabelItem),
+    #[serde(rename = "RenamedTitleEvent")]
+    RenamedTitle(RenamedItem),
+    #[serde(rename = "ClosedEvent")]
+    Closed(ClosedItem),
 }
 
 #[derive(Debug, Deserialize)]
@@ -214,27 +204,6 @@ struct CommentItem {
 enum Digits {
     Text(String),
     Number(u64),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Dependencies {
-    total_count: usize,
-    /// `None`: one that afk may not read.
-    nodes: Vec<Option<Dependency>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Dependency {
-    number: u64,
-    state: String,
-    repository: FullName,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FullName {
-    name_with_owner: String,
 }
 
 /// An issue, as far as the pages of its connections were read.
@@ -312,12 +281,18 @@ impl Node {
     /// # Errors
     /// What is missing in it.
     pub fn into_reading(self, repo: &str, reader: Reader<'_>) -> Result<(Reading, String), String> {
+        let author = login(self.author);
         let mut edits = Vec::new();
         match self.user_content_edits {
             Some(list) => {
-                // The first version of a text that was edited is listed as an edit too.
-                let changed = list.nodes.into_iter().filter(|edit| edit.edited_at > self.created_at);
-                edits.extend(changed.map(|edit| (edit.edited_at, login(edit.editor))));
+                edits.extend(list.nodes.into_iter().map(|edit| (edit.edited_at, login(edit.editor))));
+                // The first version of a text that was edited is listed as an edit too: the oldest, as old as the issue.
+                // Another one may be of the same second, so only one is left out.
+                edits.sort_by_key(|(at, _)| *at);
+                let first = edits.iter().position(|(at, by)| *at <= self.created_at && *by == author);
+                if let Some(first) = first {
+                    edits.remove(first);
+                }
             }
             None if self.last_edited_at.is_some() => return Err("its edits are missing".to_owned()),
             None => {}
@@ -325,13 +300,13 @@ impl Node {
         let (mut events, mut closed_by) = (Vec::new(), None);
         for item in self.timeline_items.nodes {
             let (item, added) = match item {
-                Item::LabeledEvent(item) => (item, true),
-                Item::UnlabeledEvent(item) => (item, false),
-                Item::RenamedTitleEvent(item) => {
+                Item::Labeled(item) => (item, true),
+                Item::Unlabeled(item) => (item, false),
+                Item::RenamedTitle(item) => {
                     edits.push((item.created_at, login(item.actor)));
                     continue;
                 }
-                Item::ClosedEvent(item) => {
+                Item::Closed(item) => {
                     if closed_by.as_ref().is_none_or(|(at, _)| *at <= item.created_at) {
                         let by_code =
                             item.closer.is_some_and(|by| matches!(by.kind.as_str(), "Commit" | "PullRequest"));
@@ -357,7 +332,7 @@ impl Node {
         let reading = Reading {
             title: self.title,
             url: self.url,
-            author: login(self.author),
+            author,
             closed,
             labels: self.labels.nodes.into_iter().map(|label| label.name).collect(),
             assignees: self.assignees.nodes.into_iter().map(|person| person.login).collect(),
@@ -377,62 +352,5 @@ impl Digits {
             Digits::Text(text) => text,
             Digits::Number(number) => number.to_string(),
         }
-    }
-}
-
-fn dependencies(dependencies: Option<Dependencies>, repo: &str) -> Vec<Named> {
-    let Some(dependencies) = dependencies else { return Vec::new() };
-    let evidence = || "dependency".to_owned();
-    let mut named: Vec<Named> = Vec::new();
-    let listed = dependencies.nodes.len();
-    for dependency in dependencies.nodes {
-        named.push(match dependency {
-            Some(Dependency { number, state, repository }) => {
-                let there = repository.name_with_owner.to_ascii_lowercase();
-                let shown = if there == repo { format!("#{number}") } else { format!("{there}#{number}") };
-                Named { shown, evidence: evidence(), issue: Some((there, number)), open: Some(state != "CLOSED") }
-            }
-            None => unreadable(),
-        });
-    }
-    if dependencies.total_count > listed {
-        named.push(unreadable());
-    }
-    named.dedup();
-    named
-}
-
-fn unreadable() -> Named {
-    Named {
-        shown: "an issue that afk may not read".to_owned(),
-        evidence: "dependency".to_owned(),
-        issue: None,
-        open: None,
-    }
-}
-
-/// Adds what the body says, as far as it is not known yet.
-fn add_mentions(blockers: &mut Vec<Named>, body: &str, repo: &str, is_here: &dyn Fn(&str) -> bool) {
-    use crate::adapters::blocked_by::Target;
-    for mention in blocked_by(body) {
-        let issue = match &mention.target {
-            Target::Here(number) => Some((repo.to_owned(), *number)),
-            // A bare name is of the same owner.
-            Target::Repo { repo: name, number } => match (name.contains('/'), repo.split_once('/')) {
-                (false, Some((owner, _))) => Some((format!("{owner}/{}", name.to_ascii_lowercase()), *number)),
-                _ => Some((name.to_ascii_lowercase(), *number)),
-            },
-            Target::Url { host, repo, number } if is_here(host) => Some((repo.to_ascii_lowercase(), *number)),
-            Target::Url { .. } | Target::Text(_) => None,
-        };
-        if issue.is_some() && blockers.iter().any(|known| known.issue == issue) {
-            continue;
-        }
-        let shown = match &issue {
-            Some((there, number)) if there == repo => format!("#{number}"),
-            Some((there, number)) => format!("{there}#{number}"),
-            None => mention.target.to_string(),
-        };
-        blockers.push(Named { shown, evidence: format!("body, line {}", mention.line), issue, open: None });
     }
 }

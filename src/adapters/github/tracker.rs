@@ -10,15 +10,14 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::issues::Read;
-use super::memory::{List, ListKey, Memory, OwnComment, State};
+use super::memory::{List, ListKey, Memory, State};
 use super::probe::Probe;
-use super::reading::{PageInfo, Reader, Reading, known};
+use super::reading::{Reader, Reading};
 use super::{Github, Server, parts};
-use crate::adapters::http::api::Call;
 use crate::policy::{CloseReason, RepoPattern, pattern};
 use crate::ports::{
-    Blocker, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortErrorKind, PortResult, Shortcoming,
-    Tracker, Unreadable,
+    Blocker, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortResult, Shortcoming, Tracker,
+    Unreadable,
 };
 
 /// How many unchanged lists of one kind are read again in each tick, those first that were read longest ago: nothing is
@@ -54,31 +53,22 @@ struct TickState {
     /// Lists that are read although nothing changed.
     read_anyway: BTreeSet<(ListKey, String)>,
     /// Issues that were read in this tick, or that the server says are unchanged.
-    valid: BTreeSet<(String, u64)>,
+    valid: BTreeSet<IssueRef>,
     /// Blockers whose state was asked for in this tick.
-    resolved: BTreeSet<(String, u64)>,
+    resolved: BTreeSet<IssueRef>,
     text: usize,
 }
 
 /// Who afk is, and when the server said so.
 #[derive(Debug, Clone)]
-struct Viewer {
-    login: String,
-    now: DateTime<Utc>,
+pub(super) struct Viewer {
+    pub(super) login: String,
+    pub(super) now: DateTime<Utc>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Login {
     login: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct RestComment {
-    id: u64,
-    user: Option<Login>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    body: Option<String>,
 }
 
 impl GithubTracker {
@@ -109,6 +99,17 @@ impl GithubTracker {
         self.server.web.as_str()
     }
 
+    /// Whether the state of a blocker was asked for in this tick.
+    pub(super) fn is_resolved(&self, issue: &IssueRef) -> bool {
+        self.state.borrow().resolved.contains(issue)
+    }
+
+    /// The state of a blocker.
+    pub(super) fn resolved(&self, issue: &IssueRef, state: State) {
+        self.memory().contents.blockers.insert(issue.to_string(), state);
+        self.state.borrow_mut().resolved.insert(issue.clone());
+    }
+
     pub(super) fn knows_dependencies(&self) -> bool {
         self.knows_dependencies.get()
     }
@@ -119,7 +120,7 @@ impl GithubTracker {
     }
 
     /// Who afk is. The first question of every tick, so it also reads the memory.
-    async fn viewer(&self) -> PortResult<Viewer> {
+    pub(super) async fn viewer(&self) -> PortResult<Viewer> {
         if let Some(viewer) = &self.state.borrow().viewer {
             return Ok(viewer.clone());
         }
@@ -136,7 +137,7 @@ impl GithubTracker {
         Ok(state.viewer.get_or_insert(viewer).clone())
     }
 
-    fn memory(&self) -> RefMut<'_, Memory> {
+    pub(super) fn memory(&self) -> RefMut<'_, Memory> {
         let server = self.server.rest.as_str();
         RefMut::map(self.state.borrow_mut(), |state| {
             state.memory.get_or_insert_with(|| Memory::load(None, false, server, ""))
@@ -150,7 +151,7 @@ impl GithubTracker {
         let repo = repo.to_ascii_lowercase();
         self.memory().forget(&repo);
         let mut state = self.state.borrow_mut();
-        state.valid.retain(|(of, _)| *of != repo);
+        state.valid.retain(|issue| issue.repo != repo);
         state.probes.retain(|(_, of), _| *of != repo);
         Ok(())
     }
@@ -168,21 +169,21 @@ impl GithubTracker {
         memory.repository(&issue.repo).issues.insert(issue.number, reading.clone());
         drop(memory);
         for named in &reading.blockers {
-            if let (Some((repo, number)), Some(open)) = (&named.issue, named.open) {
-                self.resolved(repo, *number, State { open, at: viewer.now });
+            if let (Some(blocker), Some(open)) = (&named.issue, named.open) {
+                self.resolved(blocker, State { open, at: viewer.now });
             }
         }
         let mut state = self.state.borrow_mut();
         state.ids.insert(issue.repo.clone(), read.repository);
-        state.valid.insert((issue.repo.clone(), issue.number));
+        state.valid.insert(issue.clone());
         Ok((reading, body))
     }
 
     /// An issue as it is known in this tick.
-    async fn reading(&self, issue: &IssueRef) -> PortResult<Reading> {
+    pub(super) async fn reading(&self, issue: &IssueRef) -> PortResult<Reading> {
         self.viewer().await?;
         let issue = lower(issue);
-        let is_valid = self.state.borrow().valid.contains(&(issue.repo.clone(), issue.number));
+        let is_valid = self.state.borrow().valid.contains(&issue);
         if let Some(reading) = self.memory().issue(&issue.repo, issue.number).filter(|_| is_valid) {
             return Ok(reading.clone());
         }
@@ -250,7 +251,8 @@ impl GithubTracker {
         }
         memory.confirm(repo, key, probe.at);
         drop(memory);
-        self.state.borrow_mut().valid.extend(numbers.into_iter().map(|number| (repo.to_owned(), number)));
+        let issues = numbers.into_iter().map(|number| IssueRef { repo: repo.to_owned(), number });
+        self.state.borrow_mut().valid.extend(issues);
         Some(listing)
     }
 
@@ -288,108 +290,10 @@ impl GithubTracker {
         self.memory().remember(repo, key, list);
         Ok(listing)
     }
-
-    /// Every repository of an owner that can have issues and be written to.
-    async fn owned(&self, owner: &str) -> PortResult<Vec<String>> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Data {
-            repository_owner: Option<Owner>,
-        }
-        #[derive(Deserialize)]
-        struct Owner {
-            repositories: Page,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Page {
-            page_info: PageInfo,
-            nodes: Vec<Repository>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Repository {
-            name_with_owner: String,
-            is_archived: bool,
-            is_disabled: bool,
-            has_issues_enabled: bool,
-        }
-        let mut found = Vec::new();
-        let mut after = None;
-        loop {
-            let variables = json!({ "login": owner, "after": after });
-            let document = include_str!("owned_repositories.graphql");
-            let (data, _) = self.github.query::<Data>(document, variables).await?;
-            let page = data
-                .repository_owner
-                .ok_or_else(|| PortError::refused(format!("github: there is nobody called `{owner}`")))?
-                .repositories;
-            let usable =
-                page.nodes.into_iter().filter(|it| !it.is_archived && !it.is_disabled && it.has_issues_enabled);
-            found.extend(usable.map(|it| it.name_with_owner.to_ascii_lowercase()));
-            match page.page_info {
-                PageInfo { has_next_page: true, end_cursor: Some(cursor) } => after = Some(cursor),
-                _ => return Ok(found),
-            }
-        }
-    }
-
-    async fn rest_comments(&self, issue: &IssueRef) -> PortResult<Vec<OwnComment>> {
-        let (owner, name) = parts(&issue.repo)?;
-        let number = issue.number.to_string();
-        let path = ["repos", owner, name, "issues", &number, "comments"];
-        let call = Call::get(&path).query(&[("per_page", "100")]);
-        match self.github.rest.pages::<RestComment>(&call).await {
-            Ok(comments) => Ok(comments
-                .into_iter()
-                .map(|comment| OwnComment {
-                    id: comment.id.to_string(),
-                    author: comment.user.and_then(|user| known(user.login)),
-                    at: comment.created_at,
-                    updated_at: comment.updated_at,
-                    body: comment.body.unwrap_or_default(),
-                })
-                .collect()),
-            Err(error) if error.kind == PortErrorKind::NotFound => {
-                self.expect_issue(issue).await?;
-                Err(PortError::refused(format!("{}: its comments cannot be read", error.message)))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// What blocks any issue that is known in this tick, and was not asked about yet: those that are not known to be
-    /// anything first, then those that were open when they were asked about last, longest ago first.
-    pub(super) fn unresolved(&self, but: &BTreeSet<(String, u64)>) -> Vec<(String, u64)> {
-        let memory = self.memory();
-        let mut found: BTreeSet<(Option<DateTime<Utc>>, (String, u64))> = BTreeSet::new();
-        let readings = memory.contents.repositories.values().flat_map(|repository| repository.issues.values());
-        for blocker in readings.filter(|reading| reading.closed.is_none()).flat_map(|reading| &reading.blockers) {
-            let Some(issue) = blocker.issue.clone().filter(|issue| !but.contains(issue)) else { continue };
-            match memory.contents.blockers.get(&name_of(&issue)) {
-                Some(state) if state.open => found.insert((Some(state.at), issue)),
-                Some(_) => false,
-                None => found.insert((None, issue)),
-            };
-        }
-        drop(memory);
-        let state = self.state.borrow();
-        found.into_iter().map(|(_, issue)| issue).filter(|issue| !state.resolved.contains(issue)).collect()
-    }
-
-    pub(super) fn resolved(&self, repo: &str, number: u64, state: State) {
-        let issue = (repo.to_owned(), number);
-        self.memory().contents.blockers.insert(name_of(&issue), state);
-        self.state.borrow_mut().resolved.insert(issue);
-    }
-}
-
-fn name_of((repo, number): &(String, u64)) -> String {
-    format!("{repo}#{number}")
 }
 
 /// Repositories compare without ASCII case; here they are all written alike.
-fn lower(issue: &IssueRef) -> IssueRef {
+pub(super) fn lower(issue: &IssueRef) -> IssueRef {
     IssueRef { repo: issue.repo.to_ascii_lowercase(), number: issue.number }
 }
 
@@ -421,7 +325,7 @@ impl Tracker for GithubTracker {
             }
         }
         for owner in owners {
-            let owned = self.owned(&owner).await?;
+            let owned = self.read_owned(&owner).await?;
             found.extend(owned.into_iter().filter(|repo| patterns.iter().any(|pattern| pattern.matches(repo))));
         }
         self.state.borrow_mut().repos.extend(found.iter().cloned());
@@ -447,7 +351,7 @@ impl Tracker for GithubTracker {
     async fn issue(&self, issue: &IssueRef) -> PortResult<Option<Issue>> {
         self.viewer().await?;
         let issue = lower(issue);
-        self.state.borrow_mut().valid.remove(&(issue.repo.clone(), issue.number));
+        self.state.borrow_mut().valid.remove(&issue);
         let Some(read) = self.read_one(&issue).await? else { return Ok(None) };
         let (reading, body) = self.keep(&issue, read).await?;
         Ok(Some(reading.issue(&issue, Some(body))))
@@ -474,25 +378,7 @@ impl Tracker for GithubTracker {
     }
 
     async fn blockers(&self, issue: &IssueRef) -> PortResult<Vec<Blocker>> {
-        let reading = self.reading(issue).await?;
-        let named: BTreeSet<(String, u64)> = reading.blockers.iter().filter_map(|named| named.issue.clone()).collect();
-        let unasked: BTreeSet<(String, u64)> =
-            named.into_iter().filter(|issue| !self.state.borrow().resolved.contains(issue)).collect();
-        self.resolve(&unasked).await?;
-        let memory = self.memory();
-        let is_open = |named: &super::reading::Named| {
-            let state = named.issue.as_ref().and_then(|issue| memory.contents.blockers.get(&name_of(issue)));
-            state.is_none_or(|state| state.open)
-        };
-        Ok(reading
-            .blockers
-            .iter()
-            .map(|named| Blocker {
-                reference: named.shown.clone(),
-                open: is_open(named),
-                evidence: named.evidence.clone(),
-            })
-            .collect())
+        self.read_blockers(issue).await
     }
 
     async fn permission(&self, repo: &str, login: &str) -> PortResult<String> {
@@ -500,32 +386,11 @@ impl Tracker for GithubTracker {
     }
 
     async fn comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>> {
-        Ok(self.rest_comments(issue).await?.iter().map(Comment::from).collect())
+        Ok(self.read_comments(issue).await?.iter().map(Comment::from).collect())
     }
 
     async fn own_comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>> {
-        let reading = self.reading(issue).await?;
-        if reading.own_comments.is_empty() {
-            return Ok(Vec::new());
-        }
-        let issue = lower(issue);
-        let is_as_read = |comments: &Vec<OwnComment>| {
-            let times = comments.iter().map(|comment| (&comment.id, &comment.updated_at));
-            times.eq(reading.own_comments.iter().map(|(id, at)| (id, at)))
-        };
-        if let Some(kept) =
-            self.memory().repository(&issue.repo).comments.get(&issue.number).filter(|all| is_as_read(all))
-        {
-            return Ok(kept.iter().map(Comment::from).collect());
-        }
-        let afk = self.viewer().await?.login;
-        let mut comments = self.rest_comments(&issue).await?;
-        comments.retain(|comment| comment.author.as_ref().is_some_and(|author| author.eq_ignore_ascii_case(&afk)));
-        let own = comments.iter().map(Comment::from).collect();
-        if is_as_read(&comments) {
-            self.memory().repository(&issue.repo).comments.insert(issue.number, comments);
-        }
-        Ok(own)
+        self.read_own_comments(issue).await
     }
 
     async fn create_comment(&self, issue: &IssueRef, body: &str) -> PortResult<String> {

@@ -105,7 +105,7 @@ impl Api {
             cost: RefCell::default(),
             pools: RefCell::default(),
             quiet: Quiet::new(manners.memory.clone()),
-            remembered: Remembered::new(manners.memory.as_ref().map(|folder| folder.join("answers"))),
+            remembered: Remembered::new(manners.memory.as_ref().map(|folder| folder.join("answers")), manners.keeps),
             permits: Semaphore::new(manners.at_once.max(1)),
             last_write: Mutex::default(),
             manners,

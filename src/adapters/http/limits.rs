@@ -172,3 +172,46 @@ impl Quiet {
 fn latest(now: DateTime<Utc>) -> DateTime<Utc> {
     now.checked_add_signed(LONGEST_PAUSE).unwrap_or(now)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    /// Numbers of every size, dates, and nonsense.
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<u64>().prop_map(|number| number.to_string()),
+            (0_u64..9_999_999_999).prop_map(|number| number.to_string()),
+            Just("Sun, 22 Nov 2026 12:00:00 GMT".to_owned()),
+            Just("Fri, 31 Dec 9999 23:59:59 GMT".to_owned()),
+            "[ -~]{0,20}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_says_it_is_asked_again_within_two_hours(
+            values in proptest::collection::vec(value(), 5),
+            refusals in 1_usize..8,
+        ) {
+            let names = ["date", "retry-after", "x-ratelimit-remaining", "x-ratelimit-reset", "x-ratelimit-limit"];
+            let named = names.iter().zip(&values).map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+            });
+            let headers: HeaderMap = named.collect();
+            let now: DateTime<Utc> = "2026-11-22T12:00:00Z".parse().unwrap();
+            let _ = Pool::of(&headers, now);
+            let quiet = Quiet::new(None);
+            for _ in 0..refusals {
+                let pause = match Limited::by(&headers, now) {
+                    Limited::UsedUp => Pool::of(&headers, now).and_then(|pool| pool.reset).map(|at| at - now),
+                    Limited::TooFast(pause) => pause.map(|pause| TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX)),
+                };
+                quiet.leave_alone("somebody", pause, now);
+                prop_assert_eq!(quiet.until("somebody", now + LONGEST_PAUSE), None);
+            }
+        }
+    }
+}

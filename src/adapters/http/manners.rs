@@ -58,6 +58,8 @@ pub struct Manners {
     pub patience: Duration,
     /// Where answers, and how long servers want to be left alone, are remembered for the next process; `None`: nowhere.
     pub memory: Option<PathBuf>,
+    /// Whether answers are added to that memory; a process that only looks leaves no trace.
+    pub keeps: bool,
     /// Time and waiting.
     pub pace: Rc<dyn Pace>,
 }
@@ -73,6 +75,7 @@ impl Default for Manners {
             backoff: Duration::from_millis(500),
             patience: Duration::from_secs(10),
             memory: None,
+            keeps: true,
             pace: Rc::new(SystemPace),
         }
     }
@@ -84,6 +87,7 @@ impl std::fmt::Debug for Manners {
             .field("requests", &self.requests)
             .field("reserve", &self.reserve)
             .field("memory", &self.memory)
+            .field("keeps", &self.keeps)
             .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, LINK};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -56,9 +57,10 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An answer that is worth keeping.
+    /// An answer that is worth keeping: whole JSON of a moderate size.
     pub fn of(key: &Key<'_>, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
-        if body.len() > LARGEST {
+        // What was cut on its way would be believed for as long as the server says that nothing changed.
+        if body.len() > LARGEST || serde_json::from_slice::<IgnoredAny>(body).is_err() {
             return None;
         }
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
@@ -78,6 +80,7 @@ impl Entry {
 #[derive(Debug)]
 pub struct Remembered {
     folder: Option<PathBuf>,
+    keeps: bool,
     /// `None`: nothing was written yet, and nobody has looked how many there are.
     written: Cell<Option<u32>>,
     /// That it cannot be written to is said once.
@@ -85,9 +88,9 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// A memory in a folder; without one, nothing is remembered.
-    pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, written: Cell::default(), complained: Cell::default() }
+    /// A memory in a folder; without one, nothing is remembered. `keeps`: whether it is added to.
+    pub fn new(folder: Option<PathBuf>, keeps: bool) -> Self {
+        Self { folder, keeps, written: Cell::default(), complained: Cell::default() }
     }
 
     /// The answer to the same request, if there is a whole one.
@@ -116,7 +119,7 @@ impl Remembered {
     }
 
     fn write(&self, key: &Key<'_>, entry: &Entry) -> PortResult<()> {
-        let Some(folder) = &self.folder else { return Ok(()) };
+        let Some(folder) = self.folder.as_ref().filter(|_| self.keeps) else { return Ok(()) };
         let folder = Directory::make(folder)?;
         match self.written.get() {
             Some(written) if written < BETWEEN_SWEEPS => self.written.set(Some(written + 1)),
@@ -172,7 +175,7 @@ mod tests {
     #[test]
     fn an_answer_is_found_again_by_the_same_question_of_the_same_asker_only() {
         let folder = tempfile::tempdir().unwrap();
-        let memory = Remembered::new(Some(folder.path().join("deep/answers")));
+        let memory = Remembered::new(Some(folder.path().join("deep/answers")), true);
         assert!(memory.find(&KEY).is_none());
         memory.keep(&KEY, &Entry::of(&KEY, &headers(), b"[1]").unwrap());
         let found = memory.find(&KEY).unwrap();
@@ -188,7 +191,7 @@ mod tests {
     #[test]
     fn a_broken_entry_and_one_of_another_version_are_ignored() {
         let folder = tempfile::tempdir().unwrap();
-        let memory = Remembered::new(Some(folder.path().to_owned()));
+        let memory = Remembered::new(Some(folder.path().to_owned()), true);
         let file = folder.path().join(KEY.file());
         let mut entry = Entry::of(&KEY, &headers(), b"[1]").unwrap();
         memory.keep(&KEY, &entry);
