@@ -5,11 +5,20 @@ mod installation;
 #[path = "scenarios/on_github.rs"]
 mod on_github;
 
+use std::rc::Rc;
+use std::time::Duration;
+
+use afk::adapters::github::{Github, GithubTracker, Server};
+use afk::adapters::http::Http;
+use afk::adapters::http::api::{Credential, Granted, Manners};
+use afk::ports::{PortResult, Tracker};
+use async_trait::async_trait;
 use github_fake::contract::Contract;
-use github_fake::{Permission, State, TOKEN};
+use github_fake::{Fake, Permission, State, TOKEN};
 use installation::{InstallationOf, Ran};
 use on_github::Github;
 use pretty_assertions::assert_eq;
+use secrecy::SecretString;
 
 type Installation = InstallationOf<Github>;
 
@@ -183,4 +192,43 @@ fn more_rights_than_needed_are_a_note() {
     let notes = lines(&ran, "access");
     assert!(notes.iter().any(|line| line.contains("note") && line.contains("afk is admin of acme/greeter")), "{ran}");
     assert!(notes.iter().any(|line| line.contains("robot is admin of acme/greeter")), "{ran}");
+}
+
+#[tokio::test]
+async fn what_the_installation_of_an_app_was_not_granted_is_named() {
+    let fake = Fake::start().await;
+    fake.repo("acme/site");
+    let credential = Rc::new(App);
+    let server = Server::new(&fake.uri()).unwrap();
+    let github = Github::new(&server, credential, Rc::new(Http::new(Duration::from_secs(5))), Manners::default());
+    let lacks = GithubTracker::new(github, server).shortcomings("acme/site").await.unwrap();
+    let lacks: Vec<(String, bool)> =
+        lacks.into_iter().map(|it| (it.what, it.remedy.ends_with("/settings/installations/7"))).collect();
+    let expected = [
+        "Issues: write is missing on acme/site",
+        "Pull requests: read is missing on acme/site",
+        "Checks: read is missing on acme/site",
+    ];
+    assert_eq!(lacks, expected.map(|what| (what.to_owned(), true)));
+}
+
+/// An App that was granted some of what afk needs.
+struct App;
+
+#[async_trait(?Send)]
+impl Credential for App {
+    async fn token(&self) -> PortResult<SecretString> {
+        Ok(TOKEN.into())
+    }
+
+    fn source(&self) -> String {
+        "a test".to_owned()
+    }
+
+    fn granted(&self) -> Option<Granted> {
+        let permissions =
+            [("metadata", "read"), ("contents", "write"), ("issues", "read"), ("statuses", "read"), ("checks", "?")];
+        let permissions = permissions.map(|(key, level)| (key.to_owned(), level.to_owned())).into();
+        Some(Granted { permissions, page: "settings/installations/7".to_owned() })
+    }
 }
