@@ -373,7 +373,7 @@ fn a_secret_is_read_afresh_without_white_space_around_it() {
 fn github_needs_no_more_than_a_token() {
     let place = Place::new("[tracker]\nkind = \"github\"\ntoken = { file = \"token\" }\n");
     let TrackerSettings::Github(github) = place.load(&[]).unwrap().tracker else { panic!("GitHub") };
-    assert_eq!(github.url, "https://api.github.com");
+    assert_eq!(github.url.as_str(), "https://api.github.com/");
     assert_eq!(github.token, Some(SecretSource::File(place.path("token"))));
     assert_eq!((github.app, github.reserve, github.requests_per_tick), (None, 500, 300));
     assert_eq!(github.log_hosts, ["*.blob.core.windows.net", "*.actions.githubusercontent.com"]);
@@ -407,15 +407,15 @@ fn what_is_wrong_with_the_settings_of_github_is_said_with_its_place() {
         ),
         (
             format!("{token}\nurl = \"http://git.example.org/api/v3\""),
-            "DIR/afk.settings.toml:4:1: `tracker.url` must begin with `https://`: a secret is sent there",
+            "DIR/afk.settings.toml:4:1: `tracker.url`: should be an https address, such as `https://host/path` (http on this machine only)",
         ),
         (
             format!("{token}\nurl = \"https://ada@git.example.org\""),
-            "DIR/afk.settings.toml:4:1: `tracker.url` must be an address and no more: no user, no query",
+            "DIR/afk.settings.toml:4:1: `tracker.url`: should be an https address, such as `https://host/path` (http on this machine only)",
         ),
         (
             format!("{token}\nurl = \"git.example.org\""),
-            "DIR/afk.settings.toml:4:1: `tracker.url` is no address: relative URL without a base",
+            "DIR/afk.settings.toml:4:1: `tracker.url`: should be an https address, such as `https://host/path` (http on this machine only)",
         ),
         (
             format!("{token}\nrequests_per_tick = 0"),

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 
 pub use forge::{Act, Forge};
 pub use local::Local;
+#[allow(unused_imports, reason = "every test file uses a part of it")]
 pub use look::{Comment, Issue, Outcome};
 
 /// How long anything may take that is waited for.

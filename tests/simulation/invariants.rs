@@ -446,15 +446,15 @@ fn every_run_has_ended(truth: &Truth) -> Holds {
     Ok(())
 }
 
-/// No issue carries the lock, except where a person put it there, or nobody can list the repository. A lock that afk took
-/// off, and that came back because a person gave another label its name, is that person's where nothing is enrolled any
-/// more: afk does not look into such a repository once nothing of it is in flight.
+/// No issue carries the lock, except where a person put it there, or nobody can list the repository. A lock that a person
+/// hid by renaming its label, and showed again, is that person's where nothing is enrolled any more: afk does not look
+/// into such a repository once nothing of it is in flight.
 fn no_lock_is_left(truth: &Truth) -> Holds {
     for (issue, card) in &truth.cards {
         let locked = card.issue.labels.iter().any(|label| label == IN_PROGRESS);
-        let mut events = card.events.iter().filter(|event| event.label == IN_PROGRESS);
         let enrolled = truth.policy.is_some_and(|policy| POLICIES[policy].off.enrolled(&issue.repo));
-        let by_rename = events.clone().next_back().is_some_and(|event| !event.added) && !enrolled;
+        let by_rename = truth.unveiled.contains(issue) && !enrolled;
+        let mut events = card.events.iter().filter(|event| event.label == IN_PROGRESS);
         let event = events.rfind(|event| event.added).filter(|_| !by_rename);
         let by_afk = event.is_some_and(|event| event.by.as_deref() == Some(AFK));
         let listed = truth.broken.as_ref() != Some(&issue.repo);

@@ -167,6 +167,10 @@ impl Truth {
     pub fn rename(&mut self, before: &str, after: &str) {
         self.tell(|| format!("leo renames the label {before} to {after}"));
         for issue in self.cards.keys().cloned().collect::<Vec<_>>() {
+            let carries = self.cards[&issue].issue.labels.iter().any(|label| label == before);
+            if after == IN_PROGRESS && carries {
+                self.unveiled.insert(issue.clone());
+            }
             self.change(&issue, |card| {
                 let merged = card.issue.labels.iter().any(|label| label == after);
                 card.issue.labels.retain(|label| !(merged && label == before));

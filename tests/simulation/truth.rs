@@ -178,6 +178,8 @@ pub struct Truth {
     pub switch_in_environment: bool,
     pub stopped: bool,
     pub abandoned: BTreeSet<RunId>,
+    /// Issues whose lock a person hid, and showed again, by renaming its label.
+    pub unveiled: BTreeSet<IssueRef>,
     /// Calls that fail until somebody mends it, by name.
     pub outages: BTreeMap<&'static str, PortErrorKind>,
     /// A repository that cannot be listed, and never will be again.
@@ -260,6 +262,7 @@ impl Truth {
             switch_in_environment: false,
             stopped: false,
             abandoned: BTreeSet::new(),
+            unveiled: BTreeSet::new(),
             outages: BTreeMap::new(),
             broken: None,
             next: BTreeMap::new(),
