@@ -223,6 +223,10 @@ pub trait Tracker {
     async fn blockers(&self, issue: &IssueRef) -> PortResult<Vec<Blocker>>;
     /// The granted permission of a login: `admin`, `maintain`, `write`, `triage`, `read`; `none` for a stranger.
     async fn permission(&self, repo: &str, login: &str) -> PortResult<String>;
+    /// The same, of up to an hour ago: like a remembered issue, good enough to deny, never to dispatch. May be cheaper.
+    async fn remembered_permission(&self, repo: &str, login: &str) -> PortResult<String> {
+        self.permission(repo, login).await
+    }
     /// Every comment of an issue, oldest first, never remembered ones.
     async fn comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>>;
     /// At least the comments that afk wrote, where records are, oldest first. May be cheaper than all of them.

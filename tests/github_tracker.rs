@@ -604,6 +604,22 @@ async fn a_permission_that_cannot_be_read_is_an_error_that_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_permission_of_an_earlier_tick_serves_only_those_who_ask_for_that() {
+    let hub = Hub::new().await;
+    let address = "/repos/acme/app/collaborators/ada/permission";
+    hub.rest("GET", address, 200, json!({ "permission": "write", "role_name": "write" })).await;
+    assert_eq!(hub.tick().permission("acme/app", "ada").await.as_deref(), Ok("write"));
+
+    hub.server.reset().await;
+    hub.answers("Viewer", json!({ "viewer": { "login": "afk" } })).await;
+    hub.rest("GET", address, 200, json!({ "permission": "read", "role_name": "read" })).await;
+    let tick = hub.tick();
+    assert_eq!(tick.remembered_permission("Acme/App", "Ada").await.as_deref(), Ok("write"));
+    assert_eq!(tick.permission("acme/app", "ada").await.as_deref(), Ok("read"));
+    assert_eq!(tick.remembered_permission("acme/app", "ada").await.as_deref(), Ok("read"));
+}
+
+#[tokio::test]
 async fn time_and_login_are_the_server_s_own() {
     let hub = Hub::new().await;
     let tick = hub.tick();

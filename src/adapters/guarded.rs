@@ -121,6 +121,7 @@ guarded!(Tracker {
     reads edits(&self, issue: &IssueRef) -> Vec<Edit>;
     reads blockers(&self, issue: &IssueRef) -> Vec<Blocker>;
     reads permission(&self, repo: &str, login: &str) -> String;
+    reads remembered_permission(&self, repo: &str, login: &str) -> String;
     reads comments(&self, issue: &IssueRef) -> Vec<Comment>;
     reads own_comments(&self, issue: &IssueRef) -> Vec<Comment>;
     writes create_comment(&self, issue: &IssueRef, body: &str) -> String;

@@ -42,8 +42,26 @@ pub struct Trusted {
     pub evidence: String,
 }
 
-/// Decides trust by `[trust]`. Neither afk nor an agent is ever trusted, whatever the policy says.
+/// Decides trust by `[trust]`, from a permission that is asked for now. Neither afk nor an agent is ever trusted,
+/// whatever the policy says.
 pub async fn trust(tick: &Tick<'_>, afk: &str, rules: &Rules, repo: &str, login: Option<&str>) -> Trusted {
+    trust_by(tick, afk, rules, repo, login, false).await
+}
+
+/// The same for somebody who did something to an issue; where that is remembered, their permission may be so too.
+pub async fn trust_in(tick: &Tick<'_>, afk: &str, issue: &Issue, login: Option<&str>) -> Trusted {
+    let repo = &issue.reference.repo;
+    trust_by(tick, afk, tick.policy.rules(repo), repo, login, issue.remembered).await
+}
+
+async fn trust_by(
+    tick: &Tick<'_>,
+    afk: &str,
+    rules: &Rules,
+    repo: &str,
+    login: Option<&str>,
+    remembered: bool,
+) -> Trusted {
     let known = |fact, evidence: String| Trusted { fact: Observed::Known(fact), evidence };
     let Some(login) = login else {
         return known(false, "the account is deleted".to_owned());
@@ -58,7 +76,7 @@ pub async fn trust(tick: &Tick<'_>, afk: &str, rules: &Rules, repo: &str, login:
     if rules.trust.logins.iter().any(|trusted| is(trusted)) {
         return known(true, "is listed in trust.logins".to_owned());
     }
-    match tick.permission(repo, login).await {
+    match tick.permission(repo, login, remembered).await {
         Ok(permission) => {
             let trusted = rules.trust.permissions.iter().any(|enough| enough.eq_ignore_ascii_case(&permission));
             known(trusted, format!("has `{permission}` (granted)"))

@@ -256,7 +256,7 @@ async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed
         }
     }
     let author = armed.issue.author.as_deref();
-    armed.candidate.facts.author_trusted = arming::trust(tick, &fleet.afk, rules, &reference.repo, author).await.fact;
+    armed.candidate.facts.author_trusted = arming::trust_in(tick, &fleet.afk, &armed.issue, author).await.fact;
     armed.candidate.facts.open_blockers = match tick.world.tracker.blockers(&reference).await {
         Ok(blockers) => {
             let open = blockers.iter().filter(|blocker| blocker.open).map(|blocker| blocker.reference.clone());
@@ -281,7 +281,7 @@ async fn read_arming_facts(tick: &Tick<'_>, afk: &str, armed: &mut Armed, arming
         Some(login) => Observed::Known(login.clone()),
         None => Observed::Unknown("the account is deleted".to_owned()),
     };
-    let trusted = arming::trust(tick, afk, rules, &reference.repo, arming.by.as_deref()).await;
+    let trusted = arming::trust_in(tick, afk, &armed.issue, arming.by.as_deref()).await;
     facts.trusted = trusted.fact;
     armed.evidence.trust = Some(trusted.evidence);
     facts.edited_since_armed = match tick.world.tracker.edits(reference).await {

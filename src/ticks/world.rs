@@ -73,7 +73,7 @@ pub struct Tick<'w> {
     pub started: DateTime<Utc>,
     /// What happened, for people.
     pub report: RefCell<Report>,
-    permissions: RefCell<BTreeMap<(String, String), PortResult<String>>>,
+    permissions: RefCell<BTreeMap<(String, String, bool), PortResult<String>>>,
 }
 
 /// A tracker's clock may differ from ours by this much before it is reported.
@@ -118,16 +118,21 @@ impl<'w> Tick<'w> {
         Ok(tick)
     }
 
-    /// The granted permission of a login, asked once a tick.
+    /// The granted permission of a login, asked once a tick; `remembered`: one of an earlier tick will do, for an issue
+    /// that is itself remembered.
     ///
     /// # Errors
     /// Those of [`Tracker::permission`].
-    pub async fn permission(&self, repo: &str, login: &str) -> PortResult<String> {
-        let key = (repo.to_ascii_lowercase(), login.to_ascii_lowercase());
+    pub async fn permission(&self, repo: &str, login: &str, remembered: bool) -> PortResult<String> {
+        let key = (repo.to_ascii_lowercase(), login.to_ascii_lowercase(), remembered);
         if let Some(known) = self.permissions.borrow().get(&key) {
             return known.clone();
         }
-        let answer = self.world.tracker.permission(repo, login).await;
+        let answer = if remembered {
+            self.world.tracker.remembered_permission(repo, login).await
+        } else {
+            self.world.tracker.permission(repo, login).await
+        };
         self.permissions.borrow_mut().insert(key, answer.clone());
         answer
     }

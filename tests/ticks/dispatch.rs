@@ -33,6 +33,24 @@ async fn what_was_remembered_of_an_issue_never_dispatches_it() {
 }
 
 #[tokio::test]
+async fn a_remembered_permission_denies_and_never_dispatches() {
+    for (remembered, granted, dispatched) in [("write", "read", 0), ("write", "write", 1), ("read", "write", 0)] {
+        let sim = Sim::new().armed(7);
+        let issue = sim.state.borrow().cards[&7].issue.clone();
+        sim.state.borrow_mut().remembered.insert(7, issue);
+        sim.state.borrow_mut().remembered_permissions.insert("ada".to_owned(), remembered.to_owned());
+        sim.state.borrow_mut().permissions.insert("ada".to_owned(), granted.to_owned());
+        sim.poll().await;
+        assert_eq!(sim.state.borrow().agents.len(), dispatched, "{remembered}, then {granted}");
+    }
+    // An issue that was read in this very tick is judged by what is granted now.
+    let sim = Sim::new().armed(7);
+    sim.state.borrow_mut().remembered_permissions.insert("ada".to_owned(), "read".to_owned());
+    sim.poll().await;
+    assert_eq!(sim.state.borrow().agents.len(), 1);
+}
+
+#[tokio::test]
 async fn a_dispatch_cut_short_after_any_write_is_adopted_with_nothing_doubled() {
     for call in ["executor ensure", "tracker add_label", "tracker create_comment"] {
         for watches in [false, true] {

@@ -44,6 +44,8 @@ pub struct State {
     /// What the tracker remembers of issues, and lists instead of them.
     pub remembered: BTreeMap<u64, Issue>,
     pub permissions: BTreeMap<String, String>,
+    /// What an earlier tick was told instead.
+    pub remembered_permissions: BTreeMap<String, String>,
     pub commits: Vec<RunCommit>,
     /// The pull request of runs that land by one; their commits land when it is merged.
     pub pull_request: PullRequestStatus,
@@ -110,6 +112,7 @@ impl Sim {
             cards: BTreeMap::new(),
             remembered: BTreeMap::new(),
             permissions: [("ada".to_owned(), "write".to_owned())].into(),
+            remembered_permissions: BTreeMap::new(),
             commits: Vec::new(),
             pull_request: PullRequestStatus::None,
             verdict: StageVerdict::None,
@@ -343,6 +346,13 @@ impl Tracker for Edge {
     async fn permission(&self, _repo: &str, login: &str) -> PortResult<String> {
         self.may_fail("tracker permission")?;
         Ok(self.0.borrow().permissions.get(login).cloned().unwrap_or_else(|| "none".to_owned()))
+    }
+    async fn remembered_permission(&self, repo: &str, login: &str) -> PortResult<String> {
+        let remembered = self.0.borrow().remembered_permissions.get(login).cloned();
+        match remembered {
+            Some(permission) => Ok(permission),
+            None => self.permission(repo, login).await,
+        }
     }
     async fn comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>> {
         self.may_fail("tracker comments")?;

@@ -22,6 +22,10 @@ const KEPT: TimeDelta = TimeDelta::days(1);
 /// How long the repositories of an owner are remembered: new ones are few, and asking costs a request a hundred.
 const OWNED_FOR: TimeDelta = TimeDelta::minutes(10);
 
+/// How long a permission can serve to deny.
+const GRANTED_FOR: TimeDelta = TimeDelta::hours(1);
+const MOST_PERMISSIONS: usize = 10_000;
+
 /// What changes when a list changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
@@ -104,6 +108,16 @@ pub struct Contents {
     /// By the owner, in lower case.
     #[serde(default)]
     owned: BTreeMap<String, Owned>,
+    /// By `owner/name login`, in lower case.
+    #[serde(default)]
+    permissions: BTreeMap<String, Permission>,
+}
+
+/// What was granted to somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permission {
+    pub granted: String,
+    pub at: DateTime<Utc>,
 }
 
 /// The repositories of an owner.
@@ -111,6 +125,10 @@ pub struct Contents {
 struct Owned {
     at: DateTime<Utc>,
     repos: Vec<String>,
+}
+
+fn key_of(repo: &str, login: &str) -> String {
+    format!("{repo} {login}").to_ascii_lowercase()
 }
 
 /// What is remembered, and where.
@@ -169,6 +187,23 @@ impl Memory {
     pub fn remember_owned(&mut self, owner: &str, at: DateTime<Utc>, repos: Vec<String>) {
         self.is_changed = true;
         self.contents.owned.insert(owner.to_owned(), Owned { at, repos });
+    }
+
+    /// What was granted to somebody, where it was asked for within the last hour.
+    pub fn permission(&self, repo: &str, login: &str, now: DateTime<Utc>) -> Option<Permission> {
+        let known = self.contents.permissions.get(&key_of(repo, login))?;
+        let age = now.signed_duration_since(known.at);
+        (TimeDelta::zero() <= age && age < GRANTED_FOR).then(|| known.clone())
+    }
+
+    /// Somebody's permission was asked for.
+    pub fn remember_permission(&mut self, repo: &str, login: &str, at: DateTime<Utc>, granted: String) {
+        self.is_changed = true;
+        let permissions = &mut self.contents.permissions;
+        permissions.retain(|_, known| at.signed_duration_since(known.at) < GRANTED_FOR);
+        if permissions.len() < MOST_PERMISSIONS {
+            permissions.insert(key_of(repo, login), Permission { granted, at });
+        }
     }
 
     /// The server says that a list is as it was.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -23,6 +23,9 @@ use crate::ports::{
 /// How many unchanged lists of one kind are read again in each tick, those first that were read longest ago: nothing is
 /// remembered for ever.
 const READ_ANYWAY: usize = 2;
+/// A remembered permission is asked for again after this long, unless many others were in the same tick.
+const PERMISSION_RENEWED: TimeDelta = TimeDelta::minutes(10);
+const RENEWED_AT_ONCE: usize = 10;
 /// How much text of issues one tick keeps, in bytes; the listings beyond go without, as remembered ones do.
 const MOST_TEXT: usize = 8 * 1024 * 1024;
 
@@ -56,6 +59,8 @@ struct TickState {
     valid: BTreeSet<IssueRef>,
     /// Blockers whose state was asked for in this tick.
     resolved: BTreeSet<IssueRef>,
+    /// How many remembered permissions were asked for again.
+    permissions_asked: usize,
     text: usize,
 }
 
@@ -382,7 +387,25 @@ impl Tracker for GithubTracker {
     }
 
     async fn permission(&self, repo: &str, login: &str) -> PortResult<String> {
-        self.github.permission(repo, login).await
+        let now = self.viewer().await?.now;
+        let granted = self.github.permission(repo, login).await?;
+        self.memory().remember_permission(repo, login, now, granted.clone());
+        Ok(granted)
+    }
+
+    async fn remembered_permission(&self, repo: &str, login: &str) -> PortResult<String> {
+        let now = self.viewer().await?.now;
+        let known = self.memory().permission(repo, login, now);
+        let asked = self.state.borrow().permissions_asked;
+        match known {
+            Some(known) if now.signed_duration_since(known.at) < PERMISSION_RENEWED || asked >= RENEWED_AT_ONCE => {
+                Ok(known.granted)
+            }
+            _ => {
+                self.state.borrow_mut().permissions_asked += 1;
+                self.permission(repo, login).await
+            }
+        }
     }
 
     async fn comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>> {
