@@ -8,7 +8,7 @@ mod on_github;
 use std::rc::Rc;
 use std::time::Duration;
 
-use afk::adapters::github::{Github, GithubTracker, Server};
+use afk::adapters::github::{Github as Api, GithubTracker, Server};
 use afk::adapters::http::Http;
 use afk::adapters::http::api::{Credential, Granted, Manners};
 use afk::ports::{PortResult, Tracker};
@@ -200,7 +200,7 @@ async fn what_the_installation_of_an_app_was_not_granted_is_named() {
     fake.repo("acme/site");
     let credential = Rc::new(App);
     let server = Server::new(&fake.uri()).unwrap();
-    let github = Github::new(&server, credential, Rc::new(Http::new(Duration::from_secs(5))), Manners::default());
+    let github = Api::new(&server, credential, Rc::new(Http::new(Duration::from_secs(5))), Manners::default());
     let lacks = GithubTracker::new(github, server).shortcomings("acme/site").await.unwrap();
     let lacks: Vec<(String, bool)> =
         lacks.into_iter().map(|it| (it.what, it.remedy.ends_with("/settings/installations/7"))).collect();

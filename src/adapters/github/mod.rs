@@ -33,19 +33,12 @@ pub use server::Server;
 pub use tracker::GithubTracker;
 
 /// What every adapter of GitHub asks through.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Github {
     /// The REST API.
     pub rest: Rc<Api>,
     /// The GraphQL API, at its own address.
     pub graphql: Rc<Api>,
-    credential: Rc<dyn Credential>,
-}
-
-impl std::fmt::Debug for Github {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Github").field("rest", &self.rest).field("graphql", &self.graphql).finish_non_exhaustive()
-    }
 }
 
 /// An answer of GraphQL; errors may come with status 200, beside data or instead of it.
@@ -114,9 +107,9 @@ pub struct Reply {
 impl Github {
     /// The APIs of a server.
     pub fn new(server: &Server, credential: Rc<dyn Credential>, http: Rc<Http>, manners: Manners) -> Self {
-        let rest = Api::with_manners("github", server.rest.clone(), &HEADERS, credential.clone(), http, manners);
+        let rest = Api::with_manners("github", server.rest.clone(), &HEADERS, credential, http, manners);
         let graphql = rest.at(server.graphql.clone());
-        Self { rest: Rc::new(rest), graphql: Rc::new(graphql), credential }
+        Self { rest: Rc::new(rest), graphql: Rc::new(graphql) }
     }
 
     /// Asks GraphQL, for callers that can tell which part is missing.

@@ -114,7 +114,7 @@ impl GithubTracker {
         if !repository.has_issues {
             found.push(lack(format!("{repo} has its issues turned off"), format!("turn them on: {page}")));
         }
-        match self.github().credential.granted() {
+        match self.github().rest.granted() {
             Some(granted) => found.extend(not_granted(repo, &granted, web)),
             None => {
                 found.extend(no_push(repo, &repository, web));
@@ -135,7 +135,7 @@ impl GithubTracker {
     }
 
     fn token_page(&self) -> String {
-        let page = self.github().credential.granted().map(|granted| granted.page);
+        let page = self.github().rest.granted().map(|granted| granted.page);
         format!("{}{}", self.web(), page.as_deref().unwrap_or("settings/personal-access-tokens"))
     }
 

@@ -126,6 +126,11 @@ impl Api {
         Cost { remaining: least.remaining, limit: least.limit, ..self.server.cost.borrow().clone() }
     }
 
+    /// What the token was granted, where its server said so when it gave the token.
+    pub fn granted(&self) -> Option<Granted> {
+        self.server.credential.granted()
+    }
+
     /// Adds points that an answer of GraphQL names.
     pub fn spent_points(&self, points: u64) {
         self.server.cost.borrow_mut().points += points;
