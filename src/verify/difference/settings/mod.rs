@@ -124,7 +124,10 @@ fn items(direction: Direction, entries: &[(String, Place)], sentence: impl Fn(&s
         Some((_, place)) if entries.len() >= MANY => {
             let names: Vec<String> = entries.iter().map(|(name, _)| name.clone()).collect();
             let what = sentence(&words::few(&names), false);
-            vec![Item { details: names, ..item(direction, what, *place) }]
+            // Those that the sentence names, and each of the others.
+            let (named, others) = names.split_at_checked(3).unwrap_or((&names, &[]));
+            let details = std::iter::once(named.join(", ")).chain(others.iter().cloned()).collect();
+            vec![Item { details, ..item(direction, what, *place) }]
         }
         _ => entries.iter().map(|(name, place)| item(direction, sentence(name, true), *place)).collect(),
     }
