@@ -91,7 +91,7 @@ fn what_is_enrolled_and_denied_in_one_edit_is_not_said_to_be_off_the_allowlist()
     let except = "issues in `acme/*` except `acme/payments` (denylist) may be dispatched";
     let enrolled = (Direction::Looser, except.to_owned());
     for denied_before in [OPEN, PAYMENTS_DENIED] {
-        assert_eq!(told(&[APP, denied_before], &[APP_AND_ACME, PAYMENTS_DENIED]), [enrolled.clone()]);
+        assert_eq!(told(&[APP, denied_before], &[APP_AND_ACME, PAYMENTS_DENIED]), std::slice::from_ref(&enrolled));
     }
     let exactly = ("allowlist   = []", "allowlist   = [\"app\", \"acme/payments\"]");
     let found = difference(&edited(&[APP]), &edited(&[exactly, PAYMENTS_DENIED])).unwrap();
