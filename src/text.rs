@@ -10,6 +10,12 @@ pub fn clean_line(text: &str, max: usize) -> String {
     head(words.join(" "), max)
 }
 
+/// As [`clean_line`], with an ellipsis where it was cut.
+pub fn line(text: &str, max: usize) -> String {
+    let whole = clean_line(text, usize::MAX);
+    if whole.len() <= max { whole } else { head(whole, max.saturating_sub('…'.len_utf8())) + "…" }
+}
+
 /// Several lines, the beginning of them: line breaks (also `\r\n` and `\r`) and tabs stay. At most `max` bytes.
 pub fn clean_block(text: &str, max: usize) -> String {
     head(visible(text), max)
@@ -160,6 +166,7 @@ mod tests {
     #[test]
     fn cuts_keep_whole_characters() {
         assert_eq!(clean_line("häh", 2), "h");
+        assert_eq!((line("whole", 5).as_str(), line("not whole", 6).as_str()), ("whole", "not…"));
         assert_eq!(clean_block("äöü", 4), "äö");
         assert_eq!(tail("äöü", 3), "ü");
         assert_eq!(tail("short", 100), "short");
@@ -168,8 +175,8 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_invisible_gets_through_and_the_bound_holds(text in any::<String>(), max in 0_usize..64) {
-            for cleaned in [clean_line(&text, max), clean_block(&text, max), tail(&text, max)] {
-                prop_assert!(cleaned.len() <= max);
+            for cleaned in [clean_line(&text, max), line(&text, max.max(3)), clean_block(&text, max), tail(&text, max)] {
+                prop_assert!(cleaned.len() <= max.max(3));
                 prop_assert!(cleaned.chars().all(|letter| matches!(letter, '\n' | '\t')
                     || !(letter.is_control() || is_invisible(letter))));
             }

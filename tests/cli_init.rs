@@ -15,7 +15,7 @@ const FILES: [&str; 8] = [
     "policies/prompts/fix-forward.md",
     "afk.settings.toml",
     "issues/0001.md",
-    ".github/workflows/policy.yml",
+    ".forgejo/workflows/policy.yml",
 ];
 
 /// A command that sees nothing of whoever runs the tests.
@@ -58,7 +58,7 @@ fn toml(path: &Path) -> toml::Table {
 
 #[test]
 fn everything_that_a_first_run_needs_is_written_and_named() {
-    let (_home, app) = app(Some("git@github.com:acme/app.git"));
+    let (_home, app) = app(Some("git@codeberg.org:acme/app.git"));
 
     let said = stdout(&afk(&app, &["init"]));
 
@@ -70,10 +70,10 @@ wrote policies/afk.test.toml            60 cases, coverage 100 %
 wrote policies/afk-policy.schema.json   completion and hover text in editors
 wrote policies/prompts/implement.md     what an agent is told first
 wrote policies/prompts/fix-forward.md   and after red CI
-wrote afk.settings.toml                 repository acme/app at git@github.com:acme/app.git
+wrote afk.settings.toml                 repository acme/app at git@codeberg.org:acme/app.git
 wrote issues/0001.md                    an example, not armed
-wrote .github/workflows/policy.yml      check, test and diff on every pull request
-Set AFK_REPOSITORY and AFK_REVISION in .github/workflows/policy.yml: where CI gets afk from.
+wrote .forgejo/workflows/policy.yml     check, test and diff on every pull request
+Set AFK_REPOSITORY and AFK_REVISION in .forgejo/workflows/policy.yml: where CI gets afk from.
 Look at [executors.agent] and [ci.test] in afk.settings.toml: they are guesses.
 Nothing runs yet. Next: afk doctor
 "
@@ -85,7 +85,7 @@ Nothing runs yet. Next: afk doctor
 
 #[test]
 fn the_policy_is_disabled_and_fits_the_settings() {
-    let (_home, app) = app(Some("git@github.com:acme/app.git"));
+    let (_home, app) = app(Some("git@codeberg.org:acme/app.git"));
     stdout(&afk(&app, &["init"]));
 
     let policy = toml(&app.join("policies/afk.toml"));
@@ -102,21 +102,68 @@ fn the_policy_is_disabled_and_fits_the_settings() {
 
 #[test]
 fn the_settings_know_the_repository_and_the_person_and_no_token() {
-    let (_home, app) = app(Some("https://ada:t0ken@github.com/acme/app.git"));
+    let (_home, app) = app(Some("https://ada:t0ken@codeberg.org/acme/app.git"));
     stdout(&afk(&app, &["init"]));
 
     let settings = toml(&app.join("afk.settings.toml"));
 
-    assert_eq!(settings["repos"]["acme/app"]["git"].as_str(), Some("https://github.com/acme/app.git"));
+    assert_eq!(settings["repos"]["acme/app"]["git"].as_str(), Some("https://codeberg.org/acme/app.git"));
     assert_eq!(settings["tracker"]["people"]["ada"].as_str(), Some("admin"));
     let data = settings["data"].as_str().unwrap();
     assert!(data.starts_with("/home/ada/.local/share/afk/acme/app-"), "{data}");
 }
 
+/// The origin, what it is of GitHub's, and the settings that follow.
+const ON_GITHUB: [(&str, Option<&str>, Option<&str>); 4] = [
+    ("https://ada:t0ken@github.com/acme/app.git", None, None),
+    ("git@github.com:acme/app.git", None, Some("git@github.com:acme/app.git")),
+    ("https://github.acme.dev/acme/app", Some("https://github.acme.dev/api/v3"), None),
+    ("git@acme.ghe.com:acme/app.git", Some("https://api.acme.ghe.com"), Some("git@acme.ghe.com:acme/app.git")),
+];
+
+#[test]
+fn on_github_issues_and_checks_are_those_of_github() {
+    for (origin, url, git) in ON_GITHUB {
+        let (_home, app) = app(Some(origin));
+        let said = stdout(&afk(&app, &["init"]));
+
+        assert!(said.contains("issues and checks of GitHub, repository acme/app at "), "{said}");
+        assert!(said.contains("AFK_GITHUB_TOKEN") && !said.contains("ci.test") && !said.contains("t0ken"), "{said}");
+        assert!(said.ends_with("Nothing runs yet. Next: afk doctor\n"), "{said}");
+        assert!(!app.join("issues").exists());
+        let settings = toml(&app.join("afk.settings.toml"));
+        assert_eq!(settings["tracker"]["kind"].as_str(), Some("github"));
+        assert_eq!(settings["tracker"]["token"]["variable"].as_str(), Some("AFK_GITHUB_TOKEN"));
+        assert_eq!(settings["tracker"].get("url").and_then(|url| url.as_str()), url);
+        let repos = settings.get("repos").map(|repos| repos["acme/app"]["git"].as_str().unwrap());
+        assert_eq!(repos, git, "{origin}");
+        assert!(settings["identity"]["agents"].as_array().unwrap().is_empty());
+        assert!(settings.get("ci").is_none());
+        let policy = toml(&app.join("policies/afk.toml"));
+        assert_eq!(policy["ci"]["stages"][0]["source"].as_str(), Some("checks"));
+
+        let checked = stdout(&afk(&app, &["check-policy"]));
+        assert!(checked.contains("policies/afk.toml: ok"), "{checked}");
+        stdout(&afk(&app, &["test-policy", "--min-coverage", "100"]));
+        // The settings can be used; what is missing is the token.
+        let doctor = String::from_utf8(afk(&app, &["doctor"]).stdout).unwrap();
+        assert!(doctor.contains("AFK_GITHUB_TOKEN"), "{doctor}");
+    }
+}
+
+#[test]
+fn on_github_issues_can_be_files_all_the_same() {
+    let (_home, app) = app(Some("git@github.com:acme/app.git"));
+    stdout(&afk(&app, &["init", "--local"]));
+    assert_eq!(toml(&app.join("afk.settings.toml"))["tracker"]["kind"].as_str(), Some("local"));
+    assert_eq!(toml(&app.join("policies/afk.toml"))["ci"]["stages"][0]["source"].as_str(), Some("command"));
+    assert!(app.join("issues/0001.md").is_file() && app.join(".github/workflows/policy.yml").is_file());
+}
+
 #[test]
 fn two_clones_of_one_repository_do_not_share_a_data_directory() {
     let data = || {
-        let (home, app) = app(Some("https://github.com/acme/app.git"));
+        let (home, app) = app(Some("https://codeberg.org/acme/app.git"));
         stdout(&afk(&app, &["init"]));
         (toml(&app.join("afk.settings.toml"))["data"].as_str().unwrap().to_owned(), home)
     };
@@ -215,7 +262,7 @@ fn a_directory_that_cannot_be_written_ends_with_exit_code_4_and_its_name() {
 
 #[test]
 fn what_it_wrote_passes_check_policy() {
-    let (_home, app) = app(Some("git@github.com:acme/app.git"));
+    let (_home, app) = app(Some("git@codeberg.org:acme/app.git"));
     stdout(&afk(&app, &["init"]));
 
     let said = stdout(&afk(&app, &["check-policy"]));
@@ -226,7 +273,7 @@ fn what_it_wrote_passes_check_policy() {
 
 #[test]
 fn the_tests_that_it_wrote_pass_over_the_policy_that_it_wrote() {
-    let (_home, app) = app(Some("git@github.com:acme/app.git"));
+    let (_home, app) = app(Some("git@codeberg.org:acme/app.git"));
     stdout(&afk(&app, &["init"]));
 
     let said = stdout(&afk(&app, &["test-policy", "--min-coverage", "100"]));
@@ -237,7 +284,7 @@ fn the_tests_that_it_wrote_pass_over_the_policy_that_it_wrote() {
 
 #[test]
 fn an_enrolled_policy_passes_too() {
-    let (_home, app) = app(Some("git@github.com:acme/app.git"));
+    let (_home, app) = app(Some("git@codeberg.org:acme/app.git"));
     stdout(&afk(&app, &["init"]));
     let path = app.join("policies/afk.toml");
     let text = fs::read_to_string(&path).expect("a file");

@@ -101,7 +101,9 @@ fn live(comment: &str) -> String {
 
 /// Everything that a forge could make something of.
 const HOSTILE: &str = "` @acme/all #1 acme/app#2 GH-3 !4 https://evil.example www.evil.example [x](http://e) ![y](z) | \
-                       <b> </details> ~~~ ``` **z** _w_ :tada: $v$ \u{1b}[31m";
+                       <b> </details> ~~~ ``` **z** _w_ :tada: $v$";
+/// And what a terminal makes something of, where a text may be of any kind.
+const ESCAPED: &str = "` @acme/all #1 \u{1b}[31m <b>\nLOOSER";
 
 #[test]
 fn nothing_that_anybody_wrote_into_a_policy_comes_to_life() {
@@ -119,6 +121,7 @@ fn nothing_that_anybody_wrote_into_a_policy_comes_to_life() {
         ("executor     = \"t3\"", format!("executor     = {text}")),
         ("model        = \"claude-sonnet-4-6\"", model),
         ("\"[FROZEN] {ref}: {reason}\"", text.clone()),
+        ("\"[FROZEN] {ref}: {reason}\"", serde_json::to_string(ESCAPED).unwrap()),
         ("# ━━ 3.", gate),
         ("# ━━ 2. Gates", paused),
     ];
@@ -144,47 +147,75 @@ fn nothing_that_anybody_wrote_into_a_policy_comes_to_life() {
 
 #[test]
 fn a_comment_stays_within_what_a_forge_takes_and_says_what_is_left_out() {
-    let repositories: Vec<String> = (0..2_000).map(|n| format!("\"acme/repository-with-a-name-{n}\"")).collect();
-    let many = format!("allowlist   = [{}]", repositories.join(", "));
-    let ran =
-        diff(Test::new().shipped_policy(&[("allowlist   = []", &many)]), &["builtin:standard", "--format", "markdown"]);
+    let gates: String = (0..50)
+        .map(|gate| {
+            let labels: Vec<String> = (0..8).map(|label| format!("\"{gate}-{label}-{}\"", "x".repeat(180))).collect();
+            let labels = labels.join(", ");
+            format!("[[gates]]\nname = \"g{gate}\"\nrequire = {{ labels = {{ has_none = [{labels}] }} }}\nmessage = \"m\"\n\n")
+        })
+        .collect();
+    let many = format!("{gates}# ━━ 3.");
+    let old = Test::new().shipped_policy(&[("# ━━ 3.", &many)]);
+    fs::rename(old.path("policies/afk.toml"), old.path("policies/old.toml")).unwrap();
+    let ran = diff(old.shipped_policy(&[]), &["policies/old.toml", "--format", "markdown"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stdout.len() <= 65_536);
-    assert!(ran.stdout.contains("🔓 2000 looser"));
+    assert!(ran.stdout.contains("🔓 50 looser"), "{ran}");
     let (shown, folded) = ran.stdout.split_once("<details><summary>").unwrap();
     let rows = |part: &str| part.lines().filter(|line| line.starts_with("| 🔓")).count();
-    let more = 2_000 - rows(shown);
+    let more = 50 - rows(shown);
     assert!(folded.starts_with(&format!("{more} more changes: {more} looser</summary>")), "{ran}");
     assert!(ran.stdout.contains("\n</details>\n"));
-    let missing = 2_000 - rows(&ran.stdout);
+    let missing = 50 - rows(&ran.stdout);
     let cut = format!(
-        "**Cut here:** a comment takes no more; {missing} of 2000 changes are left out; the command below says all of it.\n\n<sub>"
+        "**Cut here:** a comment takes no more; {missing} of 50 changes are left out; the command below says all of it.\n\n<sub>"
     );
     assert!(missing > 0 && ran.stdout.contains(&cut), "{ran}");
 }
 
 #[test]
 fn what_is_looser_is_never_folded_behind_what_is_not() {
-    let repositories = |count: usize| -> String {
-        let names: Vec<String> = (0..count).map(|number| format!("\"acme/a{number}\"")).collect();
-        format!("allowlist   = [{}]", names.join(", "))
+    let stages = |count: usize| -> String {
+        let stage = |number| format!("[[ci.stages]]\nname = \"s{number}\"\nsource = \"checks\"\nrequire = \"all\"\n\n");
+        (0..count).map(stage).chain(["[protect] ".to_owned()]).collect()
     };
-    let (fifteen, none) = (repositories(15), repositories(0));
+    let (fifteen, none) = (stages(15), stages(0));
     for (old, new, shown, folded) in
-        [(&none, &fifteen, 15, None), (&fifteen, &none, 10, Some("5 more changes: 5 tighter"))]
+        [(&fifteen, &none, 15, None), (&none, &fifteen, 10, Some("5 more changes: 5 tighter"))]
     {
-        let before = Test::new().shipped_policy(&[("allowlist   = []", old)]);
+        let before = Test::new().shipped_policy(&[("[protect] ", old)]);
         fs::rename(before.path("policies/afk.toml"), before.path("policies/before.toml")).unwrap();
-        let ran = diff(
-            before.shipped_policy(&[("allowlist   = []", new)]),
-            &["policies/before.toml", "--format", "markdown"],
-        );
+        let ran =
+            diff(before.shipped_policy(&[("[protect] ", new)]), &["policies/before.toml", "--format", "markdown"]);
         let (table, rest) = ran.stdout.split_once("|---|---|---|---|\n").unwrap();
         assert!(!table.contains("<details>"), "{ran}");
         let rows = rest.lines().take_while(|line| line.starts_with("| ")).count();
         assert_eq!(rows, shown, "{ran}");
         assert_eq!(rest.split("<summary>").nth(1).and_then(|rest| rest.split('<').next()), folded, "{ran}");
     }
+}
+
+#[test]
+fn no_label_of_a_policy_writes_lines_of_the_report() {
+    let forged = r#"["$labels.human", "x\nno decision changes: equal in meaning"]"#;
+    let edit = ("[\"$labels.human\", \"$labels.paused\"]", forged);
+    let ran = diff(Test::new().shipped_policy(&[edit]), &["builtin:standard"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stdout.contains("holds control characters, which no `labels` does"), "{ran}");
+    assert!(!ran.stdout.contains("\nno decision changes"), "{ran}");
+}
+
+#[test]
+fn a_list_of_three_thousand_people_does_not_hide_what_else_is_looser() {
+    let people: Vec<String> = (0..3_000).map(|number| format!("\"user{number}\"")).collect();
+    let logins = format!("logins      = [{}]", people.join(", "));
+    let ran = diff(
+        Test::new().shipped_policy(&[("logins      = []", &logins), TURNS]),
+        &["builtin:standard", "--format", "markdown"],
+    );
+    assert!(ran.stdout.contains("### Policy change: 🔓 2 looser\n"), "{ran}");
+    assert!(ran.stdout.contains("people called `user0`, `user1`, `user2` and 2997 more may arm issues"), "{ran}");
+    assert!(ran.stdout.contains("| 🔓 | red CI gets up to 8 corrective turns (was 5)"), "{ran}");
 }
 
 #[test]
@@ -202,6 +233,25 @@ fn equal_in_meaning_is_said_so() {
     });
     let ran = diff(test(), &["builtin:standard", "--format", "markdown"]);
     assert!(ran.stdout.contains("\n### Policy change: ✅ no decision changes\n") && !ran.stdout.contains("|---"));
+}
+
+#[test]
+fn other_words_for_people_are_not_said_to_be_equal_in_meaning() {
+    let edited = || Test::new().shipped_policy(&[TEXT]);
+    let ran = diff(edited(), &["builtin:standard"]);
+    assert!(ran.stdout.starts_with("no decision changes, texts changed: people are told other things\n"), "{ran}");
+    let ran = diff(edited(), &["builtin:standard", "--format", "markdown"]);
+    assert!(ran.stdout.contains("### Policy change: ✅ no decision changes, texts changed\n"), "{ran}");
+    let said = diff(edited(), &["builtin:standard", "--format", "json"]).json();
+    assert_eq!(said["equal_in_meaning"], json!(false));
+}
+
+#[test]
+fn a_row_that_does_nothing_is_a_warning_and_breaks_nothing() {
+    let dead = "[[transitions]]\nname = \"twice\"\nfrom = \"*\"\nwhen = { held = true }\nto = \"released\"\ndo = \"stand-down\"\nreason = \"again\"\n\n# Bookkeeping";
+    let test = Test::new().shipped_policy(&[("# Bookkeeping", dead)]);
+    let ran = diff(test, &["builtin:standard", "--format", "markdown"]);
+    assert!(ran.stdout.contains("### Policy change: ✅ no decision changes, ⚠ warning: dead-row\n"), "{ran}");
 }
 
 #[test]

@@ -210,6 +210,39 @@ fn another_edit_window_leaves_open_whether_an_issue_was_edited() {
 }
 
 #[test]
+fn what_is_not_enrolled_is_not_dispatched_whatever_its_gates_say() {
+    let (afk, snapshot) = today();
+    free(&afk, &snapshot, &[]);
+    afk.policy("denylist    = []", "denylist    = [\"greeter\"]");
+    afk.policy("in = \"$allowlist\", not_in = \"$denylist\"", "in = \"$allowlist\"");
+    afk.policy("slots_per_repo = 1", "slots_per_repo = 2");
+    let waiver = "[[waivers]]\ninvariant = \"unlisted-dispatch\"\nreason = \"the denylist does it\"\n\n[actions] ";
+    afk.policy("[actions] ", waiver);
+    let said = over(&afk, &["--over", "snapshot.json"]);
+    let change = told(&said, "issues", "greeter#2").unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(
+        (&change["before"], &change["after"]),
+        (&json!("dispatched (as number 1)"), &json!("denied: not enrolled"))
+    );
+    let explained = afk.afk(&["explain", "--issue", "greeter#2"]);
+    let verdict = "NOT DISPATCHED: not enrolled: every gate lets it pass, but the denylist names `greeter`";
+    assert!(explained.stdout.contains(verdict), "{}{}", explained.stdout, explained.stderr);
+}
+
+#[test]
+fn what_could_not_be_read_of_an_issue_that_goes_is_mentioned() {
+    let (afk, snapshot) = today();
+    free(&afk, &snapshot, &[]);
+    let mut snapshot: Value = serde_json::from_str(&fs::read_to_string(afk.path("snapshot.json")).unwrap()).unwrap();
+    snapshot["problems"] = json!(["greeter#2: its events cannot be read", "greeter#3: nor can its"]);
+    fs::write(afk.path("snapshot.json"), snapshot.to_string()).unwrap();
+    afk.policy("logins      = []", "logins      = [\"mallory\"]");
+    let said = over(&afk, &["--over", "snapshot.json"]);
+    let unseen = json!(["not all could be read: greeter#2: its events cannot be read"]);
+    assert_eq!(said["today"]["not_looked_at"], unseen, "{said}");
+}
+
+#[test]
 fn a_new_gate_names_the_issues_that_wait_for_a_slot() {
     let (afk, _) = today();
     let gate =

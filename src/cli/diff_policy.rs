@@ -184,9 +184,13 @@ fn judged(comparison: &Comparison<'_>) -> String {
     format!("checked: {} · not held against settings{tests}", proven(&comparison.proofs))
 }
 
-/// The invariants that the new policy breaks.
-fn broken(proofs: &Proofs) -> Vec<&'static str> {
-    let broken = proofs.proofs.iter().filter(|proof| proof.outcome == Outcome::Broken);
+/// The invariants that the new policy breaks, and as bad as this.
+fn broken(proofs: &Proofs, severity: Severity) -> Vec<&'static str> {
+    let as_bad = |code| {
+        let found = proofs.findings.iter().filter(|finding| finding.code == code);
+        found.map(|finding| finding.severity).min() == Some(severity)
+    };
+    let broken = proofs.proofs.iter().filter(|proof| proof.outcome == Outcome::Broken && as_bad(proof.invariant));
     broken.map(|proof| proof.invariant.name()).collect()
 }
 
@@ -242,7 +246,7 @@ fn document(comparison: &Comparison<'_>) -> Value {
         "old": { "source": old.source.shown(), "revision": old.value.revision },
         "new": { "source": new.source.shown(), "revision": new.value.revision },
         // What an agent does with another prompt, nobody can prove.
-        "equal_in_meaning": difference.is_equal() && difference.unproven() == 0,
+        "equal_in_meaning": difference.is_equal() && difference.unproven() == 0 && !difference.tells_otherwise(),
         "looser": difference.count(Direction::Looser),
         "tighter": difference.count(Direction::Tighter),
         "different": difference.count(Direction::Different),

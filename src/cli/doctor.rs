@@ -16,6 +16,7 @@ use super::output::{BAD, FAINT, GOOD, Output, WARN, printable};
 use super::wiring::{self, Access};
 use super::{Format, FormatArguments, Installed, tick};
 use crate::adapters::policy_file;
+use crate::settings::TrackerSettings;
 
 /// Look whether everything that a tick needs is there, and say how to mend what is not
 ///
@@ -83,7 +84,11 @@ pub struct Symptom {
 /// When the settings are missing or wrong, or there is no world to ask.
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
     let (policy_path, settings_path) = (&arguments.installed.policy.policy, &arguments.installed.settings.settings);
-    let settings = wiring::settings(settings_path)?;
+    let mut settings = wiring::settings(settings_path)?;
+    if let TrackerSettings::Github(github) = &mut settings.tracker {
+        // Every repository is looked at; what is reserved for people stays reserved.
+        github.requests_per_tick = u64::MAX;
+    }
     let loaded = policy_file::load(policy_path, &wiring::installed(&settings));
     let changes = arguments.fix || arguments.ring;
     let world = wiring::world(&settings, policy_path, if changes { Access::Full } else { Access::ReadOnly })?;

@@ -16,7 +16,7 @@ mod forge;
 mod repository;
 
 use forge::Workflow;
-use repository::Repository;
+use repository::{GITHUB, Repository};
 
 const POLICY: &str = include_str!("../../policies/afk.toml");
 const TESTS: &str = include_str!("../../policies/afk.test.toml");
@@ -29,29 +29,35 @@ const CLAUDE: &str = include_str!("../../examples/agents/claude.settings.toml");
 const CODEX: &str = include_str!("../../examples/agents/codex.settings.toml");
 
 /// What of the shipped policy is said otherwise, so that it fits the settings written beside it.
-const ADAPTED: [(&str, &str); 3] = [
+const ADAPTED: [(&str, &str); 2] = [
     ("#:schema ../schema/afk-policy.schema.json\n", "#:schema afk-policy.schema.json\n"),
     ("executor     = \"t3\"\n", "executor     = \"agent\"                      # [executors.agent] of the settings\n"),
-    (
-        "name    = \"build\"\n\
+];
+
+/// The same where no forge reports checks.
+const WITHOUT_CHECKS: (&str, &str) = (
+    "name    = \"build\"\n\
          source  = \"checks\"                          # what the forge itself reports for the commit\n\
          require = \"all\"                             # better: the names that must be green, [\"build\", \"test\"]\n",
-        "name    = \"test\"\n\
+    "name    = \"test\"\n\
          source  = \"command\"\n\
          command = \"test\"                            # [ci.test] of the settings\n",
-    ),
-];
+);
 
 /// Write a first policy, its tests and prompts, the settings of this installation, and a workflow that judges policy pull requests
 ///
 /// The policy is disabled: nothing runs until the kill switch is off and a repository is on the allowlist. The workflow
-/// is that of the forge that `origin` is on. Files that exist are left alone.
+/// is that of the forge that `origin` is on. Where that is GitHub, issues and checks are GitHub's; else issues are files.
+/// Files that exist are left alone.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Arguments {
     /// The directory to write into
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
+    /// Issues as Markdown files, although `origin` is on GitHub
+    #[arg(long)]
+    pub local: bool,
 }
 
 /// Runs it.
@@ -63,9 +69,12 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     fs::create_dir_all(dir).map_err(|error| could_not_write(dir, &error))?;
     let repository = Repository::around(dir);
     let login = login();
+    let github = repository.github().filter(|_| !arguments.local);
 
+    let tracker = if github.is_some() { "issues and checks of GitHub, " } else { "" };
+    let summary = format!("{tracker}{}", repository.summary());
     let mut files = vec![
-        ("policies/afk.toml", policy(), "disabled: kill_switch = true, allowlist empty".to_owned()),
+        ("policies/afk.toml", policy(github.is_some()), "disabled: kill_switch = true, allowlist empty".to_owned()),
         (
             "policies/afk.test.toml",
             TESTS.to_owned(),
@@ -74,10 +83,10 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         ("policies/afk-policy.schema.json", SCHEMA.to_owned(), "completion and hover text in editors".to_owned()),
         ("policies/prompts/implement.md", IMPLEMENT.to_owned(), "what an agent is told first".to_owned()),
         ("policies/prompts/fix-forward.md", FIX_FORWARD.to_owned(), "and after red CI".to_owned()),
-        ("afk.settings.toml", settings(&repository, &login, dir)?, repository.summary()),
+        ("afk.settings.toml", settings(&repository, github.as_deref(), &login, dir)?, summary),
     ];
     // A folder with issues in it needs no example.
-    if !dir.join("issues").exists() {
+    if github.is_none() && !dir.join("issues").exists() {
         files.push(("issues/0001.md", issue(&login)?, "an example, not armed".to_owned()));
     }
     let workflow = Workflow::fitting(&repository, dir);
@@ -101,7 +110,12 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
             ));
         }
     }
-    out.line("Look at [executors.agent] and [ci.test] in afk.settings.toml: they are guesses.");
+    if github.is_some() {
+        out.line("Put a token of an account of afk's own into AFK_GITHUB_TOKEN: docs/github.md of afk says which.");
+        out.line("Look at [executors.agent] in afk.settings.toml: it is a guess.");
+    } else {
+        out.line("Look at [executors.agent] and [ci.test] in afk.settings.toml: they are guesses.");
+    }
     out.line("Nothing runs yet. Next: afk doctor");
     Ok(ExitStatus::Done)
 }
@@ -132,11 +146,12 @@ fn could_not_write(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// The shipped policy, still disabled, with the executor and the CI stage that the settings define.
-fn policy() -> String {
-    ADAPTED.iter().fold(POLICY.to_owned(), |text, (shipped, here)| text.replacen(shipped, here, 1))
+fn policy(has_checks: bool) -> String {
+    let stage = (!has_checks).then_some(&WITHOUT_CHECKS);
+    ADAPTED.iter().chain(stage).fold(POLICY.to_owned(), |text, (shipped, here)| text.replacen(shipped, here, 1))
 }
 
-fn settings(repository: &Repository, login: &str, directory: &Path) -> Result<String, Failure> {
+fn settings(repository: &Repository, github: Option<&str>, login: &str, directory: &Path) -> Result<String, Failure> {
     let claude = table(CLAUDE);
     let codex: String = table(CODEX).lines().map(|line| format!("# {line}\n")).collect();
     render(
@@ -144,6 +159,10 @@ fn settings(repository: &Repository, login: &str, directory: &Path) -> Result<St
         context! {
             data => quoted(&data_directory(&repository.name, directory)),
             login => quoted(login),
+            github => github.is_some(),
+            github_url => github.filter(|url| *url != GITHUB).map(quoted),
+            https => repository.git.starts_with("https://"),
+            ssh => quoted(&format!("git@{}:{}.git", repository.host().unwrap_or_default(), repository.name)),
             repo => quoted(&repository.name),
             git => quoted(&repository.git),
             git_note => if repository.has_origin { "" } else { "  # a guess: there is no `origin` here" },
@@ -215,7 +234,7 @@ mod tests {
 
     #[test]
     fn every_adaptation_still_finds_its_place_in_the_shipped_policy() {
-        for (shipped, _) in ADAPTED {
+        for (shipped, _) in ADAPTED.into_iter().chain([WITHOUT_CHECKS]) {
             assert_eq!(POLICY.matches(shipped).count(), 1, "not once in policies/afk.toml: {shipped}");
         }
     }

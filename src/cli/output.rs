@@ -115,18 +115,18 @@ impl Output {
 /// Whole lines that command no runner of a workflow, whoever wrote what is in them.
 ///
 /// GitHub and Forgejo Actions read what a step writes, on either stream, and obey a line that begins with `::`, blanks
-/// aside, and GitHub also `##[command]` anywhere in it. One character of either is written as its escape in JSON, in
+/// aside, and GitHub also `##[command]` anywhere in it, as Azure Pipelines does `##vso[command]`. One character of either is written as its escape in JSON, in
 /// which a document says the same as before. Such lines lose their colours, which could stand between the two.
 pub fn commanding_nobody(text: &str) -> Cow<'_, str> {
     let plain = strip_str(text).to_string();
     let lines = || plain.split_inclusive(['\n', '\r']);
-    if !plain.contains("##[") && !lines().any(|line| line.trim_start().starts_with("::")) {
+    if !plain.contains("##[") && !plain.contains("##vso[") && !lines().any(|line| line.trim_start().starts_with("::")) {
         return Cow::Borrowed(text);
     }
     let harmless = lines().map(|line| {
         let commands = line.trim_start().starts_with("::");
         let line = if commands { line.replacen("::", ":\\u003a", 1) } else { line.to_owned() };
-        line.replace("##[", "#\\u0023[")
+        line.replace("##[", "#\\u0023[").replace("##vso[", "#\\u0023vso[")
     });
     Cow::Owned(harmless.collect())
 }
@@ -196,6 +196,7 @@ mod tests {
             ("fine\n \t\u{a0}::stop-commands::x\nfine", "fine\n \t\u{a0}:\\u003astop-commands::x\nfine"),
             ("fine\r::set-output name=x::y", "fine\r:\\u003aset-output name=x::y"),
             ("a ##[group]b ###[endgroup]\n", "a #\\u0023[group]b ##\\u0023[endgroup]\n"),
+            ("a ##vso[task.x]b\n", "a #\\u0023vso[task.x]b\n"),
             ("\u{1b}[1m::error::no\u{1b}[0m\n", ":\\u003aerror::no\n"),
             ("a #\u{1b}[1m#\u{1b}[0m[group]\n", "a #\\u0023[group]\n"),
         ] {
@@ -212,9 +213,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_commands_a_runner(text in "([ \t\r\n:#\\[a]|\u{1b}\\[1m|::|##){0,24}") {
+        fn no_text_commands_a_runner(text in "([ \t\r\n:#\\[a]|\u{1b}\\[1m|::|##|##vso){0,24}") {
             for shown in [commanding_nobody(&text).into_owned(), strip_str(&commanding_nobody(&text)).to_string()] {
-                prop_assert!(!shown.contains("##["), "{shown:?}");
+                prop_assert!(!shown.contains("##[") && !shown.contains("##vso["), "{shown:?}");
                 prop_assert!(shown.split(['\n', '\r']).all(|line| !line.trim_start().starts_with("::")), "{shown:?}");
             }
         }

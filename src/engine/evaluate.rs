@@ -4,6 +4,10 @@ use std::cmp::Ordering;
 
 use crate::policy::facts::{FactName, Facts, Reading};
 use crate::policy::{Comparison, Condition, Matcher, Quantity, RepoList, Test, duration, pattern};
+use crate::text;
+
+/// How much of a word of a policy is shown, in bytes.
+const LONGEST_WORD: usize = 200;
 
 /// What a condition comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -189,11 +193,15 @@ fn gather<'c, F: Facts>(
 /// A test in the words of the policy: `ci = green`, `age >= 1d`, `labels has_none [paused]`.
 pub fn describe<N: FactName>(test: &Test<N>) -> String {
     let fact = test.fact.spec().name;
-    let list = |words: &[String]| format!("[{}]", words.join(", "));
+    // A word that a policy could break over lines would pass for lines of the report.
+    let joined = |words: &[String], between: &str| -> String {
+        words.iter().map(|word| text::line(word, LONGEST_WORD)).collect::<Vec<_>>().join(between)
+    };
+    let list = |words: &[String]| format!("[{}]", joined(words, ", "));
     let repos = |repos: &RepoList| list(&repos.patterns.iter().map(ToString::to_string).collect::<Vec<_>>());
     match &test.matcher {
         Matcher::Is(value) => format!("{fact} = {value}"),
-        Matcher::OneOf(words) => format!("{fact} = {}", words.join(" or ")),
+        Matcher::OneOf(words) => format!("{fact} = {}", joined(words, " or ")),
         Matcher::OneOfQuantities(quantities) => {
             let written: Vec<String> = quantities.iter().map(|one| quantity(*one)).collect();
             format!("{fact} = {}", written.join(" or "))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::space::MAX_VARIABLES;
-use super::{Area, Breach, Evidence, INVARIANTS, Limit, OF_GATES, Outcome, Proof, Proofs, Subject};
+use super::{Area, Breach, Evidence, INVARIANTS, Limit, Met, OF_GATES, Outcome, Proof, Proofs, Subject};
 use crate::policy::{Code, Finding, SAFETY_INVARIANTS, Severity};
 
 /// Collects what was proven.
@@ -90,22 +90,27 @@ impl<'p> Report<'p> {
     }
 
     /// A limit was met while an area was decided: nothing that was not decided is accepted.
-    pub fn undecided(&mut self, area: &Area<'_>, limit: Limit) {
+    pub fn undecided(&mut self, area: &Area<'_>, met: Met) {
         let scope = area.scope.map_or(String::new(), |scope| format!(" for `{scope}`"));
         let row = area.runs.and_then(|rules| rules.transitions.first()).map(|row| row.span);
         let gate = area.gates.and_then(|rules| rules.gates.first()).map(|gate| gate.span);
-        let (message, label) = match limit {
+        // The list that was at work: no rule of it is to blame by itself.
+        let (span, rules) = match (gate, row) {
+            (Some(gate), _) if met.by_gates => (gate, "gates"),
+            (_, Some(row)) => (row, "rows"),
+            (gate, None) => (gate.unwrap_or_default(), "gates"),
+        };
+        let (message, label) = match met.limit {
             Limit::Steps => (
                 format!("the rules are too entangled, or hold too many patterns, to be decided exactly{scope}"),
-                "gates or rows of this policy combine too many facts, or name too many repositories".to_owned(),
+                format!("the {rules} from here on combine too many facts, or name too many repositories"),
             ),
             Limit::Variables => (
                 format!("the rules name too many labels, logins and stages to be decided exactly{scope}"),
-                format!("gates or rows of this policy name more than {MAX_VARIABLES} of them in all"),
+                format!("the {rules} from here on name more than {MAX_VARIABLES} of them in all"),
             ),
         };
-        let (span, cases, notes) = (row.or(gate).unwrap_or_default(), Vec::new(), Vec::new());
-        let breach = Breach { message, span, label, cases, notes };
+        let breach = Breach { message, span, label, cases: Vec::new(), notes: Vec::new() };
         self.findings.retain(|finding| finding.severity == Severity::Error);
         self.findings.push(self.finding(Code::TooLargeToProve, Severity::Error, breach));
         for (outcome, _) in self.proofs.values_mut().filter(|(outcome, _)| *outcome == Outcome::Holds) {

@@ -192,8 +192,8 @@ fn decide(subject: &Subject<'_>, switched_on: Option<&Policy>, with_evidence: bo
     for area in &subject.areas {
         match prove_area(subject, area, steps, with_evidence, &mut alive, &mut report) {
             Ok(left) => steps = left,
-            Err(limit) => {
-                report.undecided(area, limit);
+            Err(met) => {
+                report.undecided(area, met);
                 return report.finish();
             }
         }
@@ -201,7 +201,8 @@ fn decide(subject: &Subject<'_>, switched_on: Option<&Policy>, with_evidence: bo
     let revived = match switched_on.map(|policy| survey(&Subject::of_policy(policy), steps)) {
         // Without it nobody can tell what is dead from what is switched off.
         Some(None) => {
-            subject.areas.iter().take(1).for_each(|area| report.undecided(area, Limit::Steps));
+            let met = Met { limit: Limit::Steps, by_gates: false };
+            subject.areas.iter().take(1).for_each(|area| report.undecided(area, met));
             return report.finish();
         }
         revived => revived.flatten(),
@@ -219,10 +220,19 @@ enum Limit {
     Variables,
 }
 
-impl Limit {
+/// A limit that was met, and on which rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Met {
+    limit: Limit,
+    /// On the gates; else on the rows.
+    by_gates: bool,
+}
+
+impl Met {
     /// Why the space of an area could not be cut.
-    fn met(diagrams: &Diagrams) -> Self {
-        if diagrams.exceeded() { Self::Steps } else { Self::Variables }
+    fn of(diagrams: &Diagrams, by_gates: bool) -> Self {
+        let limit = if diagrams.exceeded() { Limit::Steps } else { Limit::Variables };
+        Self { limit, by_gates }
     }
 }
 
@@ -234,22 +244,24 @@ fn prove_area(
     with_evidence: bool,
     alive: &mut Alive,
     report: &mut findings::Report<'_>,
-) -> Result<u32, Limit> {
+) -> Result<u32, Met> {
     let mut breaches = Vec::new();
     let mut of_gates = Diagrams::new(steps);
     let mut gates = None;
     if let Some(rules) = area.gates {
         let decided = Gates::new(&mut of_gates, rules, subject.denylist, area.scope, &area.outside);
-        let decided = decided.ok_or_else(|| Limit::met(&of_gates))?;
+        let decided = decided.ok_or_else(|| Met::of(&of_gates, true))?;
         breaches.extend(decided.breaches(&mut of_gates, subject.denylist));
         alive.of_gates(&mut of_gates, &decided);
         gates = Some(decided);
     }
+    // What the gates took, the rows lack.
+    let by_gates = of_gates.left() < steps.div_euclid(2);
     let mut of_runs = Diagrams::new(of_gates.left());
     let mut machine = None;
     if let Some(rules) = area.runs {
         let decided = Machine::new(&mut of_runs, rules, subject.denylist, area.scope, &area.outside);
-        let mut decided = decided.ok_or_else(|| Limit::met(&of_runs))?;
+        let mut decided = decided.ok_or_else(|| Met::of(&of_runs, by_gates && of_runs.exceeded()))?;
         let stranded = decided.stranded(&mut of_runs);
         let dead_end = decided.dead_end(&stranded);
         alive.of_machine(&mut of_runs, &decided);
@@ -269,7 +281,7 @@ fn prove_area(
     }
     // What was found with too few steps is not to be believed.
     if of_runs.exceeded() {
-        return Err(Limit::Steps);
+        return Err(Met { limit: Limit::Steps, by_gates });
     }
     for (code, breach) in breaches {
         report.broken(area, code, breach);

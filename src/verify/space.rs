@@ -394,13 +394,22 @@ impl<F: Scope + Ord> Space<F> {
     /// The plainest input of a region: the repository, whether it is on the allowlist, and every fact that is not
     /// harmless. `None` of an empty region.
     pub fn example(&self, diagrams: &Diagrams, region: Region) -> Option<Example> {
+        self.example_for(diagrams, region, 3)
+    }
+
+    /// The plainest input of a region whose facts are known, as far as there is one.
+    pub fn known_example(&self, diagrams: &Diagrams, region: Region) -> Option<Example> {
+        self.example_for(diagrams, region, 1_000)
+    }
+
+    fn example_for(&self, diagrams: &Diagrams, region: Region, unknown: u64) -> Option<Example> {
         let price = |variable: Variable, first: Value, last: Option<Value>| {
             let Some(column) = self.columns.get(variable) else { return (first, 0) };
             let last = last.unwrap_or(column.size.saturating_sub(1));
             if (first..=last).contains(&column.usual) {
                 (column.usual, 0)
             } else if column.unknown == Some(first) {
-                (first, 3)
+                (first, unknown)
             } else {
                 (first, 2)
             }

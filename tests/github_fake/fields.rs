@@ -210,9 +210,10 @@ fn repository(state: &State, root: &Root<'_>, at: usize, field: &str, arguments:
         "nameWithOwner" => leaf(repo.full_name()),
         "owner" => Ok(Thing::Account(repo.owner.clone())),
         "url" => leaf(format!("{}/{}", state.base, repo.full_name())),
-        "isArchived" | "isDisabled" | "isFork" => leaf(false),
+        "isArchived" => leaf(repo.archived),
+        "isDisabled" | "isFork" => leaf(false),
         "isPrivate" => leaf(repo.private),
-        "hasIssuesEnabled" => leaf(true),
+        "hasIssuesEnabled" => leaf(repo.has_issues),
         "viewerPermission" => leaf(state.role(at, root.login).map(|role| role.permission.role().name.to_uppercase())),
         "defaultBranchRef" => {
             let head = repo

@@ -38,6 +38,9 @@ pub fn answer(state: &mut State, login: &str, token: &str, asked: &Asked) -> Rep
 
 fn in_repo(state: &mut State, place: &Place<'_>, rest: &[&str]) -> Reply {
     let repo = place.repo;
+    if state.forbidden.iter().any(|end| place.asked.path.ends_with(end)) {
+        return Reply::refusal(403, "Resource not accessible by personal access token");
+    }
     match (place.asked.method.as_str(), rest) {
         ("GET", []) => Reply::json(200, place.shapes(state).repo(repo, place.login)),
         ("GET", ["collaborators", login, "permission"]) => rest::permission(state, place, login),

@@ -262,6 +262,9 @@ fn answer(state: &mut State, caller: &Caller, asked: &Asked, request: &Request) 
         return reply;
     }
     let mut reply = routes::answer(state, login, &caller.token, asked);
+    if let Some(scopes) = state.scopes.get(&caller.token) {
+        reply = reply.header("x-oauth-scopes", scopes.clone());
+    }
     if asked.method == "GET" && reply.status == 200 {
         let mut digest = Sha256::new();
         digest.update(reply.body.as_ref().unwrap().to_string());

@@ -150,8 +150,8 @@ impl Shapes<'_> {
         let more = json!({
             "clone_url": format!("{page}.git"), "git_url": format!("{page}.git"), "ssh_url": format!("{page}.git"),
             "svn_url": page, "mirror_url": null, "homepage": null, "language": null, "license": null,
-            "default_branch": repo.default_branch, "forks": 0, "forks_count": 0, "has_issues": true,
-            "has_projects": false, "has_wiki": false, "has_pages": false, "has_discussions": false, "archived": false,
+            "default_branch": repo.default_branch, "forks": 0, "forks_count": 0, "has_issues": repo.has_issues,
+            "has_projects": false, "has_wiki": false, "has_pages": false, "has_discussions": false, "archived": repo.archived,
             "disabled": false, "open_issues": open, "open_issues_count": open, "size": 1, "stargazers_count": 0,
             "watchers": 0, "watchers_count": 0, "network_count": 0, "subscribers_count": 0,
             "pushed_at": "2026-01-01T00:00:00Z", "created_at": "2026-01-01T00:00:00Z",

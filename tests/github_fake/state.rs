@@ -29,6 +29,10 @@ pub struct State {
     pub old_server: bool,
     /// Labels of whoever may not set them are dropped without a word, also where one would be refused.
     pub drops_labels: bool,
+    /// What classic tokens say with every answer, by token.
+    pub scopes: BTreeMap<String, String>,
+    /// What tokens lack the permission for: ends of paths below a repository.
+    pub forbidden: Vec<&'static str>,
     next_id: u64,
 }
 
@@ -64,6 +68,8 @@ pub struct Repo {
     pub owner: String,
     pub name: String,
     pub private: bool,
+    pub archived: bool,
+    pub has_issues: bool,
     /// Lower-case logins.
     pub members: BTreeMap<String, Role>,
     pub labels: Vec<Label>,
@@ -198,6 +204,8 @@ impl State {
             log: Vec::new(),
             old_server: false,
             drops_labels: false,
+            scopes: BTreeMap::new(),
+            forbidden: Vec::new(),
             next_id: 1_000,
         };
         // Stands for every account that was deleted.
@@ -246,6 +254,8 @@ impl State {
             owner: owner.to_owned(),
             name: name.to_owned(),
             private: false,
+            archived: false,
+            has_issues: true,
             members: BTreeMap::new(),
             labels: Vec::new(),
             issues: BTreeMap::new(),

@@ -85,6 +85,19 @@ async fn a_token_is_used_until_five_minutes_before_its_end() {
 }
 
 #[tokio::test]
+async fn what_the_installation_was_granted_comes_with_its_token() {
+    let place = Place::new().await;
+    let granted =
+        json!({ "token": "ghs_1", "expires_at": "2026-11-22T13:00:00Z", "permissions": { "issues": "write" } });
+    place.answers("POST", EXCHANGE, answer(201).set_body_json(granted)).await;
+    let app = app(&place, KEY);
+    app.token().await.unwrap();
+    let granted = app.granted().unwrap();
+    assert_eq!(granted.permissions.get("issues").map(String::as_str), Some("write"));
+    assert_eq!(granted.page, "settings/installations/2");
+}
+
+#[tokio::test]
 async fn several_calls_at_once_make_one_exchange() {
     let place = Place::new().await;
     place.answers("POST", EXCHANGE, token("ghs_1", "2026-11-22T13:00:00Z")).await;

@@ -74,7 +74,13 @@ fn pairs_that_no_order_of_the_facts_suits_are_refused() {
         .map(|one| format!("{{ labels = {{ has = \"l{one}\" }}, assignees = {{ has = \"a{one}\" }} }}"))
         .collect();
     let hard = gate("pairs", &format!("{{ any = [{}] }}", pairs.join(", ")));
-    assert!(!decided("pairs", &format!("{HEAD}{LIMITS}{GATE}{hard}{STATES}{LAST}")));
+    let text = format!("{HEAD}{LIMITS}{GATE}{hard}{STATES}{LAST}");
+    assert!(!decided("pairs", &text));
+    // No row is to blame.
+    let proofs = verify::prove(&policy(&text).unwrap());
+    let finding = proofs.findings.iter().find(|finding| finding.code == Code::TooLargeToProve).unwrap();
+    assert!(finding.label.starts_with("the gates from here on combine too many facts"), "{finding:?}");
+    assert!(finding.span.start < text.find("[[transitions]]").unwrap(), "{finding:?}");
 }
 
 #[test]
@@ -201,5 +207,5 @@ fn labels_beyond_the_limit_are_refused_as_too_many() {
     let policy = policy(&format!("{HEAD}{LIMITS}{GATE}{gate}{STATES}{LAST}")).unwrap();
     let refused = verify::prove(&policy).findings.remove(0);
     assert_eq!(refused.message, "the rules name too many labels, logins and stages to be decided exactly");
-    assert_eq!(refused.label, "gates or rows of this policy name more than 1000 of them in all");
+    assert_eq!(refused.label, "the gates from here on name more than 1000 of them in all");
 }

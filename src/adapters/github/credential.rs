@@ -1,6 +1,7 @@
 //! What afk shows GitHub to be let in: a token, or the key of a GitHub App, which is exchanged for tokens of an hour.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use async_trait::async_trait;
@@ -18,7 +19,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::adapters::http::Http;
-use crate::adapters::http::api::{Api, Call, Credential, Manners};
+use crate::adapters::http::api::{Api, Call, Credential, Granted, Manners};
 use crate::adapters::http::manners::Pace;
 use crate::ports::{PortError, PortResult};
 use crate::settings::SecretSource;
@@ -64,6 +65,7 @@ pub struct AppCredential {
     api: Api,
     pace: Rc<dyn Pace>,
     kept: RefCell<Option<Kept>>,
+    permissions: RefCell<BTreeMap<String, String>>,
     /// Only one exchange at a time.
     exchange: Mutex<()>,
 }
@@ -80,6 +82,8 @@ struct Kept {
 struct Exchanged {
     token: SecretString,
     expires_at: DateTime<Utc>,
+    #[serde(default)]
+    permissions: BTreeMap<String, String>,
 }
 
 impl std::fmt::Debug for AppCredential {
@@ -95,7 +99,15 @@ impl AppCredential {
         let key = Rc::new(AppKey { app, key, pace: pace.clone() });
         let manners = Manners { pace: pace.clone(), ..Manners::default() };
         let api = Api::with_manners("github", base, &HEADERS, key, http, manners);
-        Self { app, installation, api, pace, kept: RefCell::default(), exchange: Mutex::default() }
+        Self {
+            app,
+            installation,
+            api,
+            pace,
+            kept: RefCell::default(),
+            permissions: RefCell::default(),
+            exchange: Mutex::default(),
+        }
     }
 
     fn kept(&self) -> Option<SecretString> {
@@ -115,16 +127,22 @@ impl Credential for AppCredential {
         let path = ["app", "installations", &installation, "access_tokens"];
         let asked = self.pace.now();
         let answer = self.api.send(&Call::write(Method::POST, &path, None)).await?;
-        let Exchanged { token, expires_at } = answer.json("github: the token of an installation")?;
+        let Exchanged { token, expires_at, permissions } = answer.json("github: the token of an installation")?;
         // The end is told by GitHub's clock: what counts is how far away it is.
         let lifetime = expires_at.signed_duration_since(answer.date().unwrap_or(asked)) - BEFORE_ITS_END;
         let until = asked.checked_add_signed(lifetime).unwrap_or(asked);
+        *self.permissions.borrow_mut() = permissions;
         *self.kept.borrow_mut() = Some(Kept { token: token.clone(), until });
         Ok(token)
     }
 
     fn source(&self) -> String {
         format!("installation {} of the GitHub App {}", self.installation, self.app)
+    }
+
+    fn granted(&self) -> Option<Granted> {
+        let page = format!("settings/installations/{}", self.installation);
+        Some(Granted { permissions: self.permissions.borrow().clone(), page })
     }
 
     fn refused(&self) -> bool {

@@ -14,6 +14,7 @@ mod permission;
 mod probe;
 mod reading;
 mod server;
+mod setup;
 mod tracker;
 mod writes;
 

@@ -22,14 +22,29 @@ struct User {
     permissions: Option<Permissions>,
 }
 
+/// What an account may do in a repository.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Permissions {
+pub(super) struct Permissions {
     admin: bool,
     maintain: bool,
     push: bool,
     triage: bool,
     pull: bool,
+}
+
+impl Permissions {
+    /// The strongest standard role that they make.
+    pub(super) fn role(&self) -> &'static str {
+        match self {
+            Self { admin: true, .. } => "admin",
+            Self { maintain: true, .. } => "maintain",
+            Self { push: true, .. } => "write",
+            Self { triage: true, .. } => "triage",
+            Self { pull: true, .. } => "read",
+            _ => "none",
+        }
+    }
 }
 
 impl Github {
@@ -73,12 +88,7 @@ fn role(granted: &Granted) -> Option<String> {
     let role = match granted.role_name.as_deref() {
         Some(role) if rank(role).is_some() => role,
         _ => match granted.user.as_ref().and_then(|user| user.permissions.as_ref()) {
-            Some(held) if held.admin => "admin",
-            Some(held) if held.maintain => "maintain",
-            Some(held) if held.push => "write",
-            Some(held) if held.triage => "triage",
-            Some(held) if held.pull => "read",
-            Some(_) => "none",
+            Some(held) => held.role(),
             None => granted.permission.as_str(),
         },
     };

@@ -16,7 +16,8 @@ use super::reading::{Reader, Reading};
 use super::{Github, Server, parts};
 use crate::policy::{CloseReason, RepoPattern, pattern};
 use crate::ports::{
-    Blocker, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortResult, Tracker, Unreadable,
+    Blocker, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortResult, Shortcoming, Tracker,
+    Unreadable,
 };
 
 /// How many unchanged lists of one kind are read again in each tick, those first that were read longest ago: nothing is
@@ -96,6 +97,11 @@ impl GithubTracker {
 
     pub(super) fn github(&self) -> &Github {
         &self.github
+    }
+
+    /// The address of what people see.
+    pub(super) fn web(&self) -> &str {
+        self.server.web.as_str()
     }
 
     /// Whether the state of a blocker was asked for in this tick.
@@ -432,5 +438,17 @@ impl Tracker for GithubTracker {
 
     async fn reopen(&self, issue: &IssueRef) -> PortResult<()> {
         self.set_closed(issue, None).await
+    }
+
+    async fn shortcomings(&self, repo: &str) -> PortResult<Vec<Shortcoming>> {
+        self.lacks(repo).await
+    }
+
+    async fn missing_labels(&self, repo: &str, labels: &[String]) -> PortResult<Vec<String>> {
+        self.labels_not_there(repo, labels).await
+    }
+
+    async fn create_label(&self, repo: &str, label: &str) -> PortResult<()> {
+        self.define_label(repo, label).await
     }
 }

@@ -1,6 +1,7 @@
 //! Calls to an API with a token: the same manners towards every server.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use async_trait::async_trait;
@@ -36,10 +37,24 @@ pub trait Credential {
     /// Where it comes from, in words that may be shown and kept: the variable `TOKEN`. Never the token.
     fn source(&self) -> String;
 
+    /// What the token was granted, where its server said so when it gave the token.
+    fn granted(&self) -> Option<Granted> {
+        None
+    }
+
     /// The server refused the token. Gives whether the next one may be another.
     fn refused(&self) -> bool {
         false
     }
+}
+
+/// What a token was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// From permission to level, in the server's words.
+    pub permissions: BTreeMap<String, String>,
+    /// Where a person changes that, below the address of what people see.
+    pub page: String,
 }
 
 /// One address of a server with an API.
@@ -109,6 +124,11 @@ impl Api {
         let pools = self.server.pools.borrow();
         let least = pools.values().min_by_key(|pool| pool.remaining).cloned().unwrap_or_default();
         Cost { remaining: least.remaining, limit: least.limit, ..self.server.cost.borrow().clone() }
+    }
+
+    /// What the token was granted, where its server said so when it gave the token.
+    pub fn granted(&self) -> Option<Granted> {
+        self.server.credential.granted()
     }
 
     /// Adds points that an answer of GraphQL names.

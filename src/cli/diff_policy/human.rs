@@ -23,6 +23,9 @@ pub fn write(comparison: &Comparison<'_>, out: &mut Output) {
     }
     match difference.unproven() {
         _ if !difference.items.is_empty() => {}
+        0 if difference.tells_otherwise() => {
+            out.line(format_args!("{GOOD}no decision changes{GOOD:#}, texts changed: people are told other things"));
+        }
         0 => out.line(format_args!("{GOOD}no decision changes{GOOD:#}: the two policies are equal in meaning")),
         count => out.line(format_args!(
             "{WARN}no decision changes, but {} changed{WARN:#}: what an agent does with a prompt is not proven",

@@ -4,7 +4,7 @@ use super::source::Source;
 use super::today::{Change, Today};
 use super::{Comparison, broken, judged};
 use crate::cli::findings::counted;
-use crate::policy::short_revision;
+use crate::policy::{Severity, short_revision};
 use crate::text::{clean_line, harmless};
 use crate::verify::difference::{Direction, Item, Place};
 
@@ -129,11 +129,16 @@ fn heading(comparison: &Comparison<'_>) -> String {
             parts.push(format!("{} {} {}", sign(direction), count(direction), direction.word()));
         }
     }
-    let broken = broken(&comparison.proofs);
-    if !broken.is_empty() {
-        parts.insert(0, format!("❌ breaks {}", broken.join(", ")));
+    let errors = broken(&comparison.proofs, Severity::Error);
+    if !errors.is_empty() {
+        parts.insert(0, format!("❌ breaks {}", errors.join(", ")));
     } else if parts.is_empty() {
-        parts.push("✅ no decision changes".to_owned());
+        let texts = if comparison.difference.tells_otherwise() { ", texts changed" } else { "" };
+        parts.push(format!("✅ no decision changes{texts}"));
+    }
+    let warnings = broken(&comparison.proofs, Severity::Warning);
+    if !warnings.is_empty() {
+        parts.push(format!("⚠ warning: {}", warnings.join(", ")));
     }
     match comparison.difference.unproven() {
         0 => {}

@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub in_flight: Vec<String>,
     /// The runs in flight of which the facts were read.
     pub runs: Vec<Resting>,
+    /// What could not be read, each with what it is about.
+    pub problems: Vec<String>,
 }
 
 /// A run between two ticks.
@@ -112,7 +114,10 @@ fn of_document(document: &Value) -> Result<Snapshot, String> {
         .enumerate()
         .map(|(index, run)| self::run(run).map_err(|error| format!("run {}: {error}", index + 1)));
     let revision = object.get("revision").and_then(Value::as_str).map(str::to_owned);
-    Ok(Snapshot { revision, at: time(object, "at")?, issues, in_flight, runs: runs.collect::<Result<_, _>>()? })
+    let problems = object.get("problems").and_then(Value::as_array).into_iter().flatten();
+    let problems = problems.take(MAX_ENTRIES).filter_map(Value::as_str).map(|one| clean_line(one, 500)).collect();
+    let runs = runs.collect::<Result<_, _>>()?;
+    Ok(Snapshot { revision, at: time(object, "at")?, issues, in_flight, runs, problems })
 }
 
 fn list<'v>(object: &'v Map<String, Value>, key: &str) -> Result<&'v [Value], String> {

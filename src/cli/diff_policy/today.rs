@@ -160,6 +160,7 @@ pub fn compare(old: &Policy, new: &Policy, reading: &Reading, now: DateTime<Utc>
             }
             Some(Later::Differs { before, after }) => {
                 let now = |decided: &Decided, later: String| match decided.kind {
+                    Kind::Denied | Kind::Waits if decided.words == later => later,
                     Kind::Denied | Kind::Waits => format!("{}; once that is over: {later}", decided.words),
                     Kind::NotArmed | Kind::Unread | Kind::Dispatched => later,
                 };
@@ -177,6 +178,12 @@ pub fn compare(old: &Policy, new: &Policy, reading: &Reading, now: DateTime<Utc>
             of_run((old, run, of_old), (new, twin, of_twin), &mut changes, &mut untold);
         }
     }
+    let mut unseen = if matches!(reading, Reading::Once(_)) { unseen(old, new, of_old) } else { Vec::new() };
+    for ((issue, was), is) in issues.iter().zip(&before).zip(&after) {
+        if was.kind == Kind::Dispatched || is.kind == Kind::Dispatched {
+            unseen.extend(troubled(issue, [read_old, read_new]));
+        }
+    }
     let at = read_old.at.or(read_new.at);
     let age = at.map(|at| now.signed_duration_since(at)).filter(|age| *age >= OLD);
     Today {
@@ -184,10 +191,20 @@ pub fn compare(old: &Policy, new: &Policy, reading: &Reading, now: DateTime<Utc>
         hours_old: age.map(|age| age.num_hours()),
         issues: issues.len(),
         runs: read_old.runs.len(),
-        unseen: if matches!(reading, Reading::Once(_)) { unseen(old, new, of_old) } else { Vec::new() },
+        unseen,
         changes,
         untold,
     }
+}
+
+/// What could not be read of an issue that is said to be dispatched.
+fn troubled(issue: &Seen, read: [&Snapshot; 2]) -> BTreeSet<String> {
+    let reference = format!("{}#{}: ", issue.old.facts.repo, issue.old.facts.number);
+    let problems = read.into_iter().flat_map(|snapshot| &snapshot.problems);
+    problems
+        .filter(|problem| problem.starts_with(&reference))
+        .map(|one| format!("not all could be read: {one}"))
+        .collect()
 }
 
 fn is_same(one: (&str, i64), other: (&str, i64)) -> bool {
@@ -294,21 +311,25 @@ struct Decided {
 
 /// Every issue of the snapshot under one policy.
 fn decide(policy: &Policy, issues: &[Candidate], in_flight: &[String]) -> Vec<Decided> {
-    let armed: Vec<bool> = issues.iter().map(|issue| is_armed(policy, issue)).collect();
-    let candidates: Vec<Candidate> =
-        issues.iter().zip(&armed).filter(|(_, armed)| **armed).map(|(issue, _)| issue.clone()).collect();
-    let mut decisions = select(policy, &candidates, in_flight).into_iter();
-    issues
+    // What is not enrolled takes nobody's place, whatever its gates say.
+    let (enrolled, others): (Vec<Candidate>, Vec<Candidate>) = issues
         .iter()
-        .zip(&armed)
-        .map(|(issue, armed)| {
-            let decision = if *armed { decisions.next() } else { None };
-            decision.map_or_else(
-                || Decided { kind: Kind::NotArmed, words: "not armed".to_owned(), trace: String::new() },
-                |decision| told(policy, issue, &decision),
-            )
-        })
-        .collect()
+        .filter(|issue| is_armed(policy, issue))
+        .cloned()
+        .partition(|issue| policy.enrolled(&issue.facts.repo));
+    let mut decisions = select(policy, &enrolled, in_flight).into_iter();
+    let mut of_others = select(policy, &others, in_flight).into_iter();
+    let decide = |issue: &Candidate| {
+        if !is_armed(policy, issue) {
+            return Decided { kind: Kind::NotArmed, words: "not armed".to_owned(), trace: String::new() };
+        }
+        let decision = if policy.enrolled(&issue.facts.repo) { decisions.next() } else { of_others.next() };
+        decision.map_or_else(
+            || Decided { kind: Kind::Unread, words: later::GOES.to_owned(), trace: String::new() },
+            |decision| told(policy, issue, &decision),
+        )
+    };
+    issues.iter().map(decide).collect()
 }
 
 fn is_armed(policy: &Policy, issue: &Candidate) -> bool {
@@ -319,10 +340,11 @@ fn is_armed(policy: &Policy, issue: &Candidate) -> bool {
 fn told(policy: &Policy, issue: &Candidate, decision: &Decision) -> Decided {
     let name = fired(policy, issue, decision).unwrap_or_default();
     let (kind, words) = match decision.outcome {
+        Outcome::Gate(_) | Outcome::KillSwitch | Outcome::Paused => (Kind::Denied, format!("denied: {name}")),
+        _ if !policy.enrolled(&issue.facts.repo) => (Kind::Denied, "denied: not enrolled".to_owned()),
         Outcome::Dispatch(place) => (Kind::Dispatched, format!("dispatched (as number {place})")),
         Outcome::Unread => (Kind::Unread, later::GOES.to_owned()),
         Outcome::Slot(_) | Outcome::Capacity(_) => (Kind::Waits, format!("waits: {name}")),
-        Outcome::Gate(_) | Outcome::KillSwitch | Outcome::Paused => (Kind::Denied, format!("denied: {name}")),
     };
     let gates = policy.rules(&issue.facts.repo).gates.iter().enumerate();
     let trace: Vec<String> =

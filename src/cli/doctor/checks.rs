@@ -92,7 +92,7 @@ impl<'a> Examination<'a> {
         if let Some(afk) = self.tracker().await {
             self.identity(&afk);
             for repo in self.repositories().await {
-                self.repository(&repo, fix).await;
+                self.repository(&repo, &afk, fix).await;
             }
         }
         self.executors().await;
@@ -107,7 +107,10 @@ impl<'a> Examination<'a> {
                 return None;
             }
         };
-        self.say("tracker", Health::Ok, format!("{} as {login}", wiring::tracker_name(self.settings)));
+        let left = (self.world.cost)().and_then(|cost| cost.remaining.zip(cost.limit));
+        let left = left.map(|(left, limit)| format!(", {} of {} requests left", grouped(left), grouped(limit)));
+        let name = wiring::tracker_name(self.settings);
+        self.say("tracker", Health::Ok, format!("{name} as {login}{}", left.unwrap_or_default()));
         let skew = now.signed_duration_since(Utc::now()).num_milliseconds();
         let (size, side) = (skew.unsigned_abs(), if skew > 0 { "behind" } else { "ahead of" });
         let what = format!("{}.{} s {side} the tracker", size / 1000, size % 1000 / 100);
@@ -153,10 +156,11 @@ impl<'a> Examination<'a> {
         enrolled
     }
 
-    async fn repository(&mut self, repo: &str, fix: bool) {
+    async fn repository(&mut self, repo: &str, afk: &str, fix: bool) {
         let Some(policy) = self.policy else { return };
         let (tracker, rules) = (&self.world.tracker, policy.rules(repo));
         match tracker.shortcomings(repo).await {
+            Ok(found) if found.is_empty() => self.privileges(repo, afk).await,
             Ok(found) => found.into_iter().for_each(|lack| self.fail("access", lack.what, lack.remedy)),
             Err(error) => {
                 return self.fail(
@@ -190,6 +194,30 @@ impl<'a> Examination<'a> {
         for stage in &rules.stages {
             if let Err(error) = self.world.ci.can_judge(repo, stage).await {
                 self.fail("ci", format!("{repo}: {}", error.message), "without a verdict no run ends well");
+            }
+        }
+    }
+
+    /// Whether granted permissions can be read at all, and nobody has more than is needed.
+    async fn privileges(&mut self, repo: &str, afk: &str) {
+        let settings = self.settings;
+        let agents = settings.identity.agents.iter().filter(|agent| !agent.eq_ignore_ascii_case(afk));
+        for login in std::iter::once(afk).chain(agents.map(String::as_str)) {
+            let is_afk = login == afk;
+            match self.world.tracker.permission(repo, login).await {
+                Ok(role) if role == "admin" => {
+                    let what = format!(
+                        "{login} is admin of {repo}, which is more than {}",
+                        if is_afk { "afk needs" } else { "an agent needs" }
+                    );
+                    self.note("access", what, "give it `write`");
+                }
+                Ok(_) => {}
+                Err(error) if is_afk => {
+                    let remedy = format!("without it nobody is trusted in {repo}; let afk's account read permissions");
+                    self.fail("access", error.message, remedy);
+                }
+                Err(error) => self.note("access", error.message, "see [identity] agents of the settings"),
             }
         }
     }
@@ -259,6 +287,19 @@ impl<'a> Examination<'a> {
             }
         }
     }
+}
+
+/// A number as people read it: 4,991.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// What a doorbell is given on trial.

@@ -110,7 +110,11 @@ impl QueueStory {
                 _ => None,
             },
             fired: fired(policy, &armed.candidate, decision).map(str::to_owned),
-            why: shown(&sentence(policy, &candidates, index, decision)),
+            why: shown(&match decision.outcome {
+                // Whatever gates are waived: the repository is not even listed.
+                Outcome::Dispatch(_) if !policy.enrolled(repo) => not_enrolled(policy, repo),
+                _ => sentence(policy, &candidates, index, decision),
+            }),
             gates,
             to_be_dispatched,
             place: place(policy, survey, candidates, index),
@@ -141,6 +145,14 @@ impl QueueStory {
             false => format!("NOT DISPATCHED: {fired}{word}{others}"),
         }
     }
+}
+
+fn not_enrolled(policy: &Policy, repo: &str) -> String {
+    let why = match policy.denylist.value.iter().find(|pattern| pattern.matches(repo)) {
+        Some(pattern) => format!("the denylist names `{pattern}`"),
+        None => format!("the allowlist does not name {repo}"),
+    };
+    format!("every gate lets it pass, but {why}")
 }
 
 /// The place an issue has, or would have, once its repository has a free slot and nothing else denies it: by the very

@@ -5,6 +5,9 @@ use std::process::{Command, Stdio};
 
 use crate::policy::RepoPattern;
 
+/// The REST API of GitHub in the cloud.
+pub const GITHUB: &str = "https://api.github.com";
+
 /// A repository as settings name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
@@ -38,6 +41,21 @@ impl Repository {
     /// The host that `origin` is on; `None`: there is no origin, or it is on this machine.
     pub fn host(&self) -> Option<String> {
         host_in(&self.git).filter(|_| self.has_origin)
+    }
+
+    /// The REST API of the GitHub that `origin` is on, in the cloud or Enterprise, as far as the host's name tells.
+    pub fn github(&self) -> Option<String> {
+        let host = self.host().filter(|_| self.name.contains('/'))?;
+        match host.as_str() {
+            "github.com" | "www.github.com" | "ssh.github.com" => Some(GITHUB.to_owned()),
+            // An alias of ssh, of which several accounts need one each.
+            host if host.starts_with("github.com-") => Some(GITHUB.to_owned()),
+            host if host.ends_with(".ghe.com") => Some(format!("https://api.{host}")),
+            host if host.split('.').any(|part| part == "github" || part == "ghe") => {
+                Some(format!("https://{host}/api/v3"))
+            }
+            _ => None,
+        }
     }
 
     /// One line about it.
@@ -142,6 +160,30 @@ mod tests {
             ("../we:ird/app", None),
         ] {
             assert_eq!(host_in(origin).as_deref(), host, "{origin}");
+        }
+    }
+
+    #[test]
+    fn github_is_known_by_its_host() {
+        for (origin, api) in [
+            ("git@github.com:acme/app.git", Some("https://api.github.com")),
+            ("https://GitHub.com/acme/app", Some("https://api.github.com")),
+            ("ssh://git@ssh.github.com:443/acme/app.git", Some("https://api.github.com")),
+            ("git@github.com-work:acme/app.git", Some("https://api.github.com")),
+            ("https://acme.ghe.com/acme/app", Some("https://api.acme.ghe.com")),
+            ("git@github.acme.dev:acme/app.git", Some("https://github.acme.dev/api/v3")),
+            ("https://git.acme.dev/acme/app", None),
+            ("https://mygithub.example/acme/app", None),
+            ("https://github.com/app", None),
+            ("/srv/github.com/app.git", None),
+        ] {
+            let repository = Repository {
+                name: name_in(origin).unwrap_or_else(|| "app".to_owned()),
+                git: origin.to_owned(),
+                has_origin: true,
+                top: PathBuf::new(),
+            };
+            assert_eq!(repository.github().as_deref(), api, "{origin}");
         }
     }
 

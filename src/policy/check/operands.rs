@@ -151,7 +151,7 @@ impl<'a> FactReader<'_, 'a> {
                     None
                 }
             },
-            _ => Some(text.clone()),
+            _ => self.line(text, value.span),
         }
     }
 
@@ -168,8 +168,18 @@ impl<'a> FactReader<'_, 'a> {
                 let stages: Vec<&str> = self.conditions.stages.iter().map(String::as_str).collect();
                 self.known(text, &stages, "never holds", value.span)
             }
-            _ => Some(text.clone()),
+            _ => self.line(text, value.span),
         }
+    }
+
+    /// A label or a login, in one line.
+    fn line(&self, text: &str, span: Span) -> Option<String> {
+        if text.chars().any(char::is_control) {
+            let message = format!("{} holds control characters, which no `{}` does", quoted(text), self.name);
+            self.conditions.error(Code::OutOfRange, span, message, "write it in one line, without them");
+            return None;
+        }
+        Some(text.to_owned())
     }
 
     /// One of the words that the fact knows.

@@ -173,6 +173,16 @@ impl<'a> Field<'a> {
         Some(text)
     }
 
+    /// A text with something in it, and without line breaks or other control characters: a name, a login, a label.
+    pub fn line(&self) -> Option<&'a str> {
+        let text = self.filled_text()?;
+        if text.chars().any(char::is_control) {
+            self.out_of_range(format!("{} holds control characters", self.name), "write it in one line, without them");
+            return None;
+        }
+        Some(text)
+    }
+
     pub fn int(&self) -> Option<i64> {
         match self.node.value {
             Value::Int(number) => Some(number),
@@ -223,12 +233,12 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A list of texts with something in them.
+    /// A list of texts in one line each, with something in them.
     pub fn texts(&self, most: usize) -> Option<Vec<Located<String>>> {
         let texts: Vec<Option<Located<String>>> = self
             .list(most)?
             .iter()
-            .map(|element| element.filled_text().map(|text| element.located(text.to_owned())))
+            .map(|element| element.line().map(|text| element.located(text.to_owned())))
             .collect();
         texts.into_iter().collect()
     }

@@ -86,7 +86,7 @@ pub fn priority(field: &Field<'_>) -> Option<Priority> {
     let known = ["label", "levels", "default", "order"];
     let reader = Reader::new("`[priority]`", field.table()?, field.node.span, &known, field.report);
     let label = reader.required("label", "label = \"priority:{n}\"").and_then(|field| {
-        LabelPattern::parse(field.filled_text()?).map_err(|why| field.out_of_range(why, "write \"priority:{n}\"")).ok()
+        LabelPattern::parse(field.line()?).map_err(|why| field.out_of_range(why, "write \"priority:{n}\"")).ok()
     });
     let levels = match reader.optional("levels") {
         Some(field) => levels(&field),
@@ -176,7 +176,7 @@ pub fn agent(scope: Scope<'_>, field: &Field<'_>) -> Option<AgentChoice> {
     let reader = Reader::new("`[agent]`", field.table()?, field.node.span, &known, field.report);
     let text = |key: &str, example: &str| {
         let field = reader.required(key, example)?;
-        field.filled_text().map(|text| field.located(text.to_owned()))
+        field.line().map(|text| field.located(text.to_owned()))
     };
     let executor = text("executor", "executor = \"…\", the name of an executor in the settings").filter(|name| {
         let known = scope.installed.executors.as_ref();

@@ -55,7 +55,7 @@ fn stage(scope: Scope<'_>, field: &Field<'_>, names: &mut Names<'_>) -> Option<S
     let known = ["name", "source", "require", "command"];
     let reader = Reader::new("this stage", field.table()?, field.node.span, &known, field.report);
     let name = reader.required("name", "name = \"build\"").and_then(|field| {
-        let name = field.filled_text()?;
+        let name = field.line()?;
         names.add(name, field.node.span).then(|| field.located(name.to_owned()))
     });
     let source = reader.required("source", "source = \"checks\", or source = \"command\"")?;
@@ -80,7 +80,7 @@ fn stage(scope: Scope<'_>, field: &Field<'_>, names: &mut Names<'_>) -> Option<S
             let command = reader.required("command", "command = \"…\", a name under [ci] of the settings");
             command
                 .and_then(|field| {
-                    let (name, span) = (field.filled_text()?, field.node.span);
+                    let (name, span) = (field.line()?, field.node.span);
                     let known = scope.installed.commands.as_ref();
                     installed::has(known, ("CI command", "ci"), Code::MissingCommand, name, span, field.report)
                         .then_some(name)

@@ -136,6 +136,8 @@ pub struct Remark {
     pub what: String,
     /// What it leads to was not and cannot be proven: a prompt.
     pub is_unproven: bool,
+    /// What people are told is another thing now.
+    pub is_text: bool,
     /// The lines of a prompt that were changed, each with `-` or `+`.
     pub lines: Vec<String>,
 }
@@ -165,6 +167,11 @@ impl Difference {
     /// How many changes lead to something that cannot be proven: prompts.
     pub fn unproven(&self) -> usize {
         self.also.iter().filter(|remark| remark.is_unproven).count()
+    }
+
+    /// Whether people are told other things.
+    pub fn tells_otherwise(&self) -> bool {
+        self.also.iter().any(|remark| remark.is_text)
     }
 
     /// How many items go that way.
@@ -219,7 +226,7 @@ impl Report<'_> {
     }
 
     fn remark(&mut self, what: String) {
-        self.remarked(Remark { what, is_unproven: false, lines: Vec::new() });
+        self.remarked(Remark { what, is_unproven: false, is_text: false, lines: Vec::new() });
     }
 
     fn remarked(&mut self, remark: Remark) {

@@ -9,7 +9,12 @@ use super::states::{self, States};
 use super::{Direction, Item, Place, Report, Sample, TooLarge, words};
 use crate::policy::Effect;
 use crate::verify::diagram::{Diagrams, Region};
+use crate::verify::domain::Chosen;
 use crate::verify::machine::{self, End, Machine, StateIndex, Tick};
+use crate::verify::space::Example;
+
+/// In seconds.
+const A_DAY: u64 = 24 * 60 * 60;
 
 /// What comes of a run in a tick, whatever the rows are called.
 struct Outcome<'p> {
@@ -32,7 +37,39 @@ struct Group {
     place: Place,
     details: Vec<String>,
     sample: Sample,
-    weight: usize,
+    weight: Weight,
+}
+
+/// How hard an example is to follow; of states, the first of the file is the plainest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Weight {
+    unknown: usize,
+    /// Limits that run out are told of last: they end every run.
+    days: u64,
+    /// Facts that are not harmless, and rows that are taken on the way without effects.
+    parts: usize,
+    /// What times and counts add up to.
+    amount: u64,
+}
+
+impl Weight {
+    fn of(example: &Example, rows: usize) -> Self {
+        let values = || example.facts.iter().map(|(_, value)| value);
+        let seconds = |value: &Chosen| match value {
+            Chosen::Seconds(seconds) => *seconds,
+            _ => 0,
+        };
+        let amount = |value: &Chosen| match value {
+            Chosen::Int(count) => count.unsigned_abs(),
+            value => seconds(value),
+        };
+        Self {
+            unknown: values().filter(|value| matches!(value, Chosen::Unknown)).count(),
+            days: values().map(|value| seconds(value).div_euclid(A_DAY)).max().unwrap_or(0),
+            parts: example.facts.len().saturating_add(rows),
+            amount: values().map(amount).fold(0, u64::saturating_add),
+        }
+    }
 }
 
 /// Compares every tick of every state. What was said of is added to `named`.
@@ -93,10 +130,8 @@ pub fn compare(
             }
             let detail = detail(name, &before, &after);
             for (cause, region) in rows.causes(start.from, (&new, is), region, &mut diagrams) {
-                let Some(example) = new.space.example(&diagrams, region) else { continue };
-                // An example that needs no bookkeeping first is easier to follow.
-                let weight =
-                    [example.facts.len(), was.path.len(), is.path.len()].into_iter().fold(0, usize::saturating_add);
+                let Some(example) = new.space.known_example(&diagrams, region) else { continue };
+                let weight = Weight::of(&example, was.path.len().saturating_add(is.path.len()));
                 let sample =
                     Sample { state: Some(name.clone()), before: before.clone(), after: after.clone(), example };
                 let place = rows.place(&cause, area, report);

@@ -82,6 +82,142 @@ fn a_denylist_wins_over_a_wider_allowlist() {
     assert!(difference(&edited(allowed), &edited(narrower)).unwrap().is_equal());
 }
 
+const APP: (&str, &str) = ("allowlist   = []", "allowlist   = [\"app\"]");
+const APP_AND_ACME: (&str, &str) = ("allowlist   = []", "allowlist   = [\"app\", \"acme/*\"]");
+const PAYMENTS_DENIED: (&str, &str) = ("denylist    = []", "denylist    = [\"acme/payments\"]");
+
+#[test]
+fn what_is_enrolled_and_denied_in_one_edit_is_not_said_to_be_off_the_allowlist() {
+    let except = "issues in `acme/*` except `acme/payments` (denylist) may be dispatched";
+    let enrolled = (Direction::Looser, except.to_owned());
+    for denied_before in [OPEN, PAYMENTS_DENIED] {
+        assert_eq!(told(&[APP, denied_before], &[APP_AND_ACME, PAYMENTS_DENIED]), [enrolled.clone()]);
+    }
+    let exactly = ("allowlist   = []", "allowlist   = [\"app\", \"acme/payments\"]");
+    let found = difference(&edited(&[APP]), &edited(&[exactly, PAYMENTS_DENIED])).unwrap();
+    assert_eq!(found.items, []);
+    let also = "`acme/payments` is new on the allowlist: it is not enrolled, as the denylist names `acme/payments`";
+    assert_eq!(found.also.iter().map(|one| one.what.as_str()).collect::<Vec<_>>(), [also]);
+    assert_eq!(
+        told(&[exactly, PAYMENTS_DENIED], &[APP]),
+        [(
+            Direction::Different,
+            "`acme/payments` is on neither list any more: nothing is dispatched there, as before".to_owned()
+        )]
+    );
+}
+
+#[test]
+fn another_label_to_hold_issues_back_with_is_told_of_runs_too() {
+    let found =
+        difference(&policy(SHIPPED), &edited(&[("paused      = \"paused\"", "paused      = \"on-hold\"")])).unwrap();
+    let of_runs = "putting `paused` on an issue no longer holds its run (row `taken-back`); `on-hold` does now";
+    let item = found.items.iter().find(|item| item.what == of_runs).unwrap_or_else(|| panic!("{found:?}"));
+    assert_eq!((item.direction, item.place.line), (Direction::Looser, 16));
+    let ready = &[("ready       = \"ready-for-agent\"", "ready       = \"go\"")];
+    let of_runs = "taking `ready-for-agent` off an issue no longer holds its run (row `taken-back`); `go` does now";
+    assert!(what(ready).contains(&of_runs.to_owned()), "{:?}", what(ready));
+    // Letter case does not tell labels apart.
+    assert!(!what(&[("\"paused\"", "\"Paused\"")]).iter().any(|what| what.contains("holds its run")));
+}
+
+#[test]
+fn many_entries_of_one_list_are_one_change() {
+    let list = |count: usize| (0..count).map(|number| format!("\"u{number:04}\"")).collect::<Vec<_>>().join(", ");
+    let logins = |count| format!("logins      = [{}]", list(count));
+    assert_eq!(what(&[("logins      = []", &logins(5))]).len(), 5);
+    let (many, turns) = (logins(3_000), ("fix_forward_attempts = 5", "fix_forward_attempts = 8"));
+    let found = what(&[("logins      = []", &many), turns]);
+    assert_eq!(found[0], "people called `u0000`, `u0001`, `u0002` and 2997 more may arm issues");
+    assert!(found[1].starts_with("red CI gets up to 8 corrective turns") && found.len() == 2, "{found:?}");
+    let enrolled = format!("allowlist   = [{}]", list(7).replace("\"u", "\"acme/u"));
+    let found = difference(&policy(SHIPPED), &edited(&[("allowlist   = []", &enrolled)])).unwrap();
+    assert_eq!(found.items[0].what, "issues in `acme/u0000`, `acme/u0001`, `acme/u0002` and 4 more may be dispatched");
+    assert_eq!((found.items.len(), found.items[0].details.len(), found.also), (1, 5, vec![]));
+    let paths = what(&[(
+        "paths = [\".github/**\", \".forgejo/**\", \".woodpecker/**\", \".woodpecker.yml\", \"policies/**\", \"**/AGENTS.md\", \"**/CLAUDE.md\"]",
+        "paths = []",
+    )]);
+    assert_eq!(
+        paths[0],
+        "`.github/**`, `.forgejo/**`, `.woodpecker/**` and 4 more are no longer protected: runs that change them are judged by CI alone"
+    );
+}
+
+#[test]
+fn of_long_texts_the_part_that_differs_is_shown() {
+    let long = "A".repeat(400);
+    let comment = |end: &str| format!("Nothing was reverted. {long} {end}");
+    let (old, new) = (comment("keep it"), comment("drop it"));
+    let found =
+        difference(&edited(&[("Nothing was reverted.", &old)]), &edited(&[("Nothing was reverted.", &new)])).unwrap();
+    let also = &found.also[0].what;
+    assert!(
+        also.starts_with("comment `frozen`: `…AAAA")
+            && also.contains("A keep it` → `…AAAA")
+            && also.ends_with("A drop it`"),
+        "{also}"
+    );
+    let model = format!("model        = \"{}\"", "x".repeat(300));
+    let found = what(&[("model        = \"claude-sonnet-4-6\"", &model)]);
+    assert!(found[0].ends_with("xxx…` (was `claude-sonnet-4-6`)"), "{found:?}");
+}
+
+#[test]
+fn the_plainest_example_leads() {
+    let landed = (
+        "touched_protected = false, ci = \"green\", agent = \"idle\"",
+        "touched_protected = false, ci = [\"green\", \"red\"], agent = \"idle\"",
+    );
+    let found = difference(&policy(SHIPPED), &edited(&[landed])).unwrap();
+    let item = found.items.iter().find(|item| item.direction == Direction::Looser).unwrap();
+    assert!(
+        item.what.contains(": in `verifying`: `fix-forward` (→ fixing) becomes `landed` (→ done), and "),
+        "{item:?}"
+    );
+
+    let guard = SHIPPED.split_once("[[transitions]]\nname   = \"judge-changed\"").unwrap().1;
+    let guard = format!("[[transitions]]\nname   = \"judge-changed\"{}", guard.split_once("# Success.").unwrap().0);
+    let found = difference(
+        &policy(SHIPPED),
+        &edited(&[
+            (&guard, ""),
+            (
+                "landed = true, touched_protected = false, ci = \"green\", agent = \"idle\"",
+                "landed = true, ci = \"green\", agent = \"idle\"",
+            ),
+        ]),
+    )
+    .unwrap();
+    for row in ["row `landed`", "row `judge-changed`"] {
+        let item = found.items.iter().find(|item| item.what.starts_with(row)).unwrap();
+        let line = item.sample.as_ref().unwrap().line();
+        assert!(line.contains("touched_protected = true"), "{row}: {line}");
+    }
+}
+
+#[test]
+fn a_rule_that_is_written_otherwise_and_means_the_same_is_named() {
+    let found = difference(&policy(SHIPPED), &edited(&[("lt = \"$dispatch.slots_per_repo\"", "lt = 1")])).unwrap();
+    assert_eq!(found.items, []);
+    let also: Vec<&str> = found.also.iter().map(|remark| remark.what.as_str()).collect();
+    assert_eq!(also, ["a rule is written otherwise and means the same today: gate `repo-lock` (line 84)"]);
+}
+
+#[test]
+fn a_rule_with_another_name_is_the_same_rule() {
+    let named = [
+        ("name    = \"hold\"", "name    = \"held-back\""),
+        ("name   = \"taken-back\"", "name   = \"recalled\""),
+        ("[FROZEN]", "[ICE]"),
+    ];
+    let found = difference(&policy(SHIPPED), &edited(&named)).unwrap();
+    assert_eq!(found.items, []);
+    let also: Vec<&str> = found.also.iter().map(|remark| remark.what.as_str()).collect();
+    assert_eq!(also[..2], ["gate `hold` is called `held-back` now", "row `taken-back` is called `recalled` now"]);
+    assert_eq!((also.len(), found.tells_otherwise()), (3, true));
+}
+
 const OPEN: (&str, &str) = ("denylist    = []", "denylist    = []");
 const OTHER_DENIED: (&str, &str) = ("denylist    = []", "denylist    = [\"other/*\"]");
 const ACME: (&str, &str) = ("allowlist   = []", "allowlist   = [\"acme/*\"]");
@@ -200,7 +336,7 @@ fn a_row_with_another_name_decides_nothing_else() {
     let found = difference(&policy(SHIPPED), &edited(&[("name   = \"overdue\"", "name   = \"too-old\"")])).unwrap();
     assert!(found.is_equal(), "{found:?}");
     let told: Vec<_> = found.also.iter().map(|remark| remark.what.as_str()).collect();
-    assert_eq!(told, ["row `too-old` is new", "row `overdue` is gone"]);
+    assert_eq!(told, ["row `overdue` is called `too-old` now"]);
 }
 
 #[test]

@@ -5,6 +5,12 @@ use crate::policy::facts::FactName;
 use crate::policy::{
     CloseReason, Condition, Effect, LabelRole, Matcher, Policy, Quantity, Rules, Source, Span, Test, duration,
 };
+use crate::text;
+
+/// How much of what somebody wrote is shown, in bytes.
+const LONGEST: usize = 200;
+/// How much is shown of what two texts begin with alike, in characters.
+const SAME: usize = 40;
 
 /// A condition in one line.
 pub fn condition<F: FactName>(condition: &Condition<F>) -> String {
@@ -67,8 +73,8 @@ pub fn first_changed<F: FactName>(new: &Condition<F>, old: &Condition<F>) -> Opt
 pub fn written<F: FactName>(condition: &Condition<F>, source: &Source) -> String {
     let mut written = String::new();
     condition.each_test(&mut |test| {
-        let text = source.text.get(test.span.start..test.span.end).unwrap_or_default();
-        written.extend(text.chars().filter(|letter| !letter.is_whitespace()));
+        let written_so = source.text.get(test.span.start..test.span.end).unwrap_or_default();
+        written.extend(written_so.chars().filter(|letter| !letter.is_whitespace()));
         written.push('\n');
     });
     written
@@ -78,8 +84,8 @@ pub fn written<F: FactName>(condition: &Condition<F>, source: &Source) -> String
 pub fn references<F: FactName>(condition: &Condition<F>, source: &Source) -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
     condition.each_test(&mut |test| {
-        let text = source.text.get(test.span.start..test.span.end).unwrap_or_default();
-        for behind in text.split(['"', '\'']).filter_map(|piece| piece.strip_prefix('$')) {
+        let test = source.text.get(test.span.start..test.span.end).unwrap_or_default();
+        for behind in test.split(['"', '\'']).filter_map(|piece| piece.strip_prefix('$')) {
             if !behind.starts_with('$') && !paths.iter().any(|path| path == behind) {
                 paths.push(behind.to_owned());
             }
@@ -123,7 +129,8 @@ pub fn constant_changed(path: &str, old: &str, new: &str) -> String {
         "limits.budget_usd" => format!("a run may cost up to {new} USD (was {old})"),
         "dispatch.slots_per_repo" => format!("up to {new} runs at a time in one repository (was {old})"),
         path if path.starts_with("labels.") => {
-            format!("`{path}` is `{}` (was `{}`)", shown(new), shown(old))
+            let (old, new) = both(old, new);
+            format!("`{path}` is `{new}` (was `{old}`)")
         }
         path => format!("`{path}` is {new} (was {old})"),
     }
@@ -131,7 +138,21 @@ pub fn constant_changed(path: &str, old: &str, new: &str) -> String {
 
 /// What somebody wrote, to stand between backticks: one of its own would end them.
 pub fn shown(text: &str) -> String {
-    crate::text::clean_line(text, 200).replace('`', "'")
+    text::line(text, LONGEST).replace('`', "'")
+}
+
+/// What somebody wrote before and after: of long texts, the part that differs.
+pub fn both(old: &str, new: &str) -> (String, String) {
+    let (old, new) = (text::clean_line(old, usize::MAX), text::clean_line(new, usize::MAX));
+    if old.len().max(new.len()) <= LONGEST {
+        return (shown(&old), shown(&new));
+    }
+    let same = old.chars().zip(new.chars()).take_while(|(old, new)| old == new).count();
+    let from = |text: &str| match same.checked_sub(SAME) {
+        Some(before) if before > 0 => format!("…{}", shown(&text.chars().skip(before).collect::<String>())),
+        _ => shown(text),
+    };
+    (from(&old), from(&new))
 }
 
 /// A quantity as the policy writes it.
@@ -183,5 +204,17 @@ pub fn list(names: &[String]) -> String {
             let before: Vec<String> = before.iter().map(|one| format!("`{one}`")).collect();
             format!("{} and `{last}`", before.join(", "))
         }
+    }
+}
+
+/// Names that are written already; "a, b, c and 9 more" where there are many.
+pub fn few(names: &[String]) -> String {
+    if let Some((shown, rest)) = names.split_at_checked(3).filter(|(_, rest)| rest.len() > 1) {
+        return format!("{} and {} more", shown.join(", "), rest.len());
+    }
+    match names {
+        [] => "none".to_owned(),
+        [one] => one.clone(),
+        [before @ .., last] => format!("{} and {last}", before.join(", ")),
     }
 }

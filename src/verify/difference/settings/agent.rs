@@ -1,6 +1,6 @@
 //! Who does the work, and what judges it.
 
-use super::Sayings;
+use super::{Sayings, only};
 use crate::policy::{AgentChoice, Landing, Stage, StageSource};
 use crate::verify::difference::words::shown;
 use crate::verify::difference::{Direction, words};
@@ -9,18 +9,15 @@ impl Sayings<'_, '_> {
     pub fn agent(&mut self, old: &AgentChoice, new: &AgentChoice) {
         let AgentChoice { executor, model, runtime_mode, landing } = new;
         if executor.value != old.executor.value {
-            let (is, was) = (shown(&executor.value), shown(&old.executor.value));
+            let (was, is) = words::both(&old.executor.value, &executor.value);
             let what = format!("agents are started by executor `{is}` (was `{was}`)");
             self.at(Direction::Different, what, executor.span);
         }
         for (key, old, new) in [("model", &old.model, model), ("runtime_mode", &old.runtime_mode, runtime_mode)] {
             if old != new {
                 let place = self.key("agent", key);
-                self.item(
-                    Direction::Different,
-                    format!("`agent.{key}` is `{}` (was `{}`)", shown(new), shown(old)),
-                    place,
-                );
+                let (was, is) = words::both(old, new);
+                self.item(Direction::Different, format!("`agent.{key}` is `{is}` (was `{was}`)"), place);
             }
         }
         if *landing != old.landing {
@@ -68,17 +65,15 @@ impl Sayings<'_, '_> {
 
     pub fn protected(&mut self, old: &[String], new: &[String]) {
         let place = self.key("protect", "paths");
-        for gone in old.iter().filter(|one| !new.contains(one)) {
-            let what = format!("`{}` is no longer protected: runs that change it are judged by CI alone", shown(gone));
-            self.item(Direction::Looser, what, place);
-        }
-        for added in new.iter().filter(|one| !old.contains(one)) {
-            self.item(
-                Direction::Tighter,
-                format!("`{}` is protected: runs that change it wait for a person", shown(added)),
-                place,
-            );
-        }
+        let verb = |is_one| if is_one { ("is", "it") } else { ("are", "them") };
+        self.entries(Direction::Looser, only(old, new), place, |names, is_one| {
+            let (is, it) = verb(is_one);
+            format!("{names} {is} no longer protected: runs that change {it} are judged by CI alone")
+        });
+        self.entries(Direction::Tighter, only(new, old), place, |names, is_one| {
+            let (is, it) = verb(is_one);
+            format!("{names} {is} protected: runs that change {it} wait for a person")
+        });
         if old != new && old.iter().all(|one| new.contains(one)) && new.iter().all(|one| old.contains(one)) {
             self.remark("the order of `protect.paths`".to_owned());
         }

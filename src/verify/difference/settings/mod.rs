@@ -12,8 +12,8 @@ mod texts;
 use std::collections::BTreeSet;
 
 use super::areas::Area;
-use super::words::shown;
-use super::{Direction, Item, Place, Report, TooLarge};
+use super::words::{self, shown};
+use super::{Direction, Item, Place, Remark, Report, TooLarge};
 use crate::policy::{Located, Policy, RepoPattern, Rules, Span};
 use crate::verify::diagram::Diagrams;
 
@@ -115,8 +115,33 @@ fn item(direction: Direction, what: String, place: Place) -> Item {
     Item { direction, what, scopes: Vec::new(), details: Vec::new(), sample: None, place }
 }
 
+/// From so many entries of one list on, what is done alike to them is one change.
+const MANY: usize = 6;
+
+/// What is done to entries of one list, each written and with its place: an item for each while they are few.
+fn items(direction: Direction, entries: &[(String, Place)], sentence: impl Fn(&str, bool) -> String) -> Vec<Item> {
+    match entries.first() {
+        Some((_, place)) if entries.len() >= MANY => {
+            let names: Vec<String> = entries.iter().map(|(name, _)| name.clone()).collect();
+            let what = sentence(&words::few(&names), false);
+            // Those that the sentence names, and each of the others.
+            let (named, others) = names.split_at_checked(3).unwrap_or((&names, &[]));
+            let details = std::iter::once(named.join(", ")).chain(others.iter().cloned()).collect();
+            vec![Item { details, ..item(direction, what, *place) }]
+        }
+        _ => entries.iter().map(|(name, place)| item(direction, sentence(name, true), *place)).collect(),
+    }
+}
+
+/// Those that the other list does not have, to be shown.
+fn only(these: &[String], others: &[String]) -> Vec<String> {
+    let others: BTreeSet<&String> = others.iter().collect();
+    these.iter().filter(|one| !others.contains(one)).map(|one| shown(one)).collect()
+}
+
 fn changed(what: &str, old: &str, new: &str) -> String {
-    format!("{what}: `{}` → `{}`", shown(old), shown(new))
+    let (old, new) = words::both(old, new);
+    format!("{what}: `{old}` → `{new}`")
 }
 
 struct Sayings<'s, 'p> {
@@ -125,6 +150,20 @@ struct Sayings<'s, 'p> {
 }
 
 impl Sayings<'_, '_> {
+    /// What is done to entries of one list: an item for each while they are few.
+    fn entries(
+        &mut self,
+        direction: Direction,
+        names: Vec<String>,
+        place: Place,
+        sentence: impl Fn(&str, bool) -> String,
+    ) {
+        let entries: Vec<(String, Place)> = names.into_iter().map(|name| (format!("`{name}`"), place)).collect();
+        for item in items(direction, &entries, sentence) {
+            self.report.add(Item { scopes: self.area.scopes(), ..item });
+        }
+    }
+
     fn item(&mut self, direction: Direction, what: String, place: Place) {
         self.report.add(Item { scopes: self.area.scopes(), ..item(direction, what, place) });
     }
@@ -135,10 +174,20 @@ impl Sayings<'_, '_> {
     }
 
     fn remark(&mut self, what: String) {
+        self.remarked(what, false);
+    }
+
+    /// What people are told.
+    fn text(&mut self, what: String) {
+        self.remarked(what, true);
+    }
+
+    fn remarked(&mut self, what: String, is_text: bool) {
         let scope = self.area.scope.as_ref().map_or(String::new(), |scope| format!("in `{scope}`: "));
         // What is said of every repository holds for this one, too.
         if !self.report.difference.also.iter().any(|one| one.what == what) {
-            self.report.remark(format!("{scope}{what}"));
+            let what = format!("{scope}{what}");
+            self.report.remarked(Remark { what, is_unproven: false, is_text, lines: Vec::new() });
         }
     }
 

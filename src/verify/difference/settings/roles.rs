@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::Sayings;
-use crate::policy::{LabelRole, Labels, Trust};
+use super::{Sayings, only};
+use crate::policy::facts::RunFact;
+use crate::policy::{LabelRole, Labels, Located, Transition, Trust, pattern};
 use crate::verify::difference::words::shown;
 use crate::verify::difference::{Direction, words};
 
@@ -17,6 +18,9 @@ impl Sayings<'_, '_> {
             (LabelRole::Paused, paused),
         ] {
             let was = old.of(role);
+            if !pattern::same(was, &new.value) {
+                self.held(role, was, new);
+            }
             let key = format!("labels.{}", words::role(role));
             if *was == new.value || named.contains(&key) {
                 continue;
@@ -29,9 +33,37 @@ impl Sayings<'_, '_> {
                 LabelRole::Human => "issues that wait for a person carry another label",
                 LabelRole::Paused => "people hold issues back by another label",
             };
-            let what = format!("`{key}` is `{}` (was `{}`): {effect}", shown(&new.value), shown(was));
+            let (was, is) = words::both(was, &new.value);
+            let what = format!("`{key}` is `{is}` (was `{was}`): {effect}");
             self.at(Direction::Different, what, new.span);
         }
+    }
+
+    /// What a person did to the label by hand, and by that to a run at work.
+    fn held(&mut self, role: LabelRole, was: &str, new: &Located<String>) {
+        let (doing, undone) = match role {
+            LabelRole::InProgress => return,
+            LabelRole::Ready => ("taking", " off an issue"),
+            LabelRole::Human | LabelRole::Paused => ("putting", " on an issue"),
+        };
+        let asks = |row: &&Transition| {
+            let mut asks = false;
+            row.when.each_test(&mut |test| asks |= test.fact == RunFact::Held);
+            asks
+        };
+        let rows: Vec<String> =
+            self.area.new.transitions.iter().filter(asks).map(|row| format!("`{}`", row.name)).collect();
+        if rows.is_empty() {
+            return;
+        }
+        let noun = if rows.len() == 1 { "row" } else { "rows" };
+        let what = format!(
+            "{doing} `{}`{undone} no longer holds its run ({noun} {}); `{}` does now",
+            shown(was),
+            words::few(&rows),
+            shown(&new.value)
+        );
+        self.at(Direction::Looser, what, new.span);
     }
 
     pub fn trust(&mut self, old: &Trust, new: &Trust) {
@@ -41,16 +73,12 @@ impl Sayings<'_, '_> {
             ("logins", &old.logins, logins, "called"),
         ] {
             let place = self.key("trust", key);
-            for added in new.iter().filter(|one| !old.contains(one)) {
-                self.item(Direction::Looser, format!("people {holder} `{}` may arm issues", shown(added)), place);
-            }
-            for gone in old.iter().filter(|one| !new.contains(one)) {
-                self.item(
-                    Direction::Tighter,
-                    format!("people {holder} `{}` may no longer arm issues", shown(gone)),
-                    place,
-                );
-            }
+            self.entries(Direction::Looser, only(new, old), place, |names, _| {
+                format!("people {holder} {names} may arm issues")
+            });
+            self.entries(Direction::Tighter, only(old, new), place, |names, _| {
+                format!("people {holder} {names} may no longer arm issues")
+            });
         }
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::texts::sentence;
 use super::{Sayings, changed};
-use crate::policy::Rules;
+use crate::policy::facts::{FactName, IssueFact};
 use crate::policy::sentence::Sentence;
+use crate::policy::{Condition, Gate, Rules, Span, Transition};
 use crate::verify::difference::causes::Change;
 use crate::verify::difference::{gates, words};
 
@@ -13,11 +14,12 @@ impl Sayings<'_, '_> {
     /// Gates, states, rows and actions that were changed, and with them no decision.
     pub fn rules(&mut self, named: &BTreeSet<String>) {
         let (old, new) = (self.area.old, self.area.new);
+        let renamed = self.renamed(named);
         for gate in
             new.gates.iter().chain(old.gates.iter().filter(|gate| new.gates.iter().all(|one| one.name != gate.name)))
         {
             let name = &gate.name;
-            if named.contains(&format!("gate:{name}")) {
+            if named.contains(&format!("gate:{name}")) || renamed.contains(&format!("gate:{name}")) {
                 continue;
             }
             match gates::change(self.area, self.report, name) {
@@ -30,7 +32,7 @@ impl Sayings<'_, '_> {
                     }
                 }
                 Some(Change::Rewritten(how)) => self.remark(format!("gate `{name}`: it {how}")),
-                None => {}
+                None => self.written("gate", name, of_gate(&old.gates, name), of_gate(&new.gates, name)),
             }
         }
         let order = |rules: &Rules, other: &Rules| -> Vec<String> {
@@ -47,8 +49,58 @@ impl Sayings<'_, '_> {
         if order(old, new) != order(new, old) && !named.contains("order") {
             self.remark("the order of the rows: another may be named as the one that is taken".to_owned());
         }
+        let named: BTreeSet<String> = named.union(&renamed).cloned().collect();
+        let named = &named;
         self.rows(named);
         self.states_and_actions(named);
+    }
+
+    /// Says which rules only have another name; as what they are named.
+    fn renamed(&mut self, named: &BTreeSet<String>) -> BTreeSet<String> {
+        let (old, new) = (self.area.old, self.area.new);
+        let mut pairs: Vec<(&str, &String, &String)> = Vec::new();
+        let gone = |gate: &&Gate| new.gates.iter().all(|one| one.name != gate.name);
+        for gate in old.gates.iter().filter(gone) {
+            let is_like = |one: &&Gate| {
+                old.gates.iter().all(|gate| gate.name != one.name)
+                    && words::condition(&one.require) == words::condition(&gate.require)
+            };
+            pairs.extend(new.gates.iter().find(is_like).map(|one| ("gate", &gate.name, &one.name)));
+        }
+        for row in old.transitions.iter().filter(|row| new.transition(&row.name).is_none()) {
+            let is_like = |one: &&Transition| {
+                old.transition(&one.name).is_none()
+                    && (&one.from, &one.to, &one.action) == (&row.from, &row.to, &row.action)
+                    && words::condition(&one.when) == words::condition(&row.when)
+            };
+            pairs.extend(new.transitions.iter().find(is_like).map(|one| ("row", &row.name, &one.name)));
+        }
+        let mut renamed = BTreeSet::new();
+        for (kind, was, is) in pairs {
+            let keys = [format!("{kind}:{was}"), format!("{kind}:{is}")];
+            // The second rule that is like a renamed one is a new one.
+            if keys.iter().all(|key| !named.contains(key) && !renamed.contains(key)) {
+                self.remark(format!("{kind} `{was}` is called `{is}` now"));
+                renamed.extend(keys);
+            }
+        }
+        renamed
+    }
+
+    /// A rule that is written otherwise and means the same.
+    fn written<F: FactName>(
+        &mut self,
+        kind: &str,
+        name: &str,
+        old: Option<(&Condition<F>, Span)>,
+        new: Option<(&Condition<F>, Span)>,
+    ) {
+        let (Some((old, _)), Some((new, span))) = (old, new) else { return };
+        if words::written(old, &self.report.old.source) == words::written(new, &self.report.new.source) {
+            return;
+        }
+        let line = self.report.new.line(span);
+        self.remark(format!("a rule is written otherwise and means the same today: {kind} `{name}` (line {line})"));
     }
 
     fn rows(&mut self, named: &BTreeSet<String>) {
@@ -65,6 +117,10 @@ impl Sayings<'_, '_> {
             if !told && before != after {
                 self.remark(format!("row `{}`: it {}", row.name, words::change(&was.when, &row.when)));
             }
+            if before == after {
+                let (was, is) = ((&was.when, was.span), (&row.when, row.span));
+                self.written("row", &row.name, Some(was), Some(is));
+            }
             let is_renamed = named.contains(&format!("states-of-row:{}", row.name));
             if !told && !is_renamed && (was.from != row.from || was.to != row.to) {
                 self.remark(format!("row `{}` leads from or to other states", row.name));
@@ -75,7 +131,7 @@ impl Sayings<'_, '_> {
             let say = |reason: &Option<Sentence>| reason.as_ref().map_or("none".to_owned(), sentence);
             if was.reason != row.reason {
                 let what = changed(&format!("reason of row `{}`", row.name), &say(&was.reason), &say(&row.reason));
-                self.remark(what);
+                self.text(what);
             }
         }
         for row in old.transitions.iter().filter(|row| new.transition(&row.name).is_none()) {
@@ -93,7 +149,7 @@ impl Sayings<'_, '_> {
                 None => self.remark(format!("state `{}` is new", state.name)),
                 Some(was) => {
                     if was.title != state.title {
-                        self.remark(changed(&format!("title of state `{}`", state.name), &was.title, &state.title));
+                        self.text(changed(&format!("title of state `{}`", state.name), &was.title, &state.title));
                     }
                     if was.outcome.is_some() != state.outcome.is_some() {
                         self.remark(format!("state `{}` ends a run in another way", state.name));
@@ -118,4 +174,8 @@ impl Sayings<'_, '_> {
             }
         }
     }
+}
+
+fn of_gate<'g>(gates: &'g [Gate], name: &str) -> Option<(&'g Condition<IssueFact>, Span)> {
+    gates.iter().find(|gate| gate.name == name).map(|gate| (&gate.require, gate.span))
 }

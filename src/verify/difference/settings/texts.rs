@@ -16,7 +16,7 @@ impl Sayings<'_, '_> {
             let was = old.gates.iter().find(|one| one.name == gate.name);
             if let Some(was) = was.filter(|was| was.message != gate.message) {
                 let what = format!("message of gate `{}`", gate.name);
-                self.remark(changed(&what, &sentence(&was.message), &sentence(&gate.message)));
+                self.text(changed(&what, &sentence(&was.message), &sentence(&gate.message)));
             }
         }
         let list = |rules: &Rules| -> Vec<String> {
@@ -24,7 +24,7 @@ impl Sayings<'_, '_> {
             lines.map(|item| format!("{}: {}", item.title, words::condition(&item.when))).collect()
         };
         if list(old) != list(new) {
-            self.remark("the checklist of the progress comment".to_owned());
+            self.text("the checklist of the progress comment".to_owned());
         }
         self.named("comment", &old.comments, &new.comments, sentence);
         self.named("notification", &old.notify, &new.notify, notification);
@@ -33,7 +33,7 @@ impl Sayings<'_, '_> {
             if let Some(what) = prompt_changed(name, was, prompt) {
                 let is_unproven = was.is_none_or(|was| was.template != prompt.template);
                 let lines = was.map_or_else(Vec::new, |was| changed_lines(&was.template, &prompt.template));
-                self.report.remarked(Remark { what, is_unproven, lines });
+                self.report.remarked(Remark { what, is_unproven, is_text: false, lines });
             }
         }
         for name in old.prompts.keys().filter(|name| !new.prompts.contains_key(*name)) {
@@ -50,18 +50,18 @@ impl Sayings<'_, '_> {
     ) {
         for (name, now) in new {
             match old.get(name) {
-                None => self.remark(format!("{what} `{name}` is new")),
+                None => self.text(format!("{what} `{name}` is new")),
                 Some(was) if was != now => {
                     let (before, after) = (say(was), say(now));
                     if before != after {
-                        self.remark(changed(&format!("{what} `{name}`"), &before, &after));
+                        self.text(changed(&format!("{what} `{name}`"), &before, &after));
                     }
                 }
                 Some(_) => {}
             }
         }
         for name in old.keys().filter(|name| !new.contains_key(*name)) {
-            self.remark(format!("{what} `{name}` is gone"));
+            self.text(format!("{what} `{name}` is gone"));
         }
     }
 }

@@ -1,0 +1,214 @@
+//! What a repository lacks before afk can work in it, as far as that can be seen without writing; and its labels.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::permission::Permissions;
+use super::tracker::GithubTracker;
+use super::{Github, parts};
+use crate::adapters::http::api::{Answer, Call, Granted};
+use crate::policy::pattern;
+use crate::ports::{PortError, PortErrorKind, PortResult, Shortcoming};
+use crate::text::clean_line;
+
+/// What an App has to be granted: the key in GitHub's answers, the name on its pages, the level. Who closed an issue may
+/// be a pull request, which is part of every reading.
+const NEEDED: [(&str, &str, &str); 6] = [
+    ("metadata", "Metadata", "read"),
+    ("contents", "Contents", "read"),
+    ("issues", "Issues", "write"),
+    ("pull_requests", "Pull requests", "read"),
+    ("checks", "Checks", "read"),
+    ("statuses", "Commit statuses", "read"),
+];
+/// Levels of permissions, weakest first.
+const LEVELS: [&str; 3] = ["read", "write", "admin"];
+/// The colour of labels that afk creates.
+const COLOUR: &str = "5319e7";
+
+#[derive(Debug, Deserialize)]
+struct Repository {
+    full_name: String,
+    private: bool,
+    default_branch: String,
+    #[serde(default)]
+    archived: bool,
+    #[serde(default)]
+    disabled: bool,
+    has_issues: bool,
+    permissions: Option<Permissions>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Label {
+    name: String,
+}
+
+impl Github {
+    async fn repository(&self, repo: &str) -> PortResult<(Repository, Answer)> {
+        let (owner, name) = parts(repo)?;
+        let answer = self.rest.send(&Call::get(&["repos", owner, name])).await?;
+        Ok((answer.json(&format!("github: {repo}"))?, answer))
+    }
+
+    /// Whether check runs and commit statuses may be read.
+    ///
+    /// # Errors
+    /// They may not, or nobody answers.
+    pub(super) async fn can_read_checks(&self, repo: &str) -> PortResult<()> {
+        let (owner, name) = parts(repo)?;
+        let (repository, _) = self.repository(repo).await?;
+        for (what, permission) in [("check-runs", "Checks"), ("status", "Commit statuses")] {
+            let path = ["repos", owner, name, "commits", &repository.default_branch, what];
+            match self.rest.send(&Call::get(&path).query(&[("per_page", "1")])).await {
+                Err(error) if is_forbidden(&error) => {
+                    let hint = match what {
+                        "check-runs" => {
+                            "; fine-grained tokens have no such permission and read check runs of public repositories \
+                             only: use a GitHub App or a classic token, or a stage with `source = \"command\"`"
+                        }
+                        _ => "",
+                    };
+                    return Err(PortError::refused(format!(
+                        "{permission}: read is missing on {repo}{hint} ({})",
+                        error.message
+                    )));
+                }
+                // A branch without a commit has no checks.
+                Err(error) if matches!(error.kind, PortErrorKind::Refused | PortErrorKind::NotFound) => {}
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl GithubTracker {
+    pub(super) async fn lacks(&self, repo: &str) -> PortResult<Vec<Shortcoming>> {
+        let (owner, name) = parts(repo)?;
+        let (repository, answer) = self.github().repository(repo).await.map_err(|error| match error.kind {
+            PortErrorKind::NotFound => {
+                PortError::not_found(format!("{}: afk's account cannot see {repo}", error.message))
+            }
+            _ => error,
+        })?;
+        let web = self.web();
+        let page = format!("{web}{repo}/settings");
+        if !repository.full_name.eq_ignore_ascii_case(repo) {
+            let now = clean_line(&repository.full_name, 140);
+            return Ok(vec![lack(
+                format!("{repo} is now called {now}"),
+                format!("write `{now}` into `allowlist` and overrides of the policy"),
+            )]);
+        }
+        if repository.archived || repository.disabled {
+            let word = if repository.archived { "archived" } else { "disabled" };
+            let remedy = format!("take it off `allowlist`, or open it again: {page}");
+            return Ok(vec![lack(format!("{repo} is {word}: nothing can be written"), remedy)]);
+        }
+        let mut found = Vec::new();
+        if !repository.has_issues {
+            found.push(lack(format!("{repo} has its issues turned off"), format!("turn them on: {page}")));
+        }
+        match self.github().rest.granted() {
+            Some(granted) => found.extend(not_granted(repo, &granted, web)),
+            None => {
+                found.extend(no_push(repo, &repository, web));
+                found.extend(no_scope(repo, &repository, &answer, web));
+            }
+        }
+        if repository.has_issues && found.is_empty() {
+            let call = ["repos", owner, name, "issues"];
+            match self.github().rest.send(&Call::get(&call).query(&[("per_page", "1")])).await {
+                Err(error) if matches!(error.kind, PortErrorKind::Refused | PortErrorKind::NotFound) => {
+                    let what = format!("Issues: read is missing on {repo} ({})", error.message);
+                    found.push(lack(what, format!("grant `Issues: read and write`: {}", self.token_page())));
+                }
+                answer => drop(answer?),
+            }
+        }
+        Ok(found)
+    }
+
+    fn token_page(&self) -> String {
+        let page = self.github().rest.granted().map(|granted| granted.page);
+        format!("{}{}", self.web(), page.as_deref().unwrap_or("settings/personal-access-tokens"))
+    }
+
+    pub(super) async fn labels_not_there(&self, repo: &str, wanted: &[String]) -> PortResult<Vec<String>> {
+        let (owner, name) = parts(repo)?;
+        let call = ["repos", owner, name, "labels"];
+        let there: Vec<Label> = self.github().rest.pages(&Call::get(&call).query(&[("per_page", "100")])).await?;
+        let mut seen = BTreeSet::new();
+        let missing = wanted.iter().filter(|label| !there.iter().any(|there| pattern::same(&there.name, label)));
+        Ok(missing.filter(|label| seen.insert(label.to_ascii_lowercase())).cloned().collect())
+    }
+
+    pub(super) async fn define_label(&self, repo: &str, label: &str) -> PortResult<()> {
+        let (owner, name) = parts(repo)?;
+        let body = json!({ "name": label, "color": COLOUR, "description": "Read and set by afk, as its policy says" });
+        let call = ["repos", owner, name, "labels"];
+        match self.github().rest.send(&Call::write(Method::POST, &call, Some(body))).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.message.contains("already_exists") => Ok(()),
+            // Not every server says why it refuses.
+            Err(error) => match self.labels_not_there(repo, &[label.to_owned()]).await {
+                Ok(missing) if missing.is_empty() => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+}
+
+fn lack(what: String, remedy: String) -> Shortcoming {
+    Shortcoming { what, remedy }
+}
+
+fn is_forbidden(error: &PortError) -> bool {
+    error.message.contains("answered 403")
+}
+
+/// What an App was not granted by its installation.
+fn not_granted(repo: &str, granted: &Granted, web: &str) -> Vec<Shortcoming> {
+    let rank = |level: &str| LEVELS.iter().position(|known| *known == level);
+    let lacks = NEEDED.iter().filter(|(key, _, level)| {
+        let held = granted.permissions.get(*key).and_then(|held| rank(held));
+        held < rank(level)
+    });
+    lacks
+        .map(|(_, name, level)| {
+            let remedy = format!(
+                "add `{name}: {level}` to the App's permissions, and accept it for the installation: {web}{}",
+                granted.page
+            );
+            lack(format!("{name}: {level} is missing on {repo}"), remedy)
+        })
+        .collect()
+}
+
+/// The account may not push: it may not ask who is trusted either.
+fn no_push(repo: &str, repository: &Repository, web: &str) -> Option<Shortcoming> {
+    let role = repository.permissions.as_ref()?.role();
+    if matches!(role, "write" | "maintain" | "admin") {
+        return None;
+    }
+    let what = format!("afk's account has {role} on {repo} and needs write: only then GitHub tells who is trusted");
+    Some(lack(what, format!("give it `write`: {web}{repo}/settings/access")))
+}
+
+/// A classic token says its scopes with every answer; others do not have any.
+fn no_scope(repo: &str, repository: &Repository, answer: &Answer, web: &str) -> Option<Shortcoming> {
+    let scopes = clean_line(answer.headers.get("x-oauth-scopes")?.to_str().ok()?, 300);
+    let has = |wanted: &str| scopes.split(',').any(|scope| scope.trim() == wanted);
+    if has("repo") || (!repository.private && has("public_repo")) {
+        return None;
+    }
+    let needed = if repository.private { "`repo`" } else { "`public_repo`" };
+    let held = if scopes.is_empty() { "no scopes".to_owned() } else { format!("the scopes `{scopes}`") };
+    let what = format!("the token has {held}, and {repo} takes {needed}");
+    Some(lack(what, format!("add the scope {needed} to the token: {web}settings/tokens")))
+}
