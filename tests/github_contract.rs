@@ -125,6 +125,8 @@ async fn everything_that_can_be_asked_is_answered_as_described() {
         "/repos/acme/app/issues/events",
         "/repos/acme/app/issues/8/dependencies/blocked_by",
         "/repos/acme/app/collaborators/ada/permission",
+        "/repos/acme/app/labels?per_page=100",
+        &format!("/repos/acme/app/actions/runs?head_sha={sha}"),
         &format!("/repos/acme/app/commits/{sha}/check-runs?per_page=2"),
         &format!("/repos/acme/app/commits/{sha}/status"),
     ] {
@@ -135,6 +137,13 @@ async fn everything_that_can_be_asked_is_answered_as_described() {
     for (method, path, body, expected) in [
         (Method::POST, "/repos/acme/app/issues/7/labels", json!({ "labels": ["paused"] }), 200),
         (Method::DELETE, "/repos/acme/app/issues/7/labels/paused", Value::Null, 200),
+        (
+            Method::POST,
+            "/repos/acme/app/labels",
+            json!({ "name": "new", "color": "00ff00", "description": "New." }),
+            201,
+        ),
+        (Method::POST, "/repos/acme/app/labels", json!({ "name": "NEW", "color": "00ff00" }), 422),
         (Method::POST, "/repos/acme/app/issues/7/comments", json!({ "body": "Hello." }), 201),
         (Method::PATCH, "/repos/acme/app/issues/7", json!({ "state": "closed", "state_reason": "completed" }), 200),
         (Method::PATCH, "/repos/acme/app/issues/7", json!({ "state": "open" }), 200),

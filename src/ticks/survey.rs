@@ -100,15 +100,25 @@ pub async fn survey(tick: &Tick<'_>, read_all: Option<&IssueRef>) -> PortResult<
             *unread = false;
         }
     }
+    let mut read = 0;
     loop {
         count_in_flight(&fleet, &mut armed);
         let candidates: Vec<Candidate> = armed.iter().map(|armed| armed.candidate.clone()).collect();
         let decisions = select(tick.policy, &candidates, &fleet.in_flight());
-        let mut read_any = false;
+        let is_next = |decision: &Decision| decision.outcome == Outcome::Unread;
+        let read_any = decisions.iter().zip(&unread).any(|(decision, unread)| is_next(decision) && *unread);
+        // Behind those that were denied others come up, a few at a time. As many again as were read in vain are read
+        // along, or a long queue would be selected from once for each few of it.
+        let mut along = if read_any { read } else { 0 };
         for ((armed, decision), unread) in armed.iter_mut().zip(&decisions).zip(&mut unread) {
-            if decision.outcome == Outcome::Unread && std::mem::take(unread) {
+            let waits = matches!(decision.outcome, Outcome::Slot(_) | Outcome::Capacity(_));
+            if *unread && (is_next(decision) || (waits && along > 0)) {
+                if waits {
+                    along -= 1;
+                }
                 read_costly_facts(tick, &mut fleet, armed).await;
-                read_any = true;
+                *unread = false;
+                read += 1;
             }
         }
         if !read_any && !read_chosen_anew(tick, &mut fleet, &mut armed, &decisions, &mut unread).await {

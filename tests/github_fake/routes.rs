@@ -49,6 +49,8 @@ fn in_repo(state: &mut State, place: &Place<'_>, rest: &[&str]) -> Reply {
         ("GET", ["issues"]) => rest::issues(state, place),
         ("GET", ["issues", "events"]) => rest::events_of_repo(state, place),
         ("PATCH", ["issues", "comments", id]) => rest::update_comment(state, place, id),
+        // Nothing here is a workflow's.
+        ("GET", ["actions", "runs"]) => Reply::json(200, json!({ "total_count": 0, "workflow_runs": [] })),
         ("GET", ["commits", sha, "check-runs"]) => rest::check_runs(state, place, sha),
         ("GET", ["commits", sha, "status"]) => rest::combined_status(state, place, sha),
         (_, ["issues", number, rest @ ..]) => {

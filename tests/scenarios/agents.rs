@@ -210,6 +210,6 @@ fn a_run_is_over_in_time_whatever_its_agent_does() {
     let issue = afk.watch_until_over();
 
     assert_eq!(issue.state().as_deref(), Some("frozen"));
-    assert!(issue.reason().starts_with("not finished after 2s"), "{}", issue.reason());
+    assert!(issue.reason().starts_with("not finished after "), "{}", issue.reason());
     assert!(started.elapsed().as_secs() >= 1);
 }
