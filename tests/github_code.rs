@@ -153,6 +153,19 @@ async fn an_open_pull_request_shows_the_commits_with_the_runs_line() {
 }
 
 #[tokio::test]
+async fn the_head_of_a_pull_request_is_the_newest_commit_whoevers_line_it_has() {
+    let world = World::new().await;
+    let own = world.commit("mend", true, "a");
+    let head = world.commit("break it", false, "b");
+    world.push_branch();
+    world.says(json!([pull_request("OPEN", &head)])).await;
+    let found = world.commits().await;
+    assert_eq!((shas(&found), found.landed), (vec![&*own, &*head], false));
+    assert_eq!(found.commits[1].subject, "break it");
+    assert_eq!(newest_paths(&found), ["a", "b"]);
+}
+
+#[tokio::test]
 async fn pull_requests_of_others_do_not_count() {
     let world = World::new().await;
     world.commit("mend", true, "a");
