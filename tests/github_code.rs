@@ -180,6 +180,36 @@ async fn pull_requests_of_others_do_not_count() {
 }
 
 #[tokio::test]
+async fn the_pull_request_of_a_run_is_found_behind_any_number_of_others() {
+    let world = World::new().await;
+    let own = world.commit("mend", true, "a");
+    let head = world.push_branch();
+    let mut of_a_fork = pull_request("OPEN", &world.base);
+    of_a_fork["isCrossRepository"] = json!(true);
+    for (last, found) in [(true, Ok(vec![own])), (false, Err(PortErrorKind::Invalid))] {
+        world.server.reset().await;
+        let page = |nodes: Value, next: Option<&str>| {
+            let default = json!({ "name": "main", "target": { "oid": world.base } });
+            let info = json!({ "hasNextPage": next.is_some(), "endCursor": next });
+            json!({ "repository": { "defaultBranchRef": default, "pullRequests": { "nodes": nodes, "pageInfo": info } } })
+        };
+        let next = if last { None } else { Some("again") };
+        for (after, data) in [
+            ("again", page(json!([of_a_fork]), Some("again"))),
+            ("second", page(json!([pull_request("OPEN", &head)]), next)),
+        ] {
+            let variables = json!({ "branch": run().branch(), "after": after });
+            answers(&world.server, variables, data).await;
+        }
+        let variables = json!({ "branch": run().branch() });
+        answers(&world.server, variables, page(json!([of_a_fork]), Some("second"))).await;
+        let commits = world.code().run_commits(&world.range(Landing::PullRequest)).await;
+        let shas = commits.map(|found| found.commits.into_iter().map(|commit| commit.sha).collect::<Vec<_>>());
+        assert_eq!(shas.map_err(|error| error.kind), found);
+    }
+}
+
+#[tokio::test]
 async fn a_squash_is_the_newest_commit_also_when_the_branch_is_gone() {
     let world = World::new().await;
     let own = world.commit("mend", true, "a");
