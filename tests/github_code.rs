@@ -153,6 +153,19 @@ async fn an_open_pull_request_shows_the_commits_with_the_runs_line() {
 }
 
 #[tokio::test]
+async fn the_head_of_a_pull_request_is_the_newest_commit_whoevers_line_it_has() {
+    let world = World::new().await;
+    let own = world.commit("mend", true, "a");
+    let head = world.commit("break it", false, "b");
+    world.push_branch();
+    world.says(json!([pull_request("OPEN", &head)])).await;
+    let found = world.commits().await;
+    assert_eq!((shas(&found), found.landed), (vec![&*own, &*head], false));
+    assert_eq!(found.commits[1].subject, "break it");
+    assert_eq!(newest_paths(&found), ["a", "b"]);
+}
+
+#[tokio::test]
 async fn pull_requests_of_others_do_not_count() {
     let world = World::new().await;
     world.commit("mend", true, "a");
@@ -164,6 +177,36 @@ async fn pull_requests_of_others_do_not_count() {
     world.says(json!([of_a_fork, into_another_branch])).await;
     let found = world.commits().await;
     assert_eq!((shas(&found), found.landed, found.pull_request), (vec![], false, PullRequestStatus::None));
+}
+
+#[tokio::test]
+async fn the_pull_request_of_a_run_is_found_behind_any_number_of_others() {
+    let world = World::new().await;
+    let own = world.commit("mend", true, "a");
+    let head = world.push_branch();
+    let mut of_a_fork = pull_request("OPEN", &world.base);
+    of_a_fork["isCrossRepository"] = json!(true);
+    for (last, found) in [(true, Ok(vec![own])), (false, Err(PortErrorKind::Invalid))] {
+        world.server.reset().await;
+        let page = |nodes: Value, next: Option<&str>| {
+            let default = json!({ "name": "main", "target": { "oid": world.base } });
+            let info = json!({ "hasNextPage": next.is_some(), "endCursor": next });
+            json!({ "repository": { "defaultBranchRef": default, "pullRequests": { "nodes": nodes, "pageInfo": info } } })
+        };
+        let next = if last { None } else { Some("again") };
+        for (after, data) in [
+            ("again", page(json!([of_a_fork]), Some("again"))),
+            ("second", page(json!([pull_request("OPEN", &head)]), next)),
+        ] {
+            let variables = json!({ "branch": run().branch(), "after": after });
+            answers(&world.server, variables, data).await;
+        }
+        let variables = json!({ "branch": run().branch() });
+        answers(&world.server, variables, page(json!([of_a_fork]), Some("second"))).await;
+        let commits = world.code().run_commits(&world.range(Landing::PullRequest)).await;
+        let shas = commits.map(|found| found.commits.into_iter().map(|commit| commit.sha).collect::<Vec<_>>());
+        assert_eq!(shas.map_err(|error| error.kind), found);
+    }
 }
 
 #[tokio::test]

@@ -160,6 +160,40 @@ fn variables_that_are_no_settings_are_left_out() {
 }
 
 #[test]
+fn neither_agents_nor_ci_see_a_secret_of_afk() {
+    let agent = "[executors.a]\nkind = \"command\"\nstart = [\"a\"]\nresume = [\"a\"]\nenvironment = [\"PATH\", \"KEY\"]\n";
+    let ci = "[ci.test]\ncommand = [\"make\"]\nenvironment = [\"KEY\"]\n";
+    let key = "{ variable = \"KEY\" }";
+    for (secret, keys) in [
+        (format!("[tracker]\nkind = \"github\"\ntoken = {key}\n"), "tracker.token"),
+        (
+            format!("[tracker]\nkind = \"github\"\napp = {{ id = 1, installation = 2, key = {key} }}\n"),
+            "tracker.app.key",
+        ),
+        (format!("{SMALL}[identity]\nrecord_keys = [{{ file = \"new\" }}, {key}]\n"), "identity.record_keys"),
+        (format!("{SMALL}[doorbells.b]\nkind = \"webhook\"\nurl = {key}\n"), "doorbells.b.url"),
+        (
+            format!("{SMALL}[doorbells.b]\nkind = \"webhook\"\nurl = {{ file = \"u\" }}\nsecret = {key}\n"),
+            "doorbells.b.secret",
+        ),
+        (format!("{SMALL}[doorbells.b]\nkind = \"slack\"\nwebhook = {key}\n"), "doorbells.b.webhook"),
+        (format!("{SMALL}[doorbells.b]\nkind = \"slack\"\ntoken = {key}\nchannel = \"C1\"\n"), "doorbells.b.token"),
+        (format!("{SMALL}[doorbells.b]\nkind = \"ntfy\"\ntopic = {key}\n"), "doorbells.b.topic"),
+    ] {
+        for (seen, table) in [(agent, "executors.a"), (ci, "ci.test")] {
+            let said = complaint(&format!("{secret}{seen}"));
+            let both = [format!("`{table}.environment` lets `KEY` through"), format!("secret of afk: `{keys}` at DIR/afk.")];
+            assert!(both.iter().all(|words| said.contains(words)), "{said}");
+            Place::new(&format!("{secret}{}", seen.replace("KEY", "OTHER"))).load(&[]).unwrap();
+        }
+    }
+    let said = complaint(&format!("{SMALL}[identity]\nrecord_keys = [{key}]\n{ci}"));
+    let expected = "DIR/afk.settings.toml:7:1: `ci.test.environment` lets `KEY` through, which holds a secret of afk: \
+                    `identity.record_keys` at DIR/afk.settings.toml:4:1; give either another variable";
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn without_any_file_variables_are_enough() {
     let place = Place::new("");
     std::fs::remove_file(place.path("afk.settings.toml")).unwrap();

@@ -80,6 +80,7 @@ impl Settings {
         let mut settings = layers.extract()?;
         let directory = layers.file.as_ref().and_then(|file| file.path.parent()).unwrap_or(here).to_owned();
         layers.check(&settings)?;
+        layers.check_secrets(&mut settings)?;
         settings.resolve_paths(&directory);
         settings.file = layers.file.map(|file| file.path);
         Ok(settings)
@@ -87,16 +88,12 @@ impl Settings {
 
     fn resolve_paths(&mut self, directory: &Path) {
         let resolve = |path: &mut PathBuf| *path = directory.join(&*path);
-        let resolve_secret = |source: &mut SecretSource| match source {
-            SecretSource::File(path) => *path = directory.join(&*path),
-            SecretSource::Variable(_) => {}
-        };
         resolve(&mut self.data);
-        if let TrackerSettings::Github(github) = &mut self.tracker {
-            github.token.iter_mut().for_each(resolve_secret);
-            github.app.iter_mut().for_each(|app| resolve_secret(&mut app.key));
+        for (_, source) in self.secrets() {
+            if let SecretSource::File(path) = source {
+                resolve(path);
+            }
         }
-        self.identity.record_keys.iter_mut().for_each(resolve_secret);
         for repo in self.repos.values_mut() {
             repo.issues.iter_mut().for_each(resolve);
             if is_relative_path(&repo.git) {
@@ -111,22 +108,34 @@ impl Settings {
                 }
             }
         }
-        for doorbell in self.doorbells.values_mut() {
+    }
+
+    /// Where afk's own secrets are read from, each with its keys.
+    fn secrets(&mut self) -> Vec<(Vec<String>, &mut SecretSource)> {
+        let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+        let mut secrets = Vec::new();
+        if let TrackerSettings::Github(github) = &mut self.tracker {
+            secrets.extend(github.token.iter_mut().map(|token| (keys(&["tracker", "token"]), token)));
+            secrets.extend(github.app.iter_mut().map(|app| (keys(&["tracker", "app", "key"]), &mut app.key)));
+        }
+        secrets.extend(self.identity.record_keys.iter_mut().map(|key| (keys(&["identity", "record_keys"]), key)));
+        for (name, doorbell) in &mut self.doorbells {
+            let of_bell = |key: &str| keys(&["doorbells", name, key]);
             match doorbell {
                 DoorbellSettings::Terminal {} => {}
                 DoorbellSettings::Webhook { url, secret } => {
-                    resolve_secret(url);
-                    secret.iter_mut().for_each(resolve_secret);
+                    secrets.push((of_bell("url"), url));
+                    secrets.extend(secret.iter_mut().map(|secret| (of_bell("secret"), secret)));
                 }
-                DoorbellSettings::Slack(SlackSettings::Webhook(secret) | SlackSettings::App { token: secret, .. }) => {
-                    resolve_secret(secret)
-                }
+                DoorbellSettings::Slack(SlackSettings::Webhook(webhook)) => secrets.push((of_bell("webhook"), webhook)),
+                DoorbellSettings::Slack(SlackSettings::App { token, .. }) => secrets.push((of_bell("token"), token)),
                 DoorbellSettings::Ntfy { topic, token, .. } => {
-                    resolve_secret(topic);
-                    token.iter_mut().for_each(resolve_secret);
+                    secrets.push((of_bell("topic"), topic));
+                    secrets.extend(token.iter_mut().map(|token| (of_bell("token"), token)));
                 }
             }
         }
+        secrets
     }
 }
 
@@ -252,6 +261,37 @@ impl Layers {
             Some(file) => file.place_of(keys).unwrap_or_else(|| file.path.display().to_string()),
             None => "settings".to_owned(),
         }
+    }
+
+    /// Agents and CI run what others wrote: no variable that they see may hold a secret of afk.
+    fn check_secrets(&self, settings: &mut Settings) -> Result<(), SettingsError> {
+        let mut seen = Vec::new();
+        for (name, ExecutorSettings::Command(command)) in &settings.executors {
+            seen.extend(command.environment.iter().map(|variable| (["executors", name], variable)));
+        }
+        for (name, ci) in &settings.ci {
+            seen.extend(ci.environment.iter().map(|variable| (["ci", name], variable)));
+        }
+        let seen: Vec<(Vec<String>, String)> = seen
+            .into_iter()
+            .map(|(table, variable)| {
+                let keys = table.into_iter().chain(["environment"]).map(str::to_owned).collect();
+                (keys, variable.clone())
+            })
+            .collect();
+        for (secret, source) in settings.secrets() {
+            let SecretSource::Variable(variable) = source else { continue };
+            if let Some((keys, _)) = seen.iter().find(|(_, seen)| seen == variable) {
+                let what = format!(
+                    "`{}` lets `{variable}` through, which holds a secret of afk: `{}` at {}; give either another variable",
+                    keys.join("."),
+                    secret.join("."),
+                    self.place_of(&secret)
+                );
+                return Err(sentence(&self.place_of(keys), &what));
+            }
+        }
+        Ok(())
     }
 
     /// What types cannot say.

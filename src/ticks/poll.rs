@@ -1,8 +1,10 @@
 //! poll: which armed issues may be taken now, and taking them.
 
 use crate::engine::identity::Purpose;
-use crate::ports::{Assignment, PortError, PortResult};
+use crate::policy::facts::IssueStatus;
+use crate::ports::{Assignment, Issue, PortError, PortResult};
 
+use super::arming::Arming;
 use super::fleet::{Fleet, Run, Standing};
 use super::record::Record;
 use super::survey::{Armed, Survey, survey};
@@ -78,7 +80,7 @@ pub async fn foretell(tick: &Tick<'_>, survey: &Survey) {
     }
 }
 
-/// What the agent is given, and the record of it. `None`: the kill switch came in between.
+/// What the agent is given, and the record of it. `None`: something came in between, and an event says what.
 async fn prepare(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<Option<(Assignment, Record)>> {
     let world = tick.world;
     let issue = &armed.issue;
@@ -96,6 +98,10 @@ async fn prepare(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<Op
             "hidden text",
             "the issue has parts that a reader cannot see; the agent is not shown them",
         );
+    }
+    if let Some(why) = changed_since(tick, issue, arming).await? {
+        tick.event(&issue.reference, "not dispatched", format!("{why} while it was prepared; the next poll decides anew"));
+        return Ok(None);
     }
     world.installation.expect(&issue.reference, world.clock.now())?;
     let mut assignment = Assignment {
@@ -119,6 +125,28 @@ async fn prepare(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<Op
         return Ok(None);
     }
     Ok(Some((assignment, record)))
+}
+
+/// What became different about an issue since it was chosen, which may have been minutes ago.
+async fn changed_since(tick: &Tick<'_>, chosen: &Issue, arming: &Arming) -> PortResult<Option<&'static str>> {
+    let tracker = &tick.world.tracker;
+    let Some(issue) = tracker.issue(&chosen.reference).await? else { return Ok(Some("the issue was deleted")) };
+    let events = tracker.label_events(&chosen.reference).await?;
+    let labels = &tick.policy.rules(&chosen.reference.repo).labels;
+    let armed = arming::newest(&events, labels).is_some_and(|newest| newest.token == arming.token)
+        && issue.has_label(&labels.ready.value);
+    let put_on = |label: &str| issue.has_label(label) && !chosen.has_label(label);
+    Ok(if issue.status != IssueStatus::Open {
+        Some("the issue was closed")
+    } else if !armed {
+        Some("the issue was disarmed, or armed anew,")
+    } else if put_on(&labels.human.value) || put_on(&labels.paused.value) {
+        Some("the issue was put on hold")
+    } else if (&issue.title, &issue.body) != (&chosen.title, &chosen.body) {
+        Some("the issue was edited")
+    } else {
+        None
+    })
 }
 
 /// Starts the agent first, then takes the lock, then writes the record: a dispatch that fails leaves no lock behind,

@@ -51,8 +51,9 @@ impl GitMirrors {
         })
     }
 
-    /// The commits of a run between the default branch and the head of its pull request. The newest carries every path
-    /// that the pull request changes: a merge would bring them all, whoever's line they have.
+    /// The commits of a run between the default branch and the head of its pull request, and that head, whoever's line it
+    /// has: a merge would bring it, so it is what has to be judged. The newest carries every path that the pull request
+    /// changes.
     ///
     /// # Errors
     /// Git fails, or the mirror has not got them.
@@ -60,6 +61,9 @@ impl GitMirrors {
         let mirror = self.clone_source(repo)?.mirror;
         let mut commits = commits_of_run(&mirror, run, &format!("{default}..{head}")).await?;
         read_paths(&mirror, &mut commits).await?;
+        if commits.last().is_some_and(|newest| newest.sha != head) {
+            commits.extend(log(&mirror, &["--max-count=1", "--end-of-options", head, "--"]).await?);
+        }
         if let Some(newest) = commits.last_mut() {
             add_paths(&mut newest.paths, changed(&mirror, &format!("{default}...{head}")).await?);
         }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::reading::PageInfo;
 use super::{Github, parts};
 use crate::adapters::git::{GitMirrors, is_commit};
 use crate::policy::Landing;
@@ -16,6 +17,8 @@ use crate::text::clean_line;
 
 const HEAD: &str = include_str!("head.graphql");
 const PULL_REQUESTS: &str = include_str!("pull_requests.graphql");
+/// The most pages of pull requests that are read of one branch: forks may give as many as they like its name.
+const MOST_PAGES: usize = 20;
 
 /// GitHub as a code host.
 #[derive(Debug, Clone)]
@@ -49,7 +52,10 @@ struct Object {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct PullRequests {
+    #[serde(default)]
+    page_info: PageInfo,
     #[serde(default)]
     nodes: Vec<Option<PullRequest>>,
 }
@@ -92,15 +98,31 @@ impl GithubCode {
     /// The default branch, with a mirror that has its newest commit, and the pull requests of a branch, newest first.
     async fn ask(&self, repo: &str, branch: Option<&str>) -> PortResult<(Head, Vec<PullRequest>)> {
         let (owner, name) = parts(repo)?;
-        let (document, variables) = match branch {
+        let (document, mut variables) = match branch {
             Some(branch) => (PULL_REQUESTS, json!({ "owner": owner, "name": name, "branch": branch })),
             None => (HEAD, json!({ "owner": owner, "name": name })),
         };
-        let (answer, _) = self.github.query::<RepositoryAnswer>(document, variables).await?;
-        let repository =
-            answer.repository.ok_or_else(|| PortError::not_found(format!("github: there is no repository {repo}")))?;
-        let pull_requests = repository.pull_requests.nodes.into_iter().flatten().collect();
-        let head = repository.default_branch_ref.and_then(|branch| {
+        let (mut pull_requests, mut pages) = (Vec::new(), 0_usize);
+        let default_branch = loop {
+            let (answer, _) = self.github.query::<RepositoryAnswer>(document, variables.clone()).await?;
+            let repository = answer
+                .repository
+                .ok_or_else(|| PortError::not_found(format!("github: there is no repository {repo}")))?;
+            pull_requests.extend(repository.pull_requests.nodes.into_iter().flatten());
+            pages += 1;
+            match repository.pull_requests.page_info {
+                PageInfo { has_next_page: false, .. } => break repository.default_branch_ref,
+                PageInfo { end_cursor: Some(after), .. } if pages < MOST_PAGES => variables["after"] = json!(after),
+                _ => {
+                    return Err(PortError::invalid(format!(
+                        "github: {repo} has more pull requests from branches called `{}` than afk reads: which is the \
+                         run's is not known",
+                        clean_line(branch.unwrap_or_default(), 60)
+                    )));
+                }
+            }
+        };
+        let head = default_branch.and_then(|branch| {
             let commit = branch.target?.oid;
             Some(Head { branch: branch.name, commit })
         });

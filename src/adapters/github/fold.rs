@@ -95,8 +95,8 @@ pub enum Fold<'a> {
     Red(Vec<&'a Check>),
 }
 
-/// Folds the checks of a commit. `require`: those that must be green; `None`: all of them, with at least one, and none
-/// new for `settle_time` at the server's time `now`.
+/// Folds the checks of a commit. `require`: those that must be green; `None`: all of them, with at least one. None of
+/// those may be new for `settle_time` at the server's time `now`.
 pub fn fold<'a>(
     checks: &'a [Check],
     require: Option<&[String]>,
@@ -106,8 +106,16 @@ pub fn fold<'a>(
     if checks.is_empty() {
         return Fold::None;
     }
-    let wanted: Vec<&Check> =
-        newest(checks).into_iter().filter(|check| require.is_none_or(|names| names.contains(&check.name))).collect();
+    let is_run = |check: &Check| check.source != Source::Status;
+    // Who may push may set a status of any name: beside a check run of that name it only counts where it is not good.
+    let stands_in = |status: &Check| {
+        !is_run(status)
+            && status.standing == Standing::Passed
+            && checks.iter().any(|check| is_run(check) && check.name == status.name)
+    };
+    let counts =
+        |check: &&Check| require.is_none_or(|names| names.contains(&check.name) && !stands_in(check));
+    let wanted: Vec<&Check> = newest(checks).into_iter().filter(counts).collect();
     let that = |standing| wanted.iter().copied().filter(move |check| check.standing == standing);
     let failed: Vec<&Check> = that(Standing::Failed).collect();
     if !failed.is_empty() {
@@ -132,7 +140,7 @@ pub fn fold<'a>(
         return Fold::Pending("all were skipped, which proves nothing".to_owned());
     }
     let newest = wanted.iter().filter_map(|check| check.changed_at).max();
-    if require.is_none() && newest.is_some_and(|newest| duration::since(newest, now) < settle_time) {
+    if newest.is_some_and(|newest| duration::since(newest, now) < settle_time) {
         return Fold::Pending(format!("green, unless another shows up within {}", duration::format(settle_time)));
     }
     Fold::Green
@@ -275,6 +283,15 @@ mod tests {
             // A check and a status of one name are two things.
             (vec![run(1, "build", Passed), status(2, "build", Failed)], build, "red, build"),
             (vec![run(9, "build", Failed), status(1, "build", Passed)], build, "red, build"),
+            // A status is green at anybody's word; it does not stand in for the check run.
+            (vec![status(1, "build", Passed)], build, "green"),
+            (
+                vec![run(1, "build", Skipped), status(2, "build", Passed)],
+                build,
+                "pending, all were skipped, which proves nothing",
+            ),
+            (vec![run(1, "build", Passed), status(2, "build", Passed)], build, "green"),
+            (vec![run(1, "build", Waiting), status(2, "build", Passed)], build, "pending, waits for `build`"),
             (
                 vec![run(1, "a", Waiting), run(2, "b", Waiting), run(3, "c", Waiting), run(4, "d", Waiting)],
                 all,
@@ -337,7 +354,11 @@ mod tests {
         assert_eq!(verdict(-500), Fold::Pending("green, unless another shows up within 2m".to_owned()));
         assert_eq!(verdict(120), Fold::Green);
         let named = ["build".to_owned()];
-        assert_eq!(fold(&checks, Some(&named), SETTLE, at(1)), Fold::Green, "nothing else is waited for");
+        let verdict = |checks: &[Check], now| fold(checks, Some(&named), SETTLE, at(now)) == Fold::Green;
+        assert!(!verdict(&checks, 119), "another of that name may be about to start");
+        assert!(verdict(&checks, 120));
+        let late = Check { changed_at: Some(at(119)), ..run(3, "late", Standing::Passed) };
+        assert!(verdict(&[checks.as_slice(), &[late]].concat(), 120), "nothing else is waited for");
     }
 
     #[test]

@@ -126,15 +126,15 @@ impl Quiet {
     /// Until when somebody is to be left alone, when that is still to come.
     pub fn until(&self, whom: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.with(|known| known.get(whom).map(|alone| alone.until))
-            .filter(|until| *until > now)
-            // A clock that was set back must not make it longer.
-            .map(|until| until.min(latest(now)))
+            // What no pause can have led to is of a clock that was wrong, and would slide on with every look at it.
+            .filter(|until| *until > now && *until <= latest(now))
     }
 
     /// Remembers that somebody wants to be left alone: for so long, or nobody knows for how long. Gives until when.
     pub fn leave_alone(&self, whom: &str, pause: Option<TimeDelta>, now: DateTime<Utc>) -> DateTime<Utc> {
         let alone = self.with(|known| {
-            let before = known.get(whom).filter(|before| now.signed_duration_since(before.until) < SAME_TROUBLE);
+            known.retain(|_, old| now.signed_duration_since(old.until) < SAME_TROUBLE && old.until <= latest(now));
+            let before = known.get(whom);
             let refusals = before.map_or(0, |before| before.refusals);
             let alone = match pause {
                 Some(pause) => LeftAlone { until: now.checked_add_signed(pause).unwrap_or(latest(now)), refusals: 0 },
@@ -144,7 +144,6 @@ impl Quiet {
                 },
             };
             let alone = LeftAlone { until: alone.until.min(latest(now)), ..alone };
-            known.retain(|_, old| now.signed_duration_since(old.until) < SAME_TROUBLE);
             known.insert(whom.to_owned(), alone.clone());
             alone
         });
@@ -188,6 +187,19 @@ mod tests {
             Just("Fri, 31 Dec 9999 23:59:59 GMT".to_owned()),
             "[ -~]{0,20}",
         ]
+    }
+
+    #[test]
+    fn a_time_that_no_pause_can_have_led_to_silences_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let now: DateTime<Utc> = "2026-11-22T12:00:00Z".parse().unwrap();
+        let remembered = r#"{"far":{"until":"2099-01-01T00:00:00Z"},"near":{"until":"2026-11-22T13:00:00Z"}}"#;
+        std::fs::write(folder.path().join(FILE), remembered).unwrap();
+        let quiet = Quiet::new(Some(folder.path().to_owned()));
+        assert_eq!(quiet.until("far", now), None);
+        assert_eq!(quiet.until("near", now), Some(now + TimeDelta::hours(1)));
+        assert_eq!(quiet.leave_alone("far", None, now), now + FIRST_PAUSE, "it counts as the first refusal");
+        assert_eq!(quiet.until("far", now), Some(now + FIRST_PAUSE));
     }
 
     proptest! {

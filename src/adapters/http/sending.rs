@@ -128,13 +128,14 @@ impl Api {
         // What is left is known from the first answer on; so each tick in want asks once.
         let pool = pools.borrow().get(&self.base).cloned().unwrap_or_default();
         let now = manners.pace.now();
+        // Where the limit is lower than whoever set the reserve thought, all of it would be kept, for ever.
+        let reserve = pool.limit.map_or(manners.reserve, |limit| manners.reserve.min(limit / 2));
         match pool.remaining {
-            Some(left) if left <= manners.reserve && manners.reserve > 0 && pool.reset.is_none_or(|at| at > now) => {
+            Some(left) if left <= reserve && reserve > 0 && pool.reset.is_none_or(|at| at > now) => {
                 let until = pool.reset.map(|at| format!(" until {}", clock(at, now))).unwrap_or_default();
                 Err(PortError::unreachable(format!(
-                    "{name}: {left} requests are left of the hourly limit, and {} are kept for people (`reserve`); nothing \
-                     more is read{until}",
-                    manners.reserve
+                    "{name}: {left} requests are left of the hourly limit, and {reserve} are kept for people (`reserve`); \
+                     nothing more is read{until}"
                 )))
             }
             _ => Ok(()),
