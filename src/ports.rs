@@ -173,6 +173,15 @@ pub struct Comment {
     pub body: String,
 }
 
+/// Repositories that match patterns, and the patterns of which nobody can tell what matches them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Repositories {
+    /// What is known to match, perhaps from an earlier reading.
+    pub names: Vec<String>,
+    /// Patterns that more may match, and why that is not known.
+    pub unreadable: Vec<(String, PortError)>,
+}
+
 /// Issues of one repository, and those that could not be read: one that fails does not hold back the others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
@@ -208,8 +217,8 @@ pub trait Tracker {
     async fn login(&self) -> PortResult<String>;
     /// The tracker's own time, which its events are stamped with.
     async fn now(&self) -> PortResult<DateTime<Utc>>;
-    /// The repositories that match any of the patterns.
-    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Vec<String>>;
+    /// The repositories that match any of the patterns. One pattern that cannot be followed does not hold back the others.
+    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Repositories>;
     /// The issues of a repository that carry a label, all of them: open ones only, or closed ones too.
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing>;
     /// One issue, never a remembered one, and what is asked about it later is not remembered either; `None` when it was

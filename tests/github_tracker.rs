@@ -371,7 +371,7 @@ async fn a_list_that_did_not_change_is_served_from_memory_and_never_believed_for
     }
     let read_all = async |tick: &GithubTracker| {
         let mut remembered = Vec::new();
-        for repo in tick.repos(&patterns).await.unwrap() {
+        for repo in tick.repos(&patterns).await.unwrap().names {
             let listing = tick.labelled(&repo, "ready-for-agent", true).await.unwrap();
             remembered.extend(listing.issues.iter().map(|issue| issue.remembered));
         }
@@ -463,10 +463,40 @@ async fn repositories_by_name_cost_nothing_and_those_of_an_owner_are_listed() {
     let tick = hub.tick();
     let patterns = |texts: &[&str]| texts.iter().map(|text| RepoPattern::parse(text).unwrap()).collect::<Vec<_>>();
 
-    assert_eq!(tick.repos(&patterns(&["Acme/App"])).await.unwrap(), ["acme/app"]);
+    assert_eq!(tick.repos(&patterns(&["Acme/App"])).await.unwrap().names, ["acme/app"]);
     assert!(hub.asked().await.is_empty());
-    assert_eq!(tick.repos(&patterns(&["acme/zoo", "acme/app-*"])).await.unwrap(), ["acme/app-1", "acme/zoo"]);
-    assert_eq!(tick.repos(&patterns(&["app"])).await.unwrap_err().kind, PortErrorKind::Refused);
+    assert_eq!(tick.repos(&patterns(&["acme/zoo", "acme/app-*"])).await.unwrap().names, ["acme/app-1", "acme/zoo"]);
+}
+
+#[tokio::test]
+async fn a_pattern_that_nobody_can_follow_does_not_hold_back_the_others() {
+    let hub = Hub::new().await;
+    let patterns = ["app", "acme/app", "big/*"].map(|text| RepoPattern::parse(text).unwrap());
+    let nodes =
+        json!([{ "nameWithOwner": "big/one", "isArchived": false, "isDisabled": false, "hasIssuesEnabled": true }]);
+    hub.answers("OwnedRepositories", json!({ "repositoryOwner": { "repositories": all_of(nodes) } })).await;
+    assert_eq!(hub.tick().repos(&patterns).await.unwrap().names, ["acme/app", "big/one"]);
+    // An hour later.
+    let file = hub.folder.path().join("github.json");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(kept.contains("2026-11-22T12:00:00Z"), "{kept}");
+    std::fs::write(&file, kept.replace("2026-11-22T12:00:00Z", "2026-11-22T11:00:00Z")).unwrap();
+    hub.server.reset().await;
+    hub.answers("Viewer", json!({ "viewer": { "login": "afk" } })).await;
+    hub.answers("OwnedRepositories", json!({ "repositoryOwner": null })).await;
+
+    let found = hub.tick().repos(&patterns).await.unwrap();
+
+    assert_eq!(found.names, ["acme/app", "big/one"], "what is known of the owner, however old");
+    let unreadable: Vec<_> =
+        found.unreadable.iter().map(|(pattern, error)| (pattern.as_str(), error.message.as_str())).collect();
+    assert_eq!(
+        unreadable,
+        [
+            ("app", "`app` is no repository of GitHub; write `owner/name`"),
+            ("big/*", "github: there is nobody called `big`")
+        ]
+    );
 }
 
 #[tokio::test]

@@ -310,8 +310,9 @@ impl Tracker for Edge {
     async fn now(&self) -> PortResult<DateTime<Utc>> {
         Ok(self.0.borrow().now)
     }
-    async fn repos(&self, _patterns: &[RepoPattern]) -> PortResult<Vec<String>> {
-        Ok(vec![REPO.to_owned()])
+    async fn repos(&self, _patterns: &[RepoPattern]) -> PortResult<Repositories> {
+        self.may_fail("tracker repos")?;
+        Ok(Repositories { names: vec![REPO.to_owned()], unreadable: Vec::new() })
     }
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing> {
         self.may_fail("tracker labelled")?;

@@ -177,10 +177,15 @@ impl Memory {
     }
 
     /// The repositories of an owner, where they were listed not long ago.
-    pub fn owned(&self, owner: &str, now: DateTime<Utc>) -> Option<Vec<String>> {
+    pub fn owned_lately(&self, owner: &str, now: DateTime<Utc>) -> Option<Vec<String>> {
         let owned = self.contents.owned.get(owner)?;
         let age = now.signed_duration_since(owned.at);
         (TimeDelta::zero() <= age && age < OWNED_FOR).then(|| owned.repos.clone())
+    }
+
+    /// The repositories of an owner as they were listed last, however long ago.
+    pub fn owned(&self, owner: &str) -> Vec<String> {
+        self.contents.owned.get(owner).map(|owned| owned.repos.clone()).unwrap_or_default()
     }
 
     /// The repositories of an owner were listed.
