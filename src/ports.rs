@@ -25,6 +25,17 @@ pub struct PortError {
     pub kind: PortErrorKind,
     /// One sentence: what was asked, of whom, and what came back. Bounded and free of control characters.
     pub message: String,
+    /// More about it, for the adapter that asked; the ticks look at the kind alone.
+    pub detail: Option<PortErrorDetail>,
+}
+
+/// Failures that an adapter tells apart from others of their kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortErrorDetail {
+    /// The token may not do this.
+    Forbidden,
+    /// Too heavy for the server, or too long an answer: a smaller question may be answered.
+    TooMuch,
 }
 
 /// The failures that the ticks tell apart.
@@ -41,21 +52,30 @@ pub enum PortErrorKind {
 }
 
 impl PortError {
+    /// A failure of a kind.
+    pub fn new(kind: PortErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), detail: None }
+    }
+    /// With more about it.
+    #[must_use]
+    pub fn with(self, detail: PortErrorDetail) -> Self {
+        Self { detail: Some(detail), ..self }
+    }
     /// No usable answer.
     pub fn unreachable(message: impl Into<String>) -> Self {
-        Self { kind: PortErrorKind::Unreachable, message: message.into() }
+        Self::new(PortErrorKind::Unreachable, message)
     }
     /// A clear no.
     pub fn refused(message: impl Into<String>) -> Self {
-        Self { kind: PortErrorKind::Refused, message: message.into() }
+        Self::new(PortErrorKind::Refused, message)
     }
     /// Not there.
     pub fn not_found(message: impl Into<String>) -> Self {
-        Self { kind: PortErrorKind::NotFound, message: message.into() }
+        Self::new(PortErrorKind::NotFound, message)
     }
     /// Broken.
     pub fn invalid(message: impl Into<String>) -> Self {
-        Self { kind: PortErrorKind::Invalid, message: message.into() }
+        Self::new(PortErrorKind::Invalid, message)
     }
 }
 

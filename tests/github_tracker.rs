@@ -455,6 +455,26 @@ async fn a_question_that_was_too_much_is_asked_in_halves() {
 }
 
 #[tokio::test]
+async fn a_question_over_the_limits_or_without_an_end_is_asked_in_halves_and_never_twice() {
+    let limited =
+        json!({ "data": null, "errors": [{ "type": "RESOURCE_LIMITS_EXCEEDED", "message": "Resource limits" }] });
+    let limited = ResponseTemplate::new(200).insert_header("date", NOW).set_body_json(limited);
+    let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
+    let long = ResponseTemplate::new(200).set_body_bytes(vec![b' '; 17 * 1024 * 1024]);
+    for too_much in [limited, slow, long] {
+        let hub = Hub::new().await;
+        let patterns = ["acme/app", "acme/b"].map(|repo| RepoPattern::parse(repo).unwrap());
+        hub.answers("Probe", json!({ "r0": probed(0, "") })).await;
+        Mock::given(body_string_contains("owner1")).respond_with(too_much).with_priority(1).mount(&hub.server).await;
+        let tick = hub.tick();
+        tick.repos(&patterns).await.unwrap();
+
+        assert!(tick.labelled("acme/app", "x", true).await.unwrap().issues.is_empty());
+        assert_eq!(hub.asked().await, ["Viewer", "Probe", "Probe", "Probe"]);
+    }
+}
+
+#[tokio::test]
 async fn repositories_by_name_cost_nothing_and_those_of_an_owner_are_listed() {
     let hub = Hub::new().await;
     let repo = |name: &str, archived: bool| json!({ "nameWithOwner": name, "isArchived": archived, "isDisabled": false, "hasIssuesEnabled": true });

@@ -143,11 +143,11 @@ pub async fn write(api: &Api) -> PortResult<Value> {
 }
 
 pub fn unreachable(message: &str) -> PortResult<Value> {
-    Err(PortError { kind: PortErrorKind::Unreachable, message: message.to_owned() })
+    Err(PortError::unreachable(message))
 }
 
 pub fn refused(message: &str) -> PortResult<Value> {
-    Err(PortError { kind: PortErrorKind::Refused, message: message.to_owned() })
+    Err(PortError::refused(message))
 }
 
 pub fn cost(requests: u64, unchanged: u64) -> Cost {

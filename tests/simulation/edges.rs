@@ -97,7 +97,7 @@ impl Edge {
     }
 
     fn fail(&self, call: &str, kind: PortErrorKind) -> PortError {
-        PortError { kind, message: format!("{call} fails") }
+        PortError::new(kind, format!("{call} fails"))
     }
 
     fn time_out(&self, call: &str) -> PortError {

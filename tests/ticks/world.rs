@@ -261,7 +261,7 @@ impl Sim {
 impl Edge {
     fn may_fail(&self, call: &str) -> PortResult<()> {
         match self.0.borrow().failing.get(call) {
-            Some(kind) => Err(PortError { kind: *kind, message: format!("{call} fails") }),
+            Some(kind) => Err(PortError::new(*kind, format!("{call} fails"))),
             None => Ok(()),
         }
     }
@@ -481,7 +481,7 @@ impl Executor for Edge {
             });
             // The thread is there before the turn is: what fails in between leaves it behind.
             if let Some(kind) = state.failing.get("executor ensure") {
-                return Err(PortError { kind: *kind, message: "executor ensure fails".to_owned() });
+                return Err(PortError::new(*kind, "executor ensure fails"));
             }
             if agent.turns.is_empty() {
                 agent.turns.push(assignment.turn);

@@ -16,8 +16,8 @@ use super::confined::{Contents, Directory};
 use crate::policy::facts::IssueStatus;
 use crate::policy::{CloseReason, RepoPattern};
 use crate::ports::{
-    Blocker, Clock, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortErrorKind, PortResult,
-    Repositories, Tracker, Unreadable,
+    Blocker, Clock, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortResult, Repositories, Tracker,
+    Unreadable,
 };
 use document::{Change, CommentFile, Event, IssueFile, append_event};
 
@@ -350,10 +350,7 @@ impl Tracker for LocalTracker {
 /// What afk writes, afk must be able to read again.
 fn bounded(text: String) -> PortResult<String> {
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > LARGEST_FILE {
-        return Err(PortError {
-            kind: PortErrorKind::Refused,
-            message: format!("a comment may have {LARGEST_FILE} bytes"),
-        });
+        return Err(PortError::refused(format!("a comment may have {LARGEST_FILE} bytes")));
     }
     Ok(text)
 }
