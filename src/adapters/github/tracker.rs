@@ -264,6 +264,9 @@ impl GithubTracker {
     /// Reads a list.
     async fn list(&self, repo: &str, label: &str, key: &ListKey, probe: &Probe) -> PortResult<Listing> {
         let read = self.read_list(repo, label, key).await?;
+        // What was read may lag behind what was probed.
+        let newest = probe.fingerprint.newest;
+        let is_as_probed = read.issues.iter().any(|read| Some((read.node.number, read.node.updated_at)) == newest);
         let mut listing = Listing { issues: Vec::new(), unreadable: read.unreadable };
         let mut numbers = Vec::new();
         for read in read.issues {
@@ -286,7 +289,7 @@ impl GithubTracker {
         }
         self.state.borrow_mut().read_anyway.remove(&(key.clone(), repo.to_owned()));
         // As it was probed before it was read: what changed in between shows in the next probe.
-        let list = (probe.is_settled() && listing.unreadable.is_empty()).then(|| List {
+        let list = (is_as_probed && probe.is_settled() && listing.unreadable.is_empty()).then(|| List {
             fingerprint: probe.fingerprint.clone(),
             read_at: probe.at,
             seen_at: probe.at,
