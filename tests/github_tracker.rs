@@ -279,6 +279,21 @@ async fn edits_are_those_of_body_and_title_after_it_was_written() {
 }
 
 #[tokio::test]
+async fn an_edit_that_is_not_listed_is_nobody_s() {
+    let listed = json!([{ "editedAt": "2026-11-21T09:00:00Z", "editor": person("leo") }]);
+    for (listed, last, expected) in [
+        (listed.clone(), "2026-11-21T09:00:00Z", vec![Some("leo")]),
+        (listed, "2026-11-22T09:00:00Z", vec![Some("leo"), None]),
+        (json!([]), "2026-11-22T09:00:00Z", vec![None]),
+    ] {
+        let hub = Hub::new().await;
+        hub.has(issue(1, json!({ "userContentEdits": all_of(listed), "lastEditedAt": last }))).await;
+        let edits = hub.tick().edits(&app(1)).await.unwrap();
+        assert_eq!(edits.iter().map(|edit| edit.by.as_deref()).collect::<Vec<_>>(), expected, "{last}");
+    }
+}
+
+#[tokio::test]
 async fn a_commit_a_merge_and_afk_close_by_push_and_everybody_else_in_person() {
     let closed = |by: &str, closer: Value| event("ClosedEvent", json!({ "actor": person(by), "closer": closer }));
     for (closed, status) in [
@@ -404,6 +419,16 @@ async fn a_list_that_changed_a_moment_ago_is_not_remembered() {
         let listing = hub.tick().labelled("acme/app", "ready-for-agent", true).await.unwrap();
         assert!(!listing.issues[0].remembered);
     }
+    let kept = std::fs::read_to_string(hub.folder.path().join("github.json")).unwrap();
+    assert!(!kept.contains("ready-for-agent"), "{kept}");
+}
+
+#[tokio::test]
+async fn a_list_that_lags_behind_what_was_probed_is_not_remembered() {
+    let hub = Hub::new().await;
+    hub.answers("Probe", json!({ "r0": probed(1, "2026-11-22T11:30:00Z") })).await;
+    hub.answers("LabelledIssues", page(json!([issue(1, json!({}))]))).await;
+    hub.tick().labelled("acme/app", "ready-for-agent", true).await.unwrap();
     let kept = std::fs::read_to_string(hub.folder.path().join("github.json")).unwrap();
     assert!(!kept.contains("ready-for-agent"), "{kept}");
 }
@@ -566,6 +591,16 @@ async fn a_label_is_read_back_and_its_name_is_encoded() {
 }
 
 #[tokio::test]
+async fn a_label_that_no_address_can_have_takes_nothing_else_off() {
+    for label in ["", ".", ".."] {
+        let hub = Hub::new().await;
+        let error = hub.tick().remove_label(&app(1), label).await.unwrap_err();
+        assert_eq!(error.message, format!("github: `{label}` cannot be part of an address"));
+        assert_eq!(hub.asked().await, ["Viewer"]);
+    }
+}
+
+#[tokio::test]
 async fn a_label_that_is_not_on_is_off_and_an_issue_that_is_gone_is_not_found() {
     let off = |label: &'static str| async move {
         let hub = Hub::new().await;
@@ -586,9 +621,8 @@ async fn a_label_that_is_not_on_is_off_and_an_issue_that_is_gone_is_not_found() 
 }
 
 #[tokio::test]
-async fn an_issue_is_closed_with_its_reason_and_left_alone_where_it_is_closed() {
+async fn an_issue_is_closed_with_its_reason_and_nothing_is_read_before() {
     let hub = Hub::new().await;
-    hub.has(issue(1, json!({}))).await;
     let closes = body_partial_json(json!({ "state": "closed", "state_reason": "not_planned" }));
     Mock::given(method("PATCH"))
         .and(path("/repos/acme/app/issues/1"))
@@ -598,11 +632,9 @@ async fn an_issue_is_closed_with_its_reason_and_left_alone_where_it_is_closed() 
         .mount(&hub.server)
         .await;
     hub.tick().close(&app(1), CloseReason::NotPlanned).await.unwrap();
-    hub.tick().reopen(&app(1)).await.unwrap();
+    assert_eq!(hub.asked().await, ["Viewer", "PATCH /repos/acme/app/issues/1"]);
 
     let hub = Hub::new().await;
-    hub.has(issue(1, json!({ "state": "CLOSED" }))).await;
-    hub.tick().close(&app(1), CloseReason::Completed).await.unwrap();
     hub.rest("PATCH", "/repos/acme/app/issues/1", 200, json!({ "state": "closed" })).await;
     let error = hub.tick().reopen(&app(1)).await.unwrap_err();
     assert!(error.message.contains("dropped the change without a word"), "{error}");

@@ -9,7 +9,7 @@ use afk::adapters::github::credential::TokenCredential;
 use afk::adapters::http::Http;
 use afk::adapters::http::api::{Api, Call, Cost, Manners};
 use afk::adapters::http::manners::Pace;
-use afk::ports::{PortError, PortErrorKind, PortResult};
+use afk::ports::{PortError, PortResult};
 use afk::settings::SecretSource;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::parts;
 use super::tracker::GithubTracker;
 use crate::adapters::http::api::{Answer, Call};
-use crate::policy::facts::IssueStatus;
 use crate::policy::{CloseReason, pattern};
 use crate::ports::{IssueRef, PortError, PortErrorKind, PortResult, Tracker};
 use crate::text::clean_line;
@@ -124,10 +123,6 @@ impl GithubTracker {
     }
 
     pub(super) async fn set_closed(&self, issue: &IssueRef, reason: Option<CloseReason>) -> PortResult<()> {
-        let is_closed = self.expect_issue(issue).await?.status != IssueStatus::Open;
-        if is_closed == reason.is_some() {
-            return Ok(());
-        }
         let (wanted, body) = match reason {
             Some(CloseReason::Completed) => ("closed", json!({ "state": "closed", "state_reason": "completed" })),
             Some(CloseReason::NotPlanned) => ("closed", json!({ "state": "closed", "state_reason": "not_planned" })),
