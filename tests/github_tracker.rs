@@ -15,7 +15,7 @@ use afk::settings::SecretSource;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use wiremock::matchers::{body_partial_json, body_string_contains, method, path};
+use wiremock::matchers::{body_partial_json, body_string_contains, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 const NOW: &str = "Sun, 22 Nov 2026 12:00:00 GMT";
@@ -558,6 +558,7 @@ async fn own_comments_cost_nothing_where_there_are_none_and_are_remembered_as_th
     hub.has(issue(1, json!({ "comments": all_of(json!([own, other])) }))).await;
     let comment = |id: u64, login: &str| json!({ "id": id, "user": { "login": login }, "created_at": "2026-11-22T09:20:00Z", "updated_at": "2026-11-22T09:30:00Z", "body": "hello" });
     let comments = json!([comment(3_000_000_001, "afk"), comment(3_000_000_002, "ada")]);
+    hub.rest("GET", "/repos/acme/app/issues/comments/3000000001", 200, comments[0].clone()).await;
     hub.rest("GET", "/repos/acme/app/issues/1/comments", 200, comments).await;
     let tick = hub.tick();
 
@@ -569,8 +570,54 @@ async fn own_comments_cost_nothing_where_there_are_none_and_are_remembered_as_th
     tick.own_comments(&app(1)).await.unwrap();
     assert_eq!(tick.comments(&app(1)).await.unwrap().len(), 2);
 
-    let rest = "GET /repos/acme/app/issues/1/comments";
-    assert_eq!(hub.asked().await, ["Viewer", "OneIssue", rest, "OneIssue", rest]);
+    let (one, all) = ("GET /repos/acme/app/issues/comments/3000000001", "GET /repos/acme/app/issues/1/comments");
+    assert_eq!(hub.asked().await, ["Viewer", "OneIssue", one, "OneIssue", all]);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_found_is_not_one_that_was_never_written() {
+    let hub = Hub::new().await;
+    let own = json!({ "fullDatabaseId": "5", "viewerDidAuthor": true, "updatedAt": "2026-11-22T09:30:00Z" });
+    hub.has(issue(1, json!({ "comments": all_of(json!([own])) }))).await;
+    let error = hub.tick().own_comments(&app(1)).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Unreachable);
+    assert!(error.message.ends_with("a comment of acme/app#1 cannot be read"), "{error}");
+    let one = "GET /repos/acme/app/issues/comments/5";
+    assert_eq!(hub.asked().await, ["Viewer", "OneIssue", one, "OneIssue", one]);
+}
+
+#[tokio::test]
+async fn comments_that_are_too_long_together_are_read_in_smaller_pages() {
+    let hub = Hub::new().await;
+    let all = "/repos/acme/app/issues/1/comments";
+    let comment = json!({ "id": 5, "user": { "login": "ada" }, "created_at": "2026-11-22T09:20:00Z", "updated_at": "2026-11-22T09:30:00Z", "body": "hello" });
+    hub.rest("GET", all, 200, json!([comment])).await;
+    Mock::given(path(all))
+        .and(query_param("per_page", "100"))
+        .respond_with(ResponseTemplate::new(200).set_body_bytes(vec![b' '; 17 * 1024 * 1024]))
+        .with_priority(1)
+        .mount(&hub.server)
+        .await;
+    assert_eq!(hub.tick().comments(&app(1)).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_comment_that_was_just_written_counts_before_the_reading_shows_it() {
+    let hub = Hub::new().await;
+    hub.has(issue(1, json!({}))).await;
+    hub.rest("POST", "/repos/acme/app/issues/1/comments", 201, json!({ "id": 5 })).await;
+    let comment = json!({ "id": 5, "user": { "login": "afk" }, "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:00:00Z", "body": "hello" });
+    hub.rest("GET", "/repos/acme/app/issues/comments/5", 200, comment).await;
+    hub.tick().create_comment(&app(1), "hello").await.unwrap();
+
+    let comments = hub.tick().own_comments(&app(1)).await.unwrap();
+    assert_eq!(comments.iter().map(|comment| comment.id.as_str()).collect::<Vec<_>>(), ["5"]);
+
+    // Two minutes later, the reading is believed: somebody has deleted it.
+    let file = hub.folder.path().join("github.json");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, kept.replace("2026-11-22T12:00:00Z", "2026-11-22T11:58:00Z")).unwrap();
+    assert_eq!(hub.tick().own_comments(&app(1)).await, Ok(Vec::new()));
 }
 
 #[tokio::test]

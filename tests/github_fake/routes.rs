@@ -48,6 +48,7 @@ fn in_repo(state: &mut State, place: &Place<'_>, rest: &[&str]) -> Reply {
         ("POST", ["labels"]) => rest::create_label(state, place),
         ("GET", ["issues"]) => rest::issues(state, place),
         ("GET", ["issues", "events"]) => rest::events_of_repo(state, place),
+        ("GET", ["issues", "comments", id]) => rest::comment(state, place, id),
         ("PATCH", ["issues", "comments", id]) => rest::update_comment(state, place, id),
         ("GET", ["commits", sha, "check-runs"]) => rest::check_runs(state, place, sha),
         ("GET", ["commits", sha, "status"]) => rest::combined_status(state, place, sha),
