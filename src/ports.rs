@@ -25,6 +25,17 @@ pub struct PortError {
     pub kind: PortErrorKind,
     /// One sentence: what was asked, of whom, and what came back. Bounded and free of control characters.
     pub message: String,
+    /// More about it, for the adapter that asked; the ticks look at the kind alone.
+    pub detail: Option<PortErrorDetail>,
+}
+
+/// Failures that an adapter tells apart from others of their kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortErrorDetail {
+    /// The token may not do this.
+    Forbidden,
+    /// Too heavy for the server, or too long an answer: a smaller question may be answered.
+    TooMuch,
 }
 
 /// The failures that the ticks tell apart.
@@ -41,21 +52,30 @@ pub enum PortErrorKind {
 }
 
 impl PortError {
+    /// A failure of a kind.
+    pub fn new(kind: PortErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), detail: None }
+    }
+    /// With more about it.
+    #[must_use]
+    pub fn with(self, detail: PortErrorDetail) -> Self {
+        Self { detail: Some(detail), ..self }
+    }
     /// No usable answer.
     pub fn unreachable(message: impl Into<String>) -> Self {
-        Self { kind: PortErrorKind::Unreachable, message: message.into() }
+        Self::new(PortErrorKind::Unreachable, message)
     }
     /// A clear no.
     pub fn refused(message: impl Into<String>) -> Self {
-        Self { kind: PortErrorKind::Refused, message: message.into() }
+        Self::new(PortErrorKind::Refused, message)
     }
     /// Not there.
     pub fn not_found(message: impl Into<String>) -> Self {
-        Self { kind: PortErrorKind::NotFound, message: message.into() }
+        Self::new(PortErrorKind::NotFound, message)
     }
     /// Broken.
     pub fn invalid(message: impl Into<String>) -> Self {
-        Self { kind: PortErrorKind::Invalid, message: message.into() }
+        Self::new(PortErrorKind::Invalid, message)
     }
 }
 
@@ -173,6 +193,15 @@ pub struct Comment {
     pub body: String,
 }
 
+/// Repositories that match patterns, and the patterns of which nobody can tell what matches them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Repositories {
+    /// What is known to match, perhaps from an earlier reading.
+    pub names: Vec<String>,
+    /// Patterns that more may match, and why that is not known.
+    pub unreadable: Vec<(String, PortError)>,
+}
+
 /// Issues of one repository, and those that could not be read: one that fails does not hold back the others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
@@ -208,8 +237,8 @@ pub trait Tracker {
     async fn login(&self) -> PortResult<String>;
     /// The tracker's own time, which its events are stamped with.
     async fn now(&self) -> PortResult<DateTime<Utc>>;
-    /// The repositories that match any of the patterns.
-    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Vec<String>>;
+    /// The repositories that match any of the patterns. One pattern that cannot be followed does not hold back the others.
+    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Repositories>;
     /// The issues of a repository that carry a label, all of them: open ones only, or closed ones too.
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing>;
     /// One issue, never a remembered one, and what is asked about it later is not remembered either; `None` when it was

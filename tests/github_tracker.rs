@@ -15,7 +15,7 @@ use afk::settings::SecretSource;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use wiremock::matchers::{body_partial_json, body_string_contains, method, path};
+use wiremock::matchers::{body_partial_json, body_string_contains, method, path, query_param};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
 const NOW: &str = "Sun, 22 Nov 2026 12:00:00 GMT";
@@ -279,6 +279,21 @@ async fn edits_are_those_of_body_and_title_after_it_was_written() {
 }
 
 #[tokio::test]
+async fn an_edit_that_is_not_listed_is_nobody_s() {
+    let listed = json!([{ "editedAt": "2026-11-21T09:00:00Z", "editor": person("leo") }]);
+    for (listed, last, expected) in [
+        (listed.clone(), "2026-11-21T09:00:00Z", vec![Some("leo")]),
+        (listed, "2026-11-22T09:00:00Z", vec![Some("leo"), None]),
+        (json!([]), "2026-11-22T09:00:00Z", vec![None]),
+    ] {
+        let hub = Hub::new().await;
+        hub.has(issue(1, json!({ "userContentEdits": all_of(listed), "lastEditedAt": last }))).await;
+        let edits = hub.tick().edits(&app(1)).await.unwrap();
+        assert_eq!(edits.iter().map(|edit| edit.by.as_deref()).collect::<Vec<_>>(), expected, "{last}");
+    }
+}
+
+#[tokio::test]
 async fn a_commit_a_merge_and_afk_close_by_push_and_everybody_else_in_person() {
     let closed = |by: &str, closer: Value| event("ClosedEvent", json!({ "actor": person(by), "closer": closer }));
     for (closed, status) in [
@@ -371,7 +386,7 @@ async fn a_list_that_did_not_change_is_served_from_memory_and_never_believed_for
     }
     let read_all = async |tick: &GithubTracker| {
         let mut remembered = Vec::new();
-        for repo in tick.repos(&patterns).await.unwrap() {
+        for repo in tick.repos(&patterns).await.unwrap().names {
             let listing = tick.labelled(&repo, "ready-for-agent", true).await.unwrap();
             remembered.extend(listing.issues.iter().map(|issue| issue.remembered));
         }
@@ -404,6 +419,16 @@ async fn a_list_that_changed_a_moment_ago_is_not_remembered() {
         let listing = hub.tick().labelled("acme/app", "ready-for-agent", true).await.unwrap();
         assert!(!listing.issues[0].remembered);
     }
+    let kept = std::fs::read_to_string(hub.folder.path().join("github.json")).unwrap();
+    assert!(!kept.contains("ready-for-agent"), "{kept}");
+}
+
+#[tokio::test]
+async fn a_list_that_lags_behind_what_was_probed_is_not_remembered() {
+    let hub = Hub::new().await;
+    hub.answers("Probe", json!({ "r0": probed(1, "2026-11-22T11:30:00Z") })).await;
+    hub.answers("LabelledIssues", page(json!([issue(1, json!({}))]))).await;
+    hub.tick().labelled("acme/app", "ready-for-agent", true).await.unwrap();
     let kept = std::fs::read_to_string(hub.folder.path().join("github.json")).unwrap();
     assert!(!kept.contains("ready-for-agent"), "{kept}");
 }
@@ -455,6 +480,26 @@ async fn a_question_that_was_too_much_is_asked_in_halves() {
 }
 
 #[tokio::test]
+async fn a_question_over_the_limits_or_without_an_end_is_asked_in_halves_and_never_twice() {
+    let limited =
+        json!({ "data": null, "errors": [{ "type": "RESOURCE_LIMITS_EXCEEDED", "message": "Resource limits" }] });
+    let limited = ResponseTemplate::new(200).insert_header("date", NOW).set_body_json(limited);
+    let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
+    let long = ResponseTemplate::new(200).set_body_bytes(vec![b' '; 17 * 1024 * 1024]);
+    for too_much in [limited, slow, long] {
+        let hub = Hub::new().await;
+        let patterns = ["acme/app", "acme/b"].map(|repo| RepoPattern::parse(repo).unwrap());
+        hub.answers("Probe", json!({ "r0": probed(0, "") })).await;
+        Mock::given(body_string_contains("owner1")).respond_with(too_much).with_priority(1).mount(&hub.server).await;
+        let tick = hub.tick();
+        tick.repos(&patterns).await.unwrap();
+
+        assert!(tick.labelled("acme/app", "x", true).await.unwrap().issues.is_empty());
+        assert_eq!(hub.asked().await, ["Viewer", "Probe", "Probe", "Probe"]);
+    }
+}
+
+#[tokio::test]
 async fn repositories_by_name_cost_nothing_and_those_of_an_owner_are_listed() {
     let hub = Hub::new().await;
     let repo = |name: &str, archived: bool| json!({ "nameWithOwner": name, "isArchived": archived, "isDisabled": false, "hasIssuesEnabled": true });
@@ -463,10 +508,40 @@ async fn repositories_by_name_cost_nothing_and_those_of_an_owner_are_listed() {
     let tick = hub.tick();
     let patterns = |texts: &[&str]| texts.iter().map(|text| RepoPattern::parse(text).unwrap()).collect::<Vec<_>>();
 
-    assert_eq!(tick.repos(&patterns(&["Acme/App"])).await.unwrap(), ["acme/app"]);
+    assert_eq!(tick.repos(&patterns(&["Acme/App"])).await.unwrap().names, ["acme/app"]);
     assert!(hub.asked().await.is_empty());
-    assert_eq!(tick.repos(&patterns(&["acme/zoo", "acme/app-*"])).await.unwrap(), ["acme/app-1", "acme/zoo"]);
-    assert_eq!(tick.repos(&patterns(&["app"])).await.unwrap_err().kind, PortErrorKind::Refused);
+    assert_eq!(tick.repos(&patterns(&["acme/zoo", "acme/app-*"])).await.unwrap().names, ["acme/app-1", "acme/zoo"]);
+}
+
+#[tokio::test]
+async fn a_pattern_that_nobody_can_follow_does_not_hold_back_the_others() {
+    let hub = Hub::new().await;
+    let patterns = ["app", "acme/app", "big/*"].map(|text| RepoPattern::parse(text).unwrap());
+    let nodes =
+        json!([{ "nameWithOwner": "big/one", "isArchived": false, "isDisabled": false, "hasIssuesEnabled": true }]);
+    hub.answers("OwnedRepositories", json!({ "repositoryOwner": { "repositories": all_of(nodes) } })).await;
+    assert_eq!(hub.tick().repos(&patterns).await.unwrap().names, ["acme/app", "big/one"]);
+    // An hour later.
+    let file = hub.folder.path().join("github.json");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(kept.contains("2026-11-22T12:00:00Z"), "{kept}");
+    std::fs::write(&file, kept.replace("2026-11-22T12:00:00Z", "2026-11-22T11:00:00Z")).unwrap();
+    hub.server.reset().await;
+    hub.answers("Viewer", json!({ "viewer": { "login": "afk" } })).await;
+    hub.answers("OwnedRepositories", json!({ "repositoryOwner": null })).await;
+
+    let found = hub.tick().repos(&patterns).await.unwrap();
+
+    assert_eq!(found.names, ["acme/app", "big/one"], "what is known of the owner, however old");
+    let unreadable: Vec<_> =
+        found.unreadable.iter().map(|(pattern, error)| (pattern.as_str(), error.message.as_str())).collect();
+    assert_eq!(
+        unreadable,
+        [
+            ("app", "`app` is no repository of GitHub; write `owner/name`"),
+            ("big/*", "github: there is nobody called `big`")
+        ]
+    );
 }
 
 #[tokio::test]
@@ -483,6 +558,7 @@ async fn own_comments_cost_nothing_where_there_are_none_and_are_remembered_as_th
     hub.has(issue(1, json!({ "comments": all_of(json!([own, other])) }))).await;
     let comment = |id: u64, login: &str| json!({ "id": id, "user": { "login": login }, "created_at": "2026-11-22T09:20:00Z", "updated_at": "2026-11-22T09:30:00Z", "body": "hello" });
     let comments = json!([comment(3_000_000_001, "afk"), comment(3_000_000_002, "ada")]);
+    hub.rest("GET", "/repos/acme/app/issues/comments/3000000001", 200, comments[0].clone()).await;
     hub.rest("GET", "/repos/acme/app/issues/1/comments", 200, comments).await;
     let tick = hub.tick();
 
@@ -494,8 +570,54 @@ async fn own_comments_cost_nothing_where_there_are_none_and_are_remembered_as_th
     tick.own_comments(&app(1)).await.unwrap();
     assert_eq!(tick.comments(&app(1)).await.unwrap().len(), 2);
 
-    let rest = "GET /repos/acme/app/issues/1/comments";
-    assert_eq!(hub.asked().await, ["Viewer", "OneIssue", rest, "OneIssue", rest]);
+    let (one, all) = ("GET /repos/acme/app/issues/comments/3000000001", "GET /repos/acme/app/issues/1/comments");
+    assert_eq!(hub.asked().await, ["Viewer", "OneIssue", one, "OneIssue", all]);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_found_is_not_one_that_was_never_written() {
+    let hub = Hub::new().await;
+    let own = json!({ "fullDatabaseId": "5", "viewerDidAuthor": true, "updatedAt": "2026-11-22T09:30:00Z" });
+    hub.has(issue(1, json!({ "comments": all_of(json!([own])) }))).await;
+    let error = hub.tick().own_comments(&app(1)).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Unreachable);
+    assert!(error.message.ends_with("a comment of acme/app#1 cannot be read"), "{error}");
+    let one = "GET /repos/acme/app/issues/comments/5";
+    assert_eq!(hub.asked().await, ["Viewer", "OneIssue", one, "OneIssue", one]);
+}
+
+#[tokio::test]
+async fn comments_that_are_too_long_together_are_read_in_smaller_pages() {
+    let hub = Hub::new().await;
+    let all = "/repos/acme/app/issues/1/comments";
+    let comment = json!({ "id": 5, "user": { "login": "ada" }, "created_at": "2026-11-22T09:20:00Z", "updated_at": "2026-11-22T09:30:00Z", "body": "hello" });
+    hub.rest("GET", all, 200, json!([comment])).await;
+    Mock::given(path(all))
+        .and(query_param("per_page", "100"))
+        .respond_with(ResponseTemplate::new(200).set_body_bytes(vec![b' '; 17 * 1024 * 1024]))
+        .with_priority(1)
+        .mount(&hub.server)
+        .await;
+    assert_eq!(hub.tick().comments(&app(1)).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_comment_that_was_just_written_counts_before_the_reading_shows_it() {
+    let hub = Hub::new().await;
+    hub.has(issue(1, json!({}))).await;
+    hub.rest("POST", "/repos/acme/app/issues/1/comments", 201, json!({ "id": 5 })).await;
+    let comment = json!({ "id": 5, "user": { "login": "afk" }, "created_at": "2026-11-22T12:00:00Z", "updated_at": "2026-11-22T12:00:00Z", "body": "hello" });
+    hub.rest("GET", "/repos/acme/app/issues/comments/5", 200, comment).await;
+    hub.tick().create_comment(&app(1), "hello").await.unwrap();
+
+    let comments = hub.tick().own_comments(&app(1)).await.unwrap();
+    assert_eq!(comments.iter().map(|comment| comment.id.as_str()).collect::<Vec<_>>(), ["5"]);
+
+    // Two minutes later, the reading is believed: somebody has deleted it.
+    let file = hub.folder.path().join("github.json");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, kept.replace("2026-11-22T12:00:00Z", "2026-11-22T11:58:00Z")).unwrap();
+    assert_eq!(hub.tick().own_comments(&app(1)).await, Ok(Vec::new()));
 }
 
 #[tokio::test]
@@ -513,6 +635,16 @@ async fn a_label_is_read_back_and_its_name_is_encoded() {
 
     assert_eq!(error.kind, PortErrorKind::Refused);
     assert!(error.message.contains("GitHub dropped it without a word"), "{error}");
+}
+
+#[tokio::test]
+async fn a_label_that_no_address_can_have_takes_nothing_else_off() {
+    for label in ["", ".", ".."] {
+        let hub = Hub::new().await;
+        let error = hub.tick().remove_label(&app(1), label).await.unwrap_err();
+        assert_eq!(error.message, format!("github: `{label}` cannot be part of an address"));
+        assert_eq!(hub.asked().await, ["Viewer"]);
+    }
 }
 
 #[tokio::test]
@@ -536,9 +668,8 @@ async fn a_label_that_is_not_on_is_off_and_an_issue_that_is_gone_is_not_found() 
 }
 
 #[tokio::test]
-async fn an_issue_is_closed_with_its_reason_and_left_alone_where_it_is_closed() {
+async fn an_issue_is_closed_with_its_reason_and_nothing_is_read_before() {
     let hub = Hub::new().await;
-    hub.has(issue(1, json!({}))).await;
     let closes = body_partial_json(json!({ "state": "closed", "state_reason": "not_planned" }));
     Mock::given(method("PATCH"))
         .and(path("/repos/acme/app/issues/1"))
@@ -548,11 +679,9 @@ async fn an_issue_is_closed_with_its_reason_and_left_alone_where_it_is_closed() 
         .mount(&hub.server)
         .await;
     hub.tick().close(&app(1), CloseReason::NotPlanned).await.unwrap();
-    hub.tick().reopen(&app(1)).await.unwrap();
+    assert_eq!(hub.asked().await, ["Viewer", "PATCH /repos/acme/app/issues/1"]);
 
     let hub = Hub::new().await;
-    hub.has(issue(1, json!({ "state": "CLOSED" }))).await;
-    hub.tick().close(&app(1), CloseReason::Completed).await.unwrap();
     hub.rest("PATCH", "/repos/acme/app/issues/1", 200, json!({ "state": "closed" })).await;
     let error = hub.tick().reopen(&app(1)).await.unwrap_err();
     assert!(error.message.contains("dropped the change without a word"), "{error}");

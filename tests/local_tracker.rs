@@ -316,8 +316,8 @@ async fn people_and_repositories_are_those_of_the_settings() {
     assert_eq!(world.tracker.permission("acme/app", "ada").await.as_deref(), Ok("write"));
     assert_eq!(world.tracker.permission("acme/app", "mallory").await.as_deref(), Ok("none"));
     let patterns = |text: &str| vec![RepoPattern::parse(text).expect("a pattern")];
-    assert_eq!(world.tracker.repos(&patterns("acme/*")).await.expect("list"), ["acme/app", "acme/lib"]);
-    assert_eq!(world.tracker.repos(&patterns("acme/l*")).await.expect("list"), ["acme/lib"]);
+    assert_eq!(world.tracker.repos(&patterns("acme/*")).await.expect("list").names, ["acme/app", "acme/lib"]);
+    assert_eq!(world.tracker.repos(&patterns("acme/l*")).await.expect("list").names, ["acme/lib"]);
     let error = world.tracker.labelled("acme/nope", "x", true).await.expect_err("unknown");
     assert_eq!(error.kind, PortErrorKind::NotFound);
     let nowhere = LocalTracker::new(

@@ -114,7 +114,7 @@ macro_rules! guarded {
 guarded!(Tracker {
     reads login(&self) -> String;
     reads now(&self) -> DateTime<Utc>;
-    reads repos(&self, patterns: &[RepoPattern]) -> Vec<String>;
+    reads repos(&self, patterns: &[RepoPattern]) -> Repositories;
     reads labelled(&self, repo: &str, label: &str, only_open: bool) -> Listing;
     reads issue(&self, issue: &IssueRef) -> Option<Issue>;
     reads label_events(&self, issue: &IssueRef) -> Vec<LabelEvent>;

@@ -21,7 +21,7 @@ use crate::ticks::record::sha256;
 /// # Errors
 /// When there is no world to ask, or it cannot be remembered that it rang.
 pub async fn ring(settings: &Settings, policy: &Path, loaded: &Loaded) -> Result<(), Failure> {
-    let world = wiring::world(settings, policy, Access::Full)?;
+    let world = wiring::world(settings, policy, Access::Beside)?;
     let findings =
         loaded.checked.findings.iter().map(|finding| format!("{}: {}", finding.code.name(), finding.message));
     let findings: Vec<String> = findings.collect();

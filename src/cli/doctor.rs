@@ -91,7 +91,7 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     }
     let loaded = policy_file::load(policy_path, &wiring::installed(&settings));
     let changes = arguments.fix || arguments.ring;
-    let world = wiring::world(&settings, policy_path, if changes { Access::Full } else { Access::ReadOnly })?;
+    let world = wiring::world(&settings, policy_path, if changes { Access::Beside } else { Access::ReadOnly })?;
     let mut examination = Examination::new(&settings, &world, &loaded);
     examination.policy(policy_path);
     examination.reach([policy_path, settings_path]);

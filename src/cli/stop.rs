@@ -38,7 +38,7 @@ pub struct Arguments {
 /// When the settings or the orders of this installation cannot be read, or there is no such run.
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
     let settings = wiring::settings(&arguments.installed.settings.settings)?;
-    let world = wiring::world(&settings, &arguments.installed.policy.policy, Access::Full)?;
+    let world = wiring::world(&settings, &arguments.installed.policy.policy, Access::Beside)?;
     match &arguments.issue {
         None => stop_all(&world, arguments.undo, out),
         Some(issue) => {

@@ -44,8 +44,10 @@ const RING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Whether the edges may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// A tick.
+    /// A tick: it holds the lock of the installation, and remembers for the next.
     Full,
+    /// A command beside the ticks: it may write to the edges, and leaves what a tick remembers as it is.
+    Beside,
     /// A question: no edge is written to, and no CI job is started.
     ReadOnly,
 }
@@ -100,6 +102,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     // A call may send a read three times.
     let http = Rc::new(Http::new(settings.call_timeout / 3));
     let read_only = access == Access::ReadOnly;
+    let keeps = access == Access::Full;
     let guard = Guard::new(settings.call_timeout, calls.clone(), read_only);
     // Fetching and cloning a large repository takes its time, and has to leave some of the tick to the others.
     let patient = Guard::new(settings.tick_deadline / 2, calls.clone(), read_only);
@@ -124,7 +127,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
                 requests: github.requests_per_tick,
                 reserve: github.reserve,
                 memory: Some(settings.data.join("github")),
-                keeps: !read_only,
+                keeps,
                 // Only this very machine is talked to without TLS, and what listens there does not mind.
                 write_interval: if server.rest.scheme() == "http" { Duration::ZERO } else { polite.write_interval },
                 ..polite
@@ -133,7 +136,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
             let mirrors = mirrors.with_forge(Forge::new(server.web.clone(), credential.clone()));
             let api = Github::new(&server, credential, http.clone(), manners);
             let hosts = github.log_hosts.clone();
-            let tracker = GithubTracker::new(api.clone(), server).remembering(&settings.data, !read_only);
+            let tracker = GithubTracker::new(api.clone(), server).remembering(&settings.data, keeps);
             (Rc::new(Guarded::new(tracker, "tracker", patient.clone())), mirrors, host, Some((api, hosts)))
         }
     };

@@ -6,6 +6,7 @@ use crate::adapters::installation::{Orders, TickKind};
 use crate::engine::identity::RunId;
 use crate::policy::facts::AgentStatus;
 use crate::ports::{AgentReport, Issue, IssueRef, PortError, PortErrorKind, PortResult};
+use crate::text::clean_line;
 
 use super::record::{Record, Recorded};
 use super::world::Tick;
@@ -229,8 +230,16 @@ pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
             .extend(world.installation.heartbeat(kind).ok().flatten().into_iter().flat_map(|beat| beat.in_flight));
     }
     leads.extend(fleet.hinted.iter().cloned());
-    let listed = world.tracker.repos(&tick.policy.allowlist.value).await?;
-    fleet.repos = listed.into_iter().filter(|repo| tick.policy.enrolled(repo)).collect();
+    // Without the list, what is known to be in flight is still followed.
+    match world.tracker.repos(&tick.policy.allowlist.value).await {
+        Ok(listed) => {
+            for (pattern, error) in &listed.unreadable {
+                tick.problem(format!("allowlist `{}`", clean_line(pattern, 150)), error);
+            }
+            fleet.repos = listed.names.into_iter().filter(|repo| tick.policy.enrolled(repo)).collect();
+        }
+        Err(error) => tick.problem("allowlist", &error),
+    }
     fleet.repos.extend(leads.iter().map(|lead| lead.repo.clone()));
 
     let mut issues: BTreeMap<IssueRef, Option<Issue>> = leads.into_iter().map(|lead| (lead, None)).collect();

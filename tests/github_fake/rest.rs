@@ -264,6 +264,15 @@ pub fn create_comment(state: &mut State, place: &Place<'_>, number: u64) -> Repl
     Reply::json(201, comment).header("location", location)
 }
 
+pub fn comment(state: &State, place: &Place<'_>, id: &str) -> Reply {
+    let issues = state.repos[place.repo].issues.values();
+    let found = issues.flat_map(|issue| issue.comments.iter().map(move |comment| (issue, comment)));
+    match found.into_iter().find(|(_, comment)| comment.id.to_string() == id) {
+        Some((issue, comment)) => Reply::json(200, place.shapes(state).comment(place.repo, issue, comment)),
+        None => Reply::refusal(404, "Not Found"),
+    }
+}
+
 pub fn update_comment(state: &mut State, place: &Place<'_>, id: &str) -> Reply {
     let body = place.body();
     let found = state.repos[place.repo].issues.values().find_map(|issue| {

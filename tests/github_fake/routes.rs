@@ -48,6 +48,7 @@ fn in_repo(state: &mut State, place: &Place<'_>, rest: &[&str]) -> Reply {
         ("POST", ["labels"]) => rest::create_label(state, place),
         ("GET", ["issues"]) => rest::issues(state, place),
         ("GET", ["issues", "events"]) => rest::events_of_repo(state, place),
+        ("GET", ["issues", "comments", id]) => rest::comment(state, place, id),
         ("PATCH", ["issues", "comments", id]) => rest::update_comment(state, place, id),
         // Nothing here is a workflow's.
         ("GET", ["actions", "runs"]) => Reply::json(200, json!({ "total_count": 0, "workflow_runs": [] })),

@@ -9,7 +9,7 @@ use afk::adapters::github::credential::TokenCredential;
 use afk::adapters::http::Http;
 use afk::adapters::http::api::{Api, Call, Cost, Manners};
 use afk::adapters::http::manners::Pace;
-use afk::ports::{PortError, PortErrorKind, PortResult};
+use afk::ports::{PortError, PortResult};
 use afk::settings::SecretSource;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -143,11 +143,11 @@ pub async fn write(api: &Api) -> PortResult<Value> {
 }
 
 pub fn unreachable(message: &str) -> PortResult<Value> {
-    Err(PortError { kind: PortErrorKind::Unreachable, message: message.to_owned() })
+    Err(PortError::unreachable(message))
 }
 
 pub fn refused(message: &str) -> PortResult<Value> {
-    Err(PortError { kind: PortErrorKind::Refused, message: message.to_owned() })
+    Err(PortError::refused(message))
 }
 
 pub fn cost(requests: u64, unchanged: u64) -> Cost {

@@ -158,7 +158,7 @@ impl Tracker for Defective {
     async fn now(&self) -> PortResult<DateTime<Utc>> {
         Tracker::now(&self.edge).await
     }
-    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Vec<String>> {
+    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Repositories> {
         self.edge.repos(patterns).await
     }
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing> {

@@ -97,7 +97,7 @@ impl Edge {
     }
 
     fn fail(&self, call: &str, kind: PortErrorKind) -> PortError {
-        PortError { kind, message: format!("{call} fails") }
+        PortError::new(kind, format!("{call} fails"))
     }
 
     fn time_out(&self, call: &str) -> PortError {
@@ -216,9 +216,12 @@ impl Tracker for Edge {
     async fn now(&self) -> PortResult<DateTime<Utc>> {
         self.read("tracker now", |truth, _, _| Ok(truth.now)).await
     }
-    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Vec<String>> {
+    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Repositories> {
         let matches = |repo: &&String| patterns.iter().any(|pattern| pattern.matches(repo));
-        self.read("tracker repos", |truth, _, _| Ok(truth.repos.iter().filter(matches).cloned().collect())).await
+        self.read("tracker repos", |truth, _, _| {
+            Ok(Repositories { names: truth.repos.iter().filter(matches).cloned().collect(), unreadable: Vec::new() })
+        })
+        .await
     }
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing> {
         self.read("tracker labelled", |truth, shown, partial| {

@@ -333,3 +333,17 @@ async fn times_over_a_run() {
         sim.watch().await;
     }
 }
+
+#[tokio::test]
+async fn without_the_list_of_repositories_what_is_in_flight_is_followed_and_nothing_else_is_known() {
+    let (sim, run) = red_run().await;
+    sim.fail("tracker repos", PortErrorKind::Refused);
+    let (_, report) = sim.watch().await;
+    assert_eq!(sim.state.borrow().agents[&run].turns.len(), 2);
+    assert!(report.problems.contains(&"allowlist: tracker repos fails".to_owned()), "{report:?}");
+
+    let sim = Sim::new().armed(7);
+    sim.fail("tracker repos", PortErrorKind::Refused);
+    sim.poll().await;
+    assert_eq!(sim.writes(), Vec::<String>::new());
+}

@@ -261,7 +261,7 @@ impl Sim {
 impl Edge {
     fn may_fail(&self, call: &str) -> PortResult<()> {
         match self.0.borrow().failing.get(call) {
-            Some(kind) => Err(PortError { kind: *kind, message: format!("{call} fails") }),
+            Some(kind) => Err(PortError::new(*kind, format!("{call} fails"))),
             None => Ok(()),
         }
     }
@@ -310,8 +310,9 @@ impl Tracker for Edge {
     async fn now(&self) -> PortResult<DateTime<Utc>> {
         Ok(self.0.borrow().now)
     }
-    async fn repos(&self, _patterns: &[RepoPattern]) -> PortResult<Vec<String>> {
-        Ok(vec![REPO.to_owned()])
+    async fn repos(&self, _patterns: &[RepoPattern]) -> PortResult<Repositories> {
+        self.may_fail("tracker repos")?;
+        Ok(Repositories { names: vec![REPO.to_owned()], unreadable: Vec::new() })
     }
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing> {
         self.may_fail("tracker labelled")?;
@@ -480,7 +481,7 @@ impl Executor for Edge {
             });
             // The thread is there before the turn is: what fails in between leaves it behind.
             if let Some(kind) = state.failing.get("executor ensure") {
-                return Err(PortError { kind: *kind, message: "executor ensure fails".to_owned() });
+                return Err(PortError::new(*kind, "executor ensure fails"));
             }
             if agent.turns.is_empty() {
                 agent.turns.push(assignment.turn);

@@ -24,24 +24,28 @@ struct RestComment {
     body: Option<String>,
 }
 
+impl From<RestComment> for OwnComment {
+    fn from(comment: RestComment) -> Self {
+        Self {
+            id: comment.id.to_string(),
+            author: comment.user.and_then(|user| known(user.login)),
+            at: comment.created_at,
+            updated_at: comment.updated_at,
+            body: comment.body.unwrap_or_default(),
+        }
+    }
+}
+
 impl GithubTracker {
     /// Every comment of an issue.
     pub(super) async fn read_comments(&self, issue: &IssueRef) -> PortResult<Vec<OwnComment>> {
-        let (owner, name) = parts(&issue.repo)?;
-        let number = issue.number.to_string();
-        let path = ["repos", owner, name, "issues", &number, "comments"];
-        let call = Call::get(&path).query(&[("per_page", "100")]);
-        match self.github().rest.pages::<RestComment>(&call).await {
-            Ok(comments) => Ok(comments
-                .into_iter()
-                .map(|comment| OwnComment {
-                    id: comment.id.to_string(),
-                    author: comment.user.and_then(|user| known(user.login)),
-                    at: comment.created_at,
-                    updated_at: comment.updated_at,
-                    body: comment.body.unwrap_or_default(),
-                })
-                .collect()),
+        let pages = match self.read_pages(issue, "100").await {
+            // A hundred of the longest are more than one answer may have.
+            Err(error) if super::was_too_much(&error) => self.read_pages(issue, "10").await,
+            pages => pages,
+        };
+        match pages {
+            Ok(comments) => Ok(comments.into_iter().map(OwnComment::from).collect()),
             Err(error) if error.kind == PortErrorKind::NotFound => {
                 self.expect_issue(issue).await?;
                 Err(PortError::refused(format!("{}: its comments cannot be read", error.message)))
@@ -50,29 +54,58 @@ impl GithubTracker {
         }
     }
 
-    /// afk's own comments: nothing is asked where the reading of the issue shows that there are none, or that they are
-    /// as they are remembered.
+    async fn read_pages(&self, issue: &IssueRef, a_page: &str) -> PortResult<Vec<RestComment>> {
+        let (owner, name) = parts(&issue.repo)?;
+        let number = issue.number.to_string();
+        let path = ["repos", owner, name, "issues", &number, "comments"];
+        self.github().rest.pages(&Call::get(&path).query(&[("per_page", a_page)])).await
+    }
+
+    async fn read_comment(&self, issue: &IssueRef, id: &str) -> PortResult<OwnComment> {
+        let (owner, name) = parts(&issue.repo)?;
+        let answer = self.github().rest.send(&Call::get(&["repos", owner, name, "issues", "comments", id])).await?;
+        Ok(answer.json::<RestComment>("github: a comment")?.into())
+    }
+
+    /// afk's own comments, each by its id: how many others there are, and how long, is up to anybody. Nothing is asked
+    /// where the reading of the issue shows that there are none, or that they are as they are remembered.
     pub(super) async fn read_own_comments(&self, issue: &IssueRef) -> PortResult<Vec<Comment>> {
-        let reading = self.reading(issue).await?;
-        if reading.own_comments.is_empty() {
-            return Ok(Vec::new());
-        }
         let issue = lower(issue);
-        let is_as_read = |comments: &Vec<OwnComment>| {
-            let times = comments.iter().map(|comment| (&comment.id, &comment.updated_at));
-            times.eq(reading.own_comments.iter().map(|(id, at)| (id, at)))
-        };
-        let kept = self.memory().own_comments(&issue.repo, issue.number).filter(|all| is_as_read(all)).cloned();
-        if let Some(kept) = kept {
-            return Ok(kept.iter().map(Comment::from).collect());
+        match self.read_each(&issue).await {
+            // One may have been deleted since the issue was read.
+            Err(error) if error.kind == PortErrorKind::NotFound => {
+                self.expect_issue(&issue).await?;
+                self.read_each(&issue).await.map_err(|error| match error.kind {
+                    PortErrorKind::NotFound => {
+                        PortError::unreachable(format!("{}: a comment of {issue} cannot be read", error.message))
+                    }
+                    _ => error,
+                })
+            }
+            comments => comments,
         }
-        let afk = self.viewer().await?.login;
-        let mut comments = self.read_comments(&issue).await?;
-        comments.retain(|comment| comment.author.as_ref().is_some_and(|author| author.eq_ignore_ascii_case(&afk)));
-        let own = comments.iter().map(Comment::from).collect();
-        if is_as_read(&comments) {
-            self.memory().repository(&issue.repo).comments.insert(issue.number, comments);
+    }
+
+    async fn read_each(&self, issue: &IssueRef) -> PortResult<Vec<Comment>> {
+        let reading = self.reading(issue).await?;
+        let now = self.viewer().await?.now;
+        // What was read may not show yet what was just written.
+        let mut unseen = self.memory().created(issue, now);
+        unseen.retain(|id| reading.own_comments.iter().all(|(seen, _)| seen != id));
+        let kept = self.memory().own_comments(&issue.repo, issue.number).cloned().unwrap_or_default();
+        let mut comments = Vec::new();
+        for (id, at) in &reading.own_comments {
+            comments.push(match kept.iter().find(|kept| (&kept.id, &kept.updated_at) == (id, at)) {
+                Some(kept) => kept.clone(),
+                None => self.read_comment(issue, id).await?,
+            });
         }
-        Ok(own)
+        if comments != kept {
+            self.memory().repository(&issue.repo).comments.insert(issue.number, comments.clone());
+        }
+        for id in unseen {
+            comments.push(self.read_comment(issue, &id).await?);
+        }
+        Ok(comments.iter().map(Comment::from).collect())
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reading::Reading;
 use crate::adapters::confined::Directory;
-use crate::ports::Comment;
+use crate::ports::{Comment, IssueRef};
 
 const FILE: &str = "github.json";
 const VERSION: u32 = 1;
@@ -25,6 +25,8 @@ const OWNED_FOR: TimeDelta = TimeDelta::minutes(10);
 /// How long a permission can serve to deny.
 const GRANTED_FOR: TimeDelta = TimeDelta::hours(1);
 const MOST_PERMISSIONS: usize = 10_000;
+/// How long it may take until a comment that was written shows.
+const UNSEEN_FOR: TimeDelta = TimeDelta::minutes(2);
 
 /// What changes when a list changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +113,16 @@ pub struct Contents {
     /// By `owner/name login`, in lower case.
     #[serde(default)]
     permissions: BTreeMap<String, Permission>,
+    #[serde(default)]
+    created: Vec<Created>,
+}
+
+/// A comment that afk wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Created {
+    issue: IssueRef,
+    id: String,
+    at: DateTime<Utc>,
 }
 
 /// What was granted to somebody.
@@ -125,6 +137,12 @@ pub struct Permission {
 struct Owned {
     at: DateTime<Utc>,
     repos: Vec<String>,
+}
+
+impl Created {
+    fn is_recent(&self, now: DateTime<Utc>) -> bool {
+        now.signed_duration_since(self.at) < UNSEEN_FOR
+    }
 }
 
 fn key_of(repo: &str, login: &str) -> String {
@@ -177,10 +195,15 @@ impl Memory {
     }
 
     /// The repositories of an owner, where they were listed not long ago.
-    pub fn owned(&self, owner: &str, now: DateTime<Utc>) -> Option<Vec<String>> {
+    pub fn owned_lately(&self, owner: &str, now: DateTime<Utc>) -> Option<Vec<String>> {
         let owned = self.contents.owned.get(owner)?;
         let age = now.signed_duration_since(owned.at);
         (TimeDelta::zero() <= age && age < OWNED_FOR).then(|| owned.repos.clone())
+    }
+
+    /// The repositories of an owner as they were listed last, however long ago.
+    pub fn owned(&self, owner: &str) -> Vec<String> {
+        self.contents.owned.get(owner).map(|owned| owned.repos.clone()).unwrap_or_default()
     }
 
     /// The repositories of an owner were listed.
@@ -204,6 +227,20 @@ impl Memory {
         if permissions.len() < MOST_PERMISSIONS {
             permissions.insert(key_of(repo, login), Permission { granted, at });
         }
+    }
+
+    /// The comments on an issue that afk wrote a moment ago.
+    pub fn created(&self, issue: &IssueRef, now: DateTime<Utc>) -> Vec<String> {
+        let created = self.contents.created.iter().filter(|created| created.issue == *issue);
+        created.filter(|created| created.is_recent(now)).map(|created| created.id.clone()).collect()
+    }
+
+    /// afk wrote a comment. On disk at once: a crash right after must not write it twice.
+    pub fn remember_created(&mut self, issue: &IssueRef, id: &str, at: DateTime<Utc>) {
+        self.contents.created.retain(|created| created.is_recent(at));
+        self.contents.created.push(Created { issue: issue.clone(), id: id.to_owned(), at });
+        self.is_changed = true;
+        self.save();
     }
 
     /// The server says that a list is as it was.

@@ -26,11 +26,14 @@ use serde_json::{Value, json};
 
 use super::http::Http;
 use super::http::api::{Answer, Api, Call, Credential, Manners};
-use crate::ports::{PortError, PortResult};
+use crate::ports::{PortError, PortErrorDetail, PortResult};
 use crate::text::clean_line;
 use credential::HEADERS;
 pub use server::Server;
 pub use tracker::GithubTracker;
+
+/// The kind of error of a question that the server gave up on, wherever it was in it.
+const TOO_HEAVY: &str = "RESOURCE_LIMITS_EXCEEDED";
 
 /// What every adapter of GitHub asks through.
 #[derive(Debug, Clone)]
@@ -87,7 +90,8 @@ impl From<&GraphqlError> for PortError {
         let message = format!("github: GraphQL answered: {}", clean_line(&error.message, 300));
         match error.kind.as_deref() {
             Some("NOT_FOUND") => PortError::not_found(message),
-            Some("FORBIDDEN" | "INSUFFICIENT_SCOPES") => PortError::refused(message),
+            Some("FORBIDDEN" | "INSUFFICIENT_SCOPES") => PortError::refused(message).with(PortErrorDetail::Forbidden),
+            Some(TOO_HEAVY) => PortError::unreachable(message).with(PortErrorDetail::TooMuch),
             _ => PortError::unreachable(message),
         }
     }
@@ -115,13 +119,16 @@ impl Github {
     /// Asks GraphQL, for callers that can tell which part is missing.
     ///
     /// # Errors
-    /// As [`Api::send`], and when there is neither data nor an error.
+    /// As [`Api::send`]; when the question was too heavy; and when there is neither data nor an error.
     pub async fn ask(&self, document: &str, variables: Value) -> PortResult<Reply> {
         let call = Call::ask(json!({ "query": document, "variables": variables }));
         let answer = self.graphql.send(&call).await?;
         let GraphqlAnswer { data, errors } = answer.json("github")?;
         if let Some(points) = data.pointer("/rateLimit/cost").and_then(Value::as_u64) {
             self.graphql.spent_points(points);
+        }
+        if let Some(error) = errors.iter().find(|error| error.kind.as_deref() == Some(TOO_HEAVY)) {
+            return Err(error.into());
         }
         if data.is_null() && errors.is_empty() {
             return Err(PortError::invalid("github: GraphQL answered neither data nor errors"));
@@ -165,6 +172,5 @@ fn parts(repo: &str) -> PortResult<(&str, &str)> {
 
 /// Whether a server gave up on a question that a smaller one might get an answer to.
 fn was_too_much(error: &PortError) -> bool {
-    // Its gateway ends what takes longer than ten seconds.
-    error.message.contains("answered 502") || error.message.contains("answered 504")
+    error.detail == Some(PortErrorDetail::TooMuch)
 }

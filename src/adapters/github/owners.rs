@@ -39,7 +39,7 @@ impl GithubTracker {
     /// Every repository of an owner that can have issues and be written to.
     pub(super) async fn read_owned(&self, owner: &str) -> PortResult<Vec<String>> {
         let now = self.viewer().await?.now;
-        if let Some(known) = self.memory().owned(owner, now) {
+        if let Some(known) = self.memory().owned_lately(owner, now) {
             return Ok(known);
         }
         let mut found = Vec::new();

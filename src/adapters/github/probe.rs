@@ -125,10 +125,7 @@ pub fn expect_name(asked: &str, is: &str) -> PortResult<()> {
 
 /// A repository that cannot be read is not one without issues.
 pub fn unreadable_repository(repo: &str, why: &PortError) -> PortError {
-    PortError {
-        kind: crate::ports::PortErrorKind::Refused,
-        message: format!("{}: there is no repository {repo}, or afk's account may not read it", why.message),
-    }
+    PortError::refused(format!("{}: there is no repository {repo}, or afk's account may not read it", why.message))
 }
 
 impl Github {

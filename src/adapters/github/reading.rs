@@ -283,6 +283,10 @@ impl Node {
     pub fn into_reading(self, repo: &str, reader: Reader<'_>) -> Result<(Reading, String), String> {
         let author = login(self.author);
         let mut edits = Vec::new();
+        let listed =
+            self.user_content_edits.as_ref().and_then(|list| list.nodes.iter().map(|edit| edit.edited_at).max());
+        // An edit that is not listed, or not yet, is nobody's.
+        let unlisted = self.last_edited_at.filter(|at| listed.is_none_or(|listed| listed < *at));
         match self.user_content_edits {
             Some(list) => {
                 edits.extend(list.nodes.into_iter().map(|edit| (edit.edited_at, login(edit.editor))));
@@ -297,6 +301,7 @@ impl Node {
             None if self.last_edited_at.is_some() => return Err("its edits are missing".to_owned()),
             None => {}
         }
+        edits.extend(unlisted.map(|at| (at, None)));
         let (mut events, mut closed_by) = (Vec::new(), None);
         for item in self.timeline_items.nodes {
             let (item, added) = match item {

@@ -11,7 +11,7 @@ use super::tracker::GithubTracker;
 use super::{Github, parts};
 use crate::adapters::http::api::{Answer, Call, Granted};
 use crate::policy::pattern;
-use crate::ports::{PortError, PortErrorKind, PortResult, Shortcoming};
+use crate::ports::{PortError, PortErrorDetail, PortErrorKind, PortResult, Shortcoming};
 use crate::text::clean_line;
 
 /// What an App has to be granted: the key in GitHub's answers, the name on its pages, the level. Who closed an issue may
@@ -64,7 +64,7 @@ impl Github {
         for (what, permission) in [("check-runs", "Checks"), ("status", "Commit statuses")] {
             let path = ["repos", owner, name, "commits", &repository.default_branch, what];
             match self.rest.send(&Call::get(&path).query(&[("per_page", "1")])).await {
-                Err(error) if is_forbidden(&error) => {
+                Err(error) if error.detail == Some(PortErrorDetail::Forbidden) => {
                     let hint = match what {
                         "check-runs" => {
                             "; fine-grained tokens have no such permission and read check runs of public repositories \
@@ -154,8 +154,7 @@ impl GithubTracker {
         let call = ["repos", owner, name, "labels"];
         match self.github().rest.send(&Call::write(Method::POST, &call, Some(body))).await {
             Ok(_) => Ok(()),
-            Err(error) if error.message.contains("already_exists") => Ok(()),
-            // Not every server says why it refuses.
+            // It may be there already.
             Err(error) => match self.labels_not_there(repo, &[label.to_owned()]).await {
                 Ok(missing) if missing.is_empty() => Ok(()),
                 _ => Err(error),
@@ -166,10 +165,6 @@ impl GithubTracker {
 
 fn lack(what: String, remedy: String) -> Shortcoming {
     Shortcoming { what, remedy }
-}
-
-fn is_forbidden(error: &PortError) -> bool {
-    error.message.contains("answered 403")
 }
 
 /// What an App was not granted by its installation.

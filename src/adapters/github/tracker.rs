@@ -16,8 +16,8 @@ use super::reading::{Reader, Reading};
 use super::{Github, Server, parts};
 use crate::policy::{CloseReason, RepoPattern, pattern};
 use crate::ports::{
-    Blocker, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortResult, Shortcoming, Tracker,
-    Unreadable,
+    Blocker, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortResult, Repositories, Shortcoming,
+    Tracker, Unreadable,
 };
 
 /// How many unchanged lists of one kind are read again in each tick, those first that were read longest ago: nothing is
@@ -264,6 +264,9 @@ impl GithubTracker {
     /// Reads a list.
     async fn list(&self, repo: &str, label: &str, key: &ListKey, probe: &Probe) -> PortResult<Listing> {
         let read = self.read_list(repo, label, key).await?;
+        // What was read may lag behind what was probed.
+        let newest = probe.fingerprint.newest;
+        let is_as_probed = read.issues.iter().any(|read| Some((read.node.number, read.node.updated_at)) == newest);
         let mut listing = Listing { issues: Vec::new(), unreadable: read.unreadable };
         let mut numbers = Vec::new();
         for read in read.issues {
@@ -286,7 +289,7 @@ impl GithubTracker {
         }
         self.state.borrow_mut().read_anyway.remove(&(key.clone(), repo.to_owned()));
         // As it was probed before it was read: what changed in between shows in the next probe.
-        let list = (probe.is_settled() && listing.unreadable.is_empty()).then(|| List {
+        let list = (is_as_probed && probe.is_settled() && listing.unreadable.is_empty()).then(|| List {
             fingerprint: probe.fingerprint.clone(),
             read_at: probe.at,
             seen_at: probe.at,
@@ -317,24 +320,34 @@ impl Tracker for GithubTracker {
         Ok(self.viewer().await?.now)
     }
 
-    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Vec<String>> {
+    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Repositories> {
         let mut found = BTreeSet::new();
-        let mut owners = BTreeSet::new();
+        let mut unreadable = Vec::new();
+        let mut owners: BTreeMap<String, String> = BTreeMap::new();
         for pattern in patterns {
             let text = pattern.to_string();
-            let (owner, _) = parts(&text)?;
-            if pattern.is_exact() {
-                found.insert(text);
-            } else {
-                owners.insert(owner.to_owned());
+            match parts(&text) {
+                Ok(_) if pattern.is_exact() => {
+                    found.insert(text);
+                }
+                Ok((owner, _)) => {
+                    owners.entry(owner.to_owned()).or_insert(text);
+                }
+                Err(error) => unreadable.push((text, error)),
             }
         }
-        for owner in owners {
-            let owned = self.read_owned(&owner).await?;
+        for (owner, pattern) in owners {
+            let owned = match self.read_owned(&owner).await {
+                Ok(owned) => owned,
+                Err(error) => {
+                    unreadable.push((pattern, error));
+                    self.memory().owned(&owner)
+                }
+            };
             found.extend(owned.into_iter().filter(|repo| patterns.iter().any(|pattern| pattern.matches(repo))));
         }
         self.state.borrow_mut().repos.extend(found.iter().cloned());
-        Ok(found.into_iter().collect())
+        Ok(Repositories { names: found.into_iter().collect(), unreadable })
     }
 
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing> {

@@ -5,9 +5,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::parts;
-use super::tracker::GithubTracker;
+use super::tracker::{GithubTracker, lower};
 use crate::adapters::http::api::{Answer, Call};
-use crate::policy::facts::IssueStatus;
 use crate::policy::{CloseReason, pattern};
 use crate::ports::{IssueRef, PortError, PortErrorKind, PortResult, Tracker};
 use crate::text::clean_line;
@@ -75,7 +74,13 @@ impl GithubTracker {
         fits(body)?;
         let answer = self.write_issue(issue, Method::POST, &["comments"], json!({ "body": body })).await?;
         let created: Created = answer.json("github: the comment that was written")?;
-        Ok(created.id.to_string())
+        let id = created.id.to_string();
+        let at = match answer.date() {
+            Some(at) => at,
+            None => self.viewer().await?.now,
+        };
+        self.memory().remember_created(&lower(issue), &id, at);
+        Ok(id)
     }
 
     pub(super) async fn rewrite_comment(&self, issue: &IssueRef, comment: &str, body: &str) -> PortResult<()> {
@@ -124,10 +129,6 @@ impl GithubTracker {
     }
 
     pub(super) async fn set_closed(&self, issue: &IssueRef, reason: Option<CloseReason>) -> PortResult<()> {
-        let is_closed = self.expect_issue(issue).await?.status != IssueStatus::Open;
-        if is_closed == reason.is_some() {
-            return Ok(());
-        }
         let (wanted, body) = match reason {
             Some(CloseReason::Completed) => ("closed", json!({ "state": "closed", "state_reason": "completed" })),
             Some(CloseReason::NotPlanned) => ("closed", json!({ "state": "closed", "state_reason": "not_planned" })),

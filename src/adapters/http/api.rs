@@ -140,9 +140,13 @@ impl Api {
     /// done it: over a limit, or with a token that has ended.
     ///
     /// # Errors
-    /// Not found for 404 and 410, refused for any other 4xx, unreachable for everything that may have taken effect and
+    /// Not found for 404 and 410, refused for any other 4xx and a path that no address can have, unreachable for everything that may have taken effect and
     /// while the server is to be left alone.
     pub async fn send(&self, call: &Call<'_>) -> PortResult<Answer> {
+        // An address drops them without a word, and leads elsewhere.
+        if let Some(step) = call.path.iter().find(|step| matches!(**step, "" | "." | "..")) {
+            return Err(PortError::refused(format!("{}: `{step}` cannot be part of an address", self.server.name)));
+        }
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| PortError::invalid(format!("{}: `{}` is no address", self.server.name, self.base)))?

@@ -5,7 +5,7 @@ use reqwest::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::ports::PortError;
+use crate::ports::{PortError, PortErrorDetail};
 use crate::text::clean_line;
 
 /// The most that is said of what a server answered.
@@ -43,8 +43,14 @@ pub fn error(what: &str, status: StatusCode, headers: &HeaderMap, said: &str, so
         StatusCode::UNAUTHORIZED => {
             PortError::refused(format!("{what}: the token was refused{said}; it comes from {source}"))
         }
-        StatusCode::FORBIDDEN => PortError::refused(format!("{answered}{}", missing(headers))),
+        StatusCode::FORBIDDEN => {
+            PortError::refused(format!("{answered}{}", missing(headers))).with(PortErrorDetail::Forbidden)
+        }
         StatusCode::NOT_FOUND | StatusCode::GONE => PortError::not_found(answered),
+        // A gateway ends what takes too long.
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+            PortError::unreachable(answered).with(PortErrorDetail::TooMuch)
+        }
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => PortError::unreachable(answered),
         _ if status.is_client_error() => PortError::refused(answered),
         _ if status.is_server_error() => PortError::unreachable(answered),

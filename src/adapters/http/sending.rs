@@ -18,7 +18,7 @@ use super::limits::{self, Limited, Pool, Quiet};
 use super::manners::{Cost, Manners};
 use super::remembered::{Entry, Key, Remembered};
 use super::{Http, describe, is_private, refusal};
-use crate::ports::{PortError, PortErrorKind, PortResult};
+use crate::ports::{PortError, PortErrorDetail, PortErrorKind, PortResult};
 use crate::text::clean_line;
 
 /// Far above any page of any API.
@@ -153,7 +153,9 @@ impl Api {
         let key = Key { address: address.as_str(), accept, asker: &source };
         let known = if call.is_get() { remembered.find(&key) } else { None };
         let raw = match self.exchange(call, &trip.url, &token, known.as_ref()).await {
-            Err(error) if error.kind == PortErrorKind::Unreachable && !call.writes && trip.may_repeat() => {
+            Err(error)
+                if error.kind == PortErrorKind::Unreachable && may_be_repeated(call, &error) && trip.may_repeat() =>
+            {
                 return Ok(Step::Again(self.backoff(trip)));
             }
             other => other?,
@@ -237,13 +239,19 @@ impl Api {
         // The semaphore is never closed.
         let _permit = permits.acquire().await.ok();
         cost.borrow_mut().requests += 1;
-        let lost = |error| PortError::unreachable(format!("{what}: no answer: {}", describe(error)));
+        let lost = |error: reqwest::Error| {
+            // One that nobody listens to is not too heavy.
+            let was_slow = error.is_timeout() && !error.is_connect();
+            let error = PortError::unreachable(format!("{what}: no answer: {}", describe(error)));
+            if was_slow { error.with(PortErrorDetail::TooMuch) } else { error }
+        };
         let mut response = request.send().await.map_err(lost)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
             if body.len() + chunk.len() > BODY_LIMIT {
-                return Err(PortError::invalid(format!("{what}: the answer has more than {BODY_LIMIT} bytes")));
+                let wrong = format!("{what}: the answer has more than {BODY_LIMIT} bytes");
+                return Err(PortError::invalid(wrong).with(PortErrorDetail::TooMuch));
             }
             body.extend_from_slice(&chunk);
         }
@@ -340,6 +348,11 @@ impl Api {
     pub(super) fn what(&self, call: &Call<'_>, url: &Url) -> String {
         format!("{}: {} {}", self.server.name, call.method, clean_line(url.path(), SAID))
     }
+}
+
+/// Whether what got no answer may be sent again. A question that took too long takes as long again.
+fn may_be_repeated(call: &Call<'_>, error: &PortError) -> bool {
+    !call.writes && (call.is_get() || error.detail != Some(PortErrorDetail::TooMuch))
 }
 
 impl Trip {

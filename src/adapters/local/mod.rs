@@ -16,7 +16,7 @@ use super::confined::{Contents, Directory};
 use crate::policy::facts::IssueStatus;
 use crate::policy::{CloseReason, RepoPattern};
 use crate::ports::{
-    Blocker, Clock, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortErrorKind, PortResult, Tracker,
+    Blocker, Clock, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortResult, Repositories, Tracker,
     Unreadable,
 };
 use document::{Change, CommentFile, Event, IssueFile, append_event};
@@ -180,9 +180,9 @@ impl Tracker for LocalTracker {
         Ok(self.clock.now())
     }
 
-    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Vec<String>> {
+    async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Repositories> {
         let meant = |repo: &&String| patterns.iter().any(|pattern| pattern.matches(repo));
-        Ok(self.folders.keys().filter(meant).cloned().collect())
+        Ok(Repositories { names: self.folders.keys().filter(meant).cloned().collect(), unreadable: Vec::new() })
     }
 
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing> {
@@ -350,10 +350,7 @@ impl Tracker for LocalTracker {
 /// What afk writes, afk must be able to read again.
 fn bounded(text: String) -> PortResult<String> {
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > LARGEST_FILE {
-        return Err(PortError {
-            kind: PortErrorKind::Refused,
-            message: format!("a comment may have {LARGEST_FILE} bytes"),
-        });
+        return Err(PortError::refused(format!("a comment may have {LARGEST_FILE} bytes")));
     }
     Ok(text)
 }

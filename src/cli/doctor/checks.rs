@@ -142,7 +142,12 @@ impl<'a> Examination<'a> {
     async fn repositories(&mut self) -> Vec<String> {
         let Some(policy) = self.policy else { return Vec::new() };
         let listed = match self.world.tracker.repos(&policy.allowlist.value).await {
-            Ok(listed) => listed,
+            Ok(listed) => {
+                for (_, error) in listed.unreadable {
+                    self.fail("repos", error.message, "see `allowlist` of the policy");
+                }
+                listed.names
+            }
             Err(error) => {
                 self.fail("repos", error.message, "see `allowlist` of the policy");
                 return Vec::new();
