@@ -36,11 +36,12 @@ impl Shapes<'_> {
     pub fn user(&self, login: &str) -> Value {
         let user = self.state.users.get(&login.to_lowercase()).unwrap_or_else(|| panic!("nobody is called {login}"));
         let User { id, login, kind } = user;
-        let api = format!("{}/users/{login}", self.api);
+        let name = segment(login);
+        let api = format!("{}/users/{name}", self.api);
         let mut shape = json!({
             "login": login, "id": id, "node_id": node_id("U", *id), "type": kind, "site_admin": false,
             "gravatar_id": "", "url": api, "user_view_type": "public",
-            "avatar_url": format!("{}/avatars/{id}", self.api), "html_url": format!("{}/{login}", self.state.base),
+            "avatar_url": format!("{}/avatars/{id}", self.api), "html_url": format!("{}/{name}", self.state.base),
             "following_url": format!("{api}/following{{/other_user}}"),
             "gists_url": format!("{api}/gists{{/gist_id}}"),
             "starred_url": format!("{api}/starred{{/owner}}{{/repo}}"),
@@ -167,7 +168,7 @@ impl Shapes<'_> {
         let label = labels.iter().find(|label| label.name.eq_ignore_ascii_case(name)).unwrap();
         json!({
             "id": label.id, "node_id": node_id("LA", label.id), "name": label.name, "color": label.color,
-            "url": format!("{}/labels/{}", self.repo_url(repo), label.name.replace(' ', "%20")),
+            "url": format!("{}/labels/{}", self.repo_url(repo), segment(&label.name)),
             "description": label.description, "default": false,
         })
     }
@@ -318,4 +319,11 @@ fn permissions(permission: Option<Permission>) -> Value {
     let granted =
         words.map(|(word, least)| (word.to_owned(), json!(permission.is_some_and(|granted| granted >= least))));
     Value::Object(Map::from_iter(granted))
+}
+
+/// A name as one segment of an address.
+pub fn segment(name: &str) -> String {
+    let mut url = reqwest::Url::parse("http://host").unwrap();
+    url.path_segments_mut().unwrap().push(name);
+    url.path().trim_start_matches('/').replace('[', "%5B").replace(']', "%5D")
 }
