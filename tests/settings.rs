@@ -161,7 +161,8 @@ fn variables_that_are_no_settings_are_left_out() {
 
 #[test]
 fn neither_agents_nor_ci_see_a_secret_of_afk() {
-    let agent = "[executors.a]\nkind = \"command\"\nstart = [\"a\"]\nresume = [\"a\"]\nenvironment = [\"PATH\", \"KEY\"]\n";
+    let agent =
+        "[executors.a]\nkind = \"command\"\nstart = [\"a\"]\nresume = [\"a\"]\nenvironment = [\"PATH\", \"KEY\"]\n";
     let ci = "[ci.test]\ncommand = [\"make\"]\nenvironment = [\"KEY\"]\n";
     let key = "{ variable = \"KEY\" }";
     for (secret, keys) in [
@@ -182,7 +183,8 @@ fn neither_agents_nor_ci_see_a_secret_of_afk() {
     ] {
         for (seen, table) in [(agent, "executors.a"), (ci, "ci.test")] {
             let said = complaint(&format!("{secret}{seen}"));
-            let both = [format!("`{table}.environment` lets `KEY` through"), format!("secret of afk: `{keys}` at DIR/afk.")];
+            let both =
+                [format!("`{table}.environment` lets `KEY` through"), format!("secret of afk: `{keys}` at DIR/afk.")];
             assert!(both.iter().all(|words| said.contains(words)), "{said}");
             Place::new(&format!("{secret}{}", seen.replace("KEY", "OTHER"))).load(&[]).unwrap();
         }

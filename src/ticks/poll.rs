@@ -100,7 +100,11 @@ async fn prepare(tick: &Tick<'_>, fleet: &Fleet, armed: &Armed) -> PortResult<Op
         );
     }
     if let Some(why) = changed_since(tick, issue, arming).await? {
-        tick.event(&issue.reference, "not dispatched", format!("{why} while it was prepared; the next poll decides anew"));
+        tick.event(
+            &issue.reference,
+            "not dispatched",
+            format!("{why} while it was prepared; the next poll decides anew"),
+        );
         return Ok(None);
     }
     world.installation.expect(&issue.reference, world.clock.now())?;

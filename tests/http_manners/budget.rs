@@ -58,7 +58,8 @@ async fn the_reserve_is_left_to_people() {
 #[tokio::test]
 async fn a_reserve_above_the_limit_keeps_half_of_it_and_not_all() {
     let place = Place::new().await;
-    let of_60 = |left_over| left(answer(200).set_body_json(1), left_over, RESET).insert_header("x-ratelimit-limit", "60");
+    let of_60 =
+        |left_over| left(answer(200).set_body_json(1), left_over, RESET).insert_header("x-ratelimit-limit", "60");
     place.answers_once("GET", "/thing", of_60(31)).await;
     place.answers("GET", "/thing", of_60(30)).await;
     let api = place.api_with(Manners { reserve: 500, ..place.manners() });

@@ -113,8 +113,7 @@ pub fn fold<'a>(
             && status.standing == Standing::Passed
             && checks.iter().any(|check| is_run(check) && check.name == status.name)
     };
-    let counts =
-        |check: &&Check| require.is_none_or(|names| names.contains(&check.name) && !stands_in(check));
+    let counts = |check: &&Check| require.is_none_or(|names| names.contains(&check.name) && !stands_in(check));
     let wanted: Vec<&Check> = newest(checks).into_iter().filter(counts).collect();
     let that = |standing| wanted.iter().copied().filter(move |check| check.standing == standing);
     let failed: Vec<&Check> = that(Standing::Failed).collect();
