@@ -55,6 +55,32 @@ fn what_is_broken_is_named_with_what_to_do_and_the_exit_code_says_so() {
 }
 
 #[test]
+fn what_was_found_in_time_is_shown_and_the_rest_is_a_failure() {
+    // It takes calls, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/greeter.git", silent.local_addr().unwrap());
+    let afk = Installation::armed();
+    afk.edit(
+        "afk.settings.toml",
+        &[("greeter.git", &address), ("[tracker]\n", "tick_deadline = \"2s\"\n\n[tracker]\n")],
+    );
+    // Each call has a part of the time, so it takes several to use it up.
+    afk.write("address", &address);
+    let bells: String = (0..6)
+        .map(|bell| format!("[doorbells.bell-{bell}]\nkind = \"webhook\"\nurl = {{ file = \"address\" }}\n"))
+        .collect();
+    afk.edit("afk.settings.toml", &[("[doorbells.terminal]\n", &format!("{bells}[doorbells.terminal]\n"))]);
+    let ran = afk.afk(&["doctor", "--ring"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(line(&ran, "tracker").iter().any(|line| line.contains("as afk")), "{ran}");
+    let doctor = line(&ran, "doctor");
+    assert!(
+        doctor.iter().any(|line| line.contains("FAIL") && line.contains("not all was looked at within 2 s")),
+        "{ran}"
+    );
+}
+
+#[test]
 fn a_policy_that_agents_push_to_unseen_is_within_their_reach() {
     let afk = Installation::armed();
     let clone = afk.path("checkout");

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use afk::adapters::git::GitMirrors;
 use afk::adapters::github::checks::GithubChecks;
+use afk::adapters::http::Http;
 use afk::policy::{Located, Span, Stage, StageSource};
 use afk::ports::{Ci, Code, FailedJob, PortErrorKind, StageVerdict};
 use git_support::{Repository, git};
@@ -48,7 +49,12 @@ impl World {
     }
 
     fn ci(&self) -> GithubChecks {
-        GithubChecks::new(github(&self.server), self.mirrors.clone(), http(), vec!["localhost".to_owned()])
+        self.ci_with(http())
+    }
+
+    /// Which reads logs in its own time.
+    fn ci_with(&self, http: Rc<Http>) -> GithubChecks {
+        GithubChecks::new(github(&self.server), self.mirrors.clone(), http, vec!["localhost".to_owned()])
     }
 
     async fn answer(&self, place: &str, query: &[(&str, &str)], body: Value) {
@@ -138,8 +144,9 @@ async fn a_check_that_is_new_by_the_servers_clock_may_be_followed_by_another() {
     let now = chrono::Utc::now();
     young["completed_at"] = json!(now.to_rfc3339());
     world.reports(&world.commit, json!([young]), json!([])).await;
-    assert!(matches!(world.verdict(None).await, StageVerdict::Pending(why) if why.contains("another shows up")));
-    assert_eq!(world.verdict(Some(&["build"])).await, StageVerdict::Green);
+    for require in [None, Some(["build"].as_slice())] {
+        assert!(matches!(world.verdict(require).await, StageVerdict::Pending(why) if why.contains("another shows up")));
+    }
 }
 
 #[tokio::test]
@@ -238,6 +245,54 @@ async fn the_log_of_a_failed_job_is_read_without_the_token_and_only_from_listed_
     assert_eq!(asked.len(), 1, "an address that is not listed is not asked");
     assert!(!asked[0].headers.contains_key("authorization"), "the token stays here");
     assert_eq!(failed[0].url.as_deref(), Some("https://github.com/acme/app/actions/runs/1/job/21"));
+}
+
+/// A failed commit whose logs of these jobs lie on a server of their own, and the jobs.
+async fn failed_with_logs(world: &World, logs: &MockServer, jobs: &[u64]) -> Vec<FailedJob> {
+    let runs: Vec<Value> = jobs.iter().map(|job| run(*job, &format!("job {job}"), "failure")).collect();
+    world.reports(&world.commit, json!(runs), json!([])).await;
+    for job in jobs {
+        Mock::given(path(format!("/repos/acme/app/actions/jobs/{job}/logs")))
+            .respond_with(
+                ResponseTemplate::new(302)
+                    .insert_header("location", format!("{}/log/{job}", logs.uri().replace("127.0.0.1", "localhost"))),
+            )
+            .mount(&world.server)
+            .await;
+    }
+    let StageVerdict::Red(failed) = world.verdict(None).await else { panic!("not red") };
+    failed
+}
+
+#[tokio::test]
+async fn a_log_that_is_too_long_says_that_its_end_is_not_there() {
+    let (world, logs) = (World::new().await, MockServer::start().await);
+    let failed = failed_with_logs(&world, &logs, &[21]).await;
+    let log = "a line of it\n".repeat(5_200_000);
+    Mock::given(path("/log/21")).respond_with(ResponseTemplate::new(200).set_body_string(log)).mount(&logs).await;
+    let failed = world.ci().with_logs("acme/app", &stage(None), failed).await.expect("never an error");
+    let said = &failed[0].log_tail;
+    assert!(said.contains("a line of it\n") && said.len() <= 8192, "{said}");
+    assert!(said.ends_with("[the log goes on: only its first 64 MiB were read, this is not its end]"), "{said}");
+}
+
+#[tokio::test]
+async fn slow_logs_do_not_lose_the_others_within_one_call() {
+    let (world, logs) = (World::new().await, MockServer::start().await);
+    let failed = failed_with_logs(&world, &logs, &[21, 22, 23, 24, 25]).await;
+    for job in 21..=25 {
+        let delay = Duration::from_secs(if job == 25 { 0 } else { 60 });
+        let log = ResponseTemplate::new(200).set_body_string(format!("log of {job}")).set_delay(delay);
+        Mock::given(path(format!("/log/{job}"))).respond_with(log).mount(&logs).await;
+    }
+    // As they are wired: a call has the time of three requests.
+    let request = Duration::from_millis(1600);
+    let ci = world.ci_with(Rc::new(Http::new(request)));
+    let stage = stage(None);
+    let call = ci.with_logs("acme/app", &stage, failed);
+    let failed = tokio::time::timeout(request * 3, call).await.expect("in time").expect("never an error");
+    let shown: Vec<&str> = failed.iter().map(|job| job.log_tail.as_str()).collect();
+    assert_eq!(shown, ["", "", "", "", "log of 25"]);
 }
 
 #[tokio::test]

@@ -100,10 +100,20 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         examination.doorbells(arguments.ring).await;
     };
     let deadline = settings.tick_deadline;
-    tick::runtime()?
-        .block_on(async { tokio::time::timeout(deadline, all).await })
-        .map_err(|_| Failure::could_not_run(format!("no answer within {} s", deadline.as_secs())))?;
-    let symptoms = examination.symptoms;
+    let finished = tick::runtime()?.block_on(async { tokio::time::timeout(deadline, all).await });
+    let mut symptoms = examination.symptoms;
+    if finished.is_err() {
+        symptoms.push(Symptom {
+            about: "doctor",
+            health: Health::Fail,
+            what: format!("not all was looked at within {} s (`tick_deadline`)", deadline.as_secs()),
+            remedy: Some(
+                "mend what is above and look again; where it is slow for want of nothing else, raise \
+                          `tick_deadline` in the settings"
+                    .to_owned(),
+            ),
+        });
+    }
     let failures = symptoms.iter().filter(|symptom| symptom.health == Health::Fail).count();
     match arguments.format.format {
         Format::Json => out.json(&serde_json::json!({ "failures": failures, "symptoms": symptoms })),

@@ -250,7 +250,10 @@ impl GithubChecks {
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
             read += chunk.len();
             if read > LOG_LIMIT {
-                break;
+                let limit = LOG_LIMIT / (1024 * 1024);
+                let cut = format!("\n[the log goes on: only its first {limit} MiB were read, this is not its end]");
+                let kept = tail(&end_of_log(&String::from_utf8_lossy(&end)), TAIL - cut.len());
+                return Ok(kept + &cut);
             }
             end.extend_from_slice(&chunk);
             if end.len() > 2 * LOG_KEPT {
@@ -377,11 +380,14 @@ impl Ci for GithubChecks {
     async fn with_logs(&self, repo: &str, _stage: &Stage, mut jobs: Vec<FailedJob>) -> PortResult<Vec<FailedJob>> {
         let of_actions =
             jobs.iter_mut().filter_map(|job| Some((job.url.as_deref().and_then(job_id)?, job))).take(MOST_LOGS);
+        // All of them have the time of one call, which is three requests: a slow one must not lose the others.
+        let time = self.http.timeout() / 2;
         for (id, job) in of_actions {
-            match self.log(repo, id).await {
-                Ok(log) if !log.is_empty() => job.log_tail = log,
-                Ok(_) => {}
-                Err(error) => tracing::warn!(job = job.name, "{error}"),
+            match tokio::time::timeout(time, self.log(repo, id)).await {
+                Ok(Ok(log)) if !log.is_empty() => job.log_tail = log,
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!(job = job.name, "{error}"),
+                Err(_) => tracing::warn!(job = job.name, "github: the log was not there within {} s", time.as_secs()),
             }
         }
         Ok(jobs)

@@ -35,6 +35,11 @@ impl Http {
         Self { timeout, client: OnceLock::new() }
     }
 
+    /// How long a request may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// The client.
     ///
     /// # Errors
