@@ -104,7 +104,12 @@ impl GithubTracker {
             self.memory().repository(&issue.repo).comments.insert(issue.number, comments.clone());
         }
         for id in unseen {
-            comments.push(self.read_comment(issue, &id).await?);
+            match self.read_comment(issue, &id).await {
+                Ok(comment) => comments.push(comment),
+                // The API that wrote it says that it is gone: somebody deleted it.
+                Err(error) if error.kind == PortErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(comments.iter().map(Comment::from).collect())
     }
