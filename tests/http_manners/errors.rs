@@ -1,10 +1,10 @@
 //! What people are told when a server says no.
 
 use afk::adapters::http::api::Call;
-use afk::ports::PortErrorKind;
+use afk::ports::{PortErrorDetail, PortErrorKind, PortResult};
 use afk::settings::SecretSource;
 use pretty_assertions::assert_eq;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::server::{Place, TOKEN, answer, read, refused, said, write};
 
@@ -58,18 +58,23 @@ async fn a_token_that_may_not_is_told_what_it_lacks() {
     place.answers("GET", "/thing", classic.insert_header("x-oauth-scopes", "repo, workflow")).await;
     assert_eq!(
         write(&place.api()).await,
-        refused(
+        forbidden(
             "github: POST /thing: answered 403 Forbidden: Resource not accessible by personal access token; it takes the \
              permission `issues=write`"
         )
     );
     assert_eq!(
         read(&place.api()).await,
-        refused(
+        forbidden(
             "github: GET /thing: answered 403 Forbidden: Must have admin rights; it takes one of the scopes `admin:org`; the \
              token has the scopes `repo, workflow`"
         )
     );
+}
+
+/// A clear no, for want of a permission.
+fn forbidden(message: &str) -> PortResult<Value> {
+    refused(message).map_err(|error| error.with(PortErrorDetail::Forbidden))
 }
 
 #[tokio::test]
