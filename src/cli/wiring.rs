@@ -32,8 +32,7 @@ use crate::adapters::webhook::Webhook;
 use crate::policy::{InstalledNames, Policy};
 use crate::ports::{Code, Executor, Notifier, Tracker};
 use crate::settings::{
-    DoorbellSettings, ExecutorSettings, GithubApp, GithubSettings, RepoSettings, SecretSource, Settings,
-    TrackerSettings,
+    DoorbellSettings, ExecutorSettings, GithubApp, GithubSettings, RepoSettings, Settings, TrackerSettings,
 };
 use crate::ticks::record::Seal;
 use crate::ticks::world::World;
@@ -121,7 +120,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
         }
         TrackerSettings::Github(github) => {
             let server = Server::new(github.url.as_str())?;
-            let credential = credential(github, &server, &http);
+            let credential = credential(github, &server, &http)?;
             let polite = Manners::default();
             let manners = Manners {
                 requests: github.requests_per_tick,
@@ -173,15 +172,15 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
 }
 
 /// What afk shows GitHub to be let in.
-fn credential(github: &GithubSettings, server: &Server, http: &Rc<Http>) -> Rc<dyn Credential> {
-    match (&github.token, &github.app) {
+fn credential(github: &GithubSettings, server: &Server, http: &Rc<Http>) -> Result<Rc<dyn Credential>, Failure> {
+    Ok(match (&github.token, &github.app) {
         (Some(token), _) => Rc::new(TokenCredential::new(token.clone())),
         (None, Some(GithubApp { id, installation, key })) => {
             let pace = Rc::new(SystemPace);
             Rc::new(AppCredential::new(server.rest.clone(), *id, *installation, key.clone(), http.clone(), pace))
         }
-        (None, None) => Rc::new(TokenCredential::new(SecretSource::Variable("AFK_GITHUB_TOKEN".to_owned()))),
-    }
+        (None, None) => return Err(Failure::could_not_run("[tracker] has neither `token` nor `app`")),
+    })
 }
 
 fn executors(

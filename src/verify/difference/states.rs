@@ -1,7 +1,7 @@
 //! Which states of two policies are the same one, and what is said of the others.
 
 use super::areas::Area;
-use super::{Direction, Item, Report};
+use super::{Direction, Item, Place, Report};
 use crate::policy::{Rules, State};
 use crate::verify::machine::StateIndex;
 
@@ -46,34 +46,31 @@ impl States {
 
 /// States that are not the same ones any more.
 pub fn compare(area: &Area<'_>, rested: &[StateIndex], rests: &[StateIndex], states: &States, report: &mut Report<'_>) {
+    let different = |what: String, place: Place| Item {
+        direction: Direction::Different,
+        what,
+        scopes: area.scopes(),
+        details: Vec::new(),
+        sample: None,
+        place,
+    };
     let initial = |rules: &Rules| rules.initial_state().map(|state| (state.name.clone(), state.span));
     if let (Some((was, _)), Some((is, span))) = (initial(area.old), initial(area.new))
         && states.new_name(&was) != is
     {
         let what = format!("runs start in `{is}` (was `{was}`)");
         let place = report.in_new(span);
-        report.add(Item {
-            direction: Direction::Different,
-            what,
-            scopes: area.scopes(),
-            details: Vec::new(),
-            sample: None,
-            place,
-        });
+        report.add(different(what, place));
     }
     for state in &area.new.states {
         let was = area.old.state(&state.name).and_then(|was| was.outcome);
         if let (Some(was), Some(is)) = (was, state.outcome)
             && was != is
         {
-            report.add(Item {
-                direction: Direction::Different,
-                what: format!("state `{}` counts as {} (was {})", state.name, is.word(), was.word()),
-                scopes: area.scopes(),
-                details: Vec::new(),
-                sample: None,
-                place: report.in_new(state.span),
-            });
+            report.add(different(
+                format!("state `{}` counts as {} (was {})", state.name, is.word(), was.word()),
+                report.in_new(state.span),
+            ));
         }
     }
     let start = &states.start;
@@ -91,14 +88,7 @@ pub fn compare(area: &Area<'_>, rested: &[StateIndex], rests: &[StateIndex], sta
             None => format!("state `{}` is gone; runs in it go on from `{start}`", state.name),
         };
         let place = place.unwrap_or_else(|| report.in_old(state.span));
-        report.add(Item {
-            direction: Direction::Different,
-            what,
-            scopes: area.scopes(),
-            details: Vec::new(),
-            sample: None,
-            place,
-        });
+        report.add(different(what, place));
     }
     let added = area.new.states.iter().enumerate();
     for (_, state) in added.filter(|(index, state)| rests.contains(index) && !states.is_known(&state.name)) {
@@ -107,13 +97,6 @@ pub fn compare(area: &Area<'_>, rested: &[StateIndex], rests: &[StateIndex], sta
             continue;
         }
         let place = report.in_new(state.span);
-        report.add(Item {
-            direction: Direction::Different,
-            what: format!("state `{}` is new: runs can come to rest in it", state.name),
-            scopes: area.scopes(),
-            details: Vec::new(),
-            sample: None,
-            place,
-        });
+        report.add(different(format!("state `{}` is new: runs can come to rest in it", state.name), place));
     }
 }
