@@ -18,7 +18,7 @@ fn the_quickstart_starts_its_own_agent_wherever_it_lies() {
 
     let settings = load(&folder.join("afk.settings.toml"));
 
-    let ExecutorSettings::Command(toy) = &settings.executors["toy"];
+    let ExecutorSettings::Command(toy) = &settings.executors["toy"] else { panic!("a command line") };
     assert_eq!(fs::canonicalize(&toy.start[0]).unwrap(), fs::canonicalize(folder.join("agent.sh")).unwrap());
     assert_eq!(toy.start[0], toy.resume[0]);
     assert_eq!(settings.repos["greeter"].git, folder.join("greeter.git").display().to_string());
@@ -33,7 +33,7 @@ fn each_agent_fits_into_the_settings_that_init_writes() {
         let rest = "data = \"data\"\n[tracker]\nkind = \"local\"\n";
         fs::write(&file, format!("{rest}{snippet}")).unwrap();
 
-        let ExecutorSettings::Command(command) = &load(&file).executors["agent"];
+        let ExecutorSettings::Command(command) = &load(&file).executors["agent"] else { panic!("a command line") };
 
         assert_eq!((&*command.start[0], &*command.resume[0]), (agent, agent));
         assert!(command.resume.iter().any(|argument| argument == "{session}"), "the same session goes on");

@@ -190,7 +190,7 @@ fn executors(
     guard: &Guard,
 ) -> BTreeMap<String, Rc<dyn Executor>> {
     let executor = |(name, executor): (&String, &ExecutorSettings)| {
-        let ExecutorSettings::Command(command) = executor;
+        let ExecutorSettings::Command(command) = executor else { unimplemented!() };
         let executor = CommandExecutor::new(
             settings.data.join("runs"),
             name.clone(),

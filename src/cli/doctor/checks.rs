@@ -242,6 +242,7 @@ impl<'a> Examination<'a> {
             }
             let reports_cost = match self.settings.executors.get(name) {
                 Some(ExecutorSettings::Command(command)) => command.output == AgentOutput::Claude,
+                Some(ExecutorSettings::T3(_)) => false,
                 None => true,
             };
             let by_cost: BTreeSet<&str> = rules
