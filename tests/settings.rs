@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use afk::settings::{DoorbellSettings, ExecutorSettings, SecretSource, Settings, SlackSettings, T3ExecutorSettings, TrackerSettings};
+use afk::settings::{
+    DoorbellSettings, ExecutorSettings, SecretSource, Settings, SlackSettings, T3ExecutorSettings, TrackerSettings,
+};
 use pretty_assertions::assert_eq;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
@@ -487,6 +489,10 @@ fn what_is_wrong_with_the_settings_of_t3_code_is_said_with_its_place() {
     ] {
         assert_eq!(with(&lines), expected);
     }
+    assert_eq!(
+        complaint(&format!("{SMALL}[executors.\"../t3\"]\nkind = \"t3\"\n{url}{token}")),
+        "DIR/afk.settings.toml:3:12: `executors.../t3` may have letters, digits, `-` and `_` in its name only"
+    );
 }
 
 #[test]

@@ -334,6 +334,14 @@ impl Layers {
             if let Some((key, what)) = found {
                 return wrong(&["executors", name, key], what);
             }
+            // It keeps what it remembers in a folder of this name.
+            let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+            if matches!(executor, ExecutorSettings::T3(_)) && !name.chars().all(plain) {
+                return wrong(
+                    &["executors", name],
+                    "may have letters, digits, `-` and `_` in its name only".to_owned(),
+                );
+            }
         }
         for (name, ci) in &settings.ci {
             if ci.command.first().is_none_or(String::is_empty) {

@@ -185,6 +185,9 @@ pub struct Thread {
     /// What people see.
     #[serde(default)]
     pub title: String,
+    /// What its agent may do unasked.
+    #[serde(default)]
+    pub runtime_mode: String,
     /// The label it was created with.
     #[serde(default)]
     pub branch: Option<String>,
