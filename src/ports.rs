@@ -32,10 +32,10 @@ pub struct PortError {
 /// Failures that an adapter tells apart from others of their kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PortErrorDetail {
-    /// The token lets nobody in.
-    Unauthorized,
     /// The token may not do this.
     Forbidden,
+    /// The token is wrong, was revoked, or has expired.
+    Unauthorized,
     /// Too heavy for the server, or too long an answer: a smaller question may be answered.
     TooMuch,
 }

@@ -42,7 +42,6 @@ pub fn error(what: &str, status: StatusCode, headers: &HeaderMap, said: &str, so
     match status {
         StatusCode::UNAUTHORIZED => {
             PortError::refused(format!("{what}: the token was refused{said}; it comes from {source}"))
-                .with(PortErrorDetail::Unauthorized)
         }
         StatusCode::FORBIDDEN => {
             PortError::refused(format!("{answered}{}", missing(headers))).with(PortErrorDetail::Forbidden)

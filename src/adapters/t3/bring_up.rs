@@ -75,7 +75,7 @@ impl<W: Workspaces> Change<'_, W> {
                 Ok(_) => return Ok(own(n).to_string()),
                 Err(DispatchError::Malformed(error)) => {
                     let remedy = executor.places.remedy(repo, &root);
-                    let message = format!("{error}; the folder `{root}` may not be there: {remedy}");
+                    let message = format!("{error}: {remedy}");
                     return Err(PortError { message, ..error });
                 }
                 Err(DispatchError::Failed(error)) => return Err(error),

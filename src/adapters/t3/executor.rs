@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::bring_up::{Change, gone, thread_of, usable};
 use super::memory::{Memory, RunDirectory, Sent};
 use super::places::Places;
-use super::server::{DispatchError, Listing, Session, T3Server};
+use super::server::{DispatchError, Listing, MINT, Session, T3Server};
 use super::status::{Before, status};
 use super::token::TokenMemory;
 use super::wire::{Command, Thread};
@@ -20,7 +20,7 @@ use crate::adapters::http::Http;
 use crate::adapters::http::api::Credential;
 use crate::engine::identity::{Purpose, RunId};
 use crate::policy::facts::AgentStatus;
-use crate::ports::{Assignment, Clock, Executor, PortError, PortErrorDetail, PortErrorKind, PortResult, Roster};
+use crate::ports::{Assignment, Clock, Executor, PortError, PortErrorDetail, PortResult, Roster};
 use crate::settings::T3ExecutorSettings;
 use crate::text::clean_line;
 
@@ -137,7 +137,13 @@ impl<W: Workspaces> T3Executor<W> {
     pub async fn session(&self) -> PortResult<Session> {
         let session = self.server.session().await?;
         if !session.authenticated {
-            return Err(self.refused_token(&PortError::refused(format!("executor `{}`", self.name))).await);
+            let wrong = format!(
+                "executor `{}`: T3 Code does not know the token; it comes from {}. `{MINT}` on the machine that T3 Code \
+                 runs on makes another",
+                self.name,
+                self.token.source()
+            );
+            return self.explained(Err(PortError::refused(wrong).with(PortErrorDetail::Unauthorized))).await;
         }
         self.token.note(&session).await;
         Ok(session)
@@ -150,22 +156,13 @@ impl<W: Workspaces> T3Executor<W> {
 
     /// An error of the server, with what is known of the token where that was refused.
     async fn explained<T>(&self, result: PortResult<T>) -> PortResult<T> {
-        match result {
-            Err(error) if error.detail == Some(PortErrorDetail::Unauthorized) => Err(self.refused_token(&error).await),
-            other => other,
+        let Err(mut error) = result else { return result };
+        if error.detail == Some(PortErrorDetail::Unauthorized)
+            && let Some(fate) = self.token.fate(self.clock.now()).await
+        {
+            error.message = format!("{}; {fate}", error.message);
         }
-    }
-
-    async fn refused_token(&self, error: &PortError) -> PortError {
-        let fate = self.token.fate(self.clock.now()).await;
-        let (message, source) = (&error.message, self.token.source());
-        PortError::new(
-            PortErrorKind::Refused,
-            format!(
-                "{message}: the token from {source} is refused: {fate}; `t3 auth session issue` on its machine makes another \
-                 (docs/t3.md says how to make a narrow one)"
-            ),
-        )
+        Err(error)
     }
 
     /// What is remembered of a run of this executor, if anything.

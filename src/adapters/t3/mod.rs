@@ -20,6 +20,7 @@ mod places;
 mod roster;
 pub mod server;
 pub mod status;
+mod stream;
 mod token;
 pub mod wire;
 

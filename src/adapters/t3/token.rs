@@ -61,18 +61,18 @@ impl TokenMemory {
         }
     }
 
-    /// What became of a token that the server refuses, in words.
-    pub async fn fate(&self, now: DateTime<Utc>) -> String {
-        let wrong = "it is wrong, was revoked or has expired".to_owned();
-        let Ok(token) = self.credential.token().await else { return wrong };
-        let known =
-            Directory::find(&self.folder).ok().flatten().and_then(|folder| folder.read_json::<Known>(FILE).ok()?);
-        match known.filter(|known| known.fingerprint == fingerprint(&token)) {
-            Some(Known { expires_at, .. }) if expires_at <= now => {
-                format!("it expired at {}", expires_at.to_rfc3339_opts(SecondsFormat::Secs, true))
-            }
-            Some(_) => "it has not expired, so it was revoked, or the server lost its state".to_owned(),
-            None => wrong,
+    /// What became of a token that the server refuses, where that can be told.
+    pub async fn fate(&self, now: DateTime<Utc>) -> Option<String> {
+        let token = self.credential.token().await.ok()?;
+        let known: Known = Directory::find(&self.folder).ok()??.read_json(FILE).ok()??;
+        if known.fingerprint != fingerprint(&token) {
+            return None;
         }
+        let end = known.expires_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        Some(if known.expires_at <= now {
+            format!("this very token expired at {end}")
+        } else {
+            format!("this very token was good until {end}, so somebody has revoked it, or T3 Code has lost its state")
+        })
     }
 }
