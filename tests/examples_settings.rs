@@ -41,6 +41,27 @@ fn each_agent_fits_into_the_settings_that_init_writes() {
 }
 
 #[test]
+fn t3_code_fits_into_the_settings_that_init_writes() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("afk.settings.toml");
+    let rest = "data = \"data\"\n[tracker]\nkind = \"local\"\n";
+    let snippet = fs::read_to_string("examples/agents/t3.settings.toml").unwrap();
+    // As it is, and with what it leaves to another machine.
+    let elsewhere = snippet.replace("http://127.0.0.1:3773", "https://t3.acme.dev").replace("# checkouts", "checkouts");
+    for (snippet, checkouts) in [(snippet, None), (elsewhere, Some(Path::new("/srv/work")))] {
+        fs::write(&file, format!("{rest}{snippet}")).unwrap();
+
+        let settings = load(&file);
+
+        let ExecutorSettings::T3(t3) = &settings.executors["t3"] else { panic!("T3 Code") };
+        assert_eq!((t3.provider.as_str(), t3.checkouts.as_deref()), ("claudeAgent", checkouts));
+    }
+    // The name that the shipped policy uses.
+    let policy = fs::read_to_string("policies/afk.toml").unwrap();
+    assert!(policy.lines().any(|line| line.starts_with("executor ") && line.contains("\"t3\"")));
+}
+
+#[test]
 fn the_settings_that_init_writes_can_be_used() {
     let folder = TempDir::new().unwrap();
     let status = Command::new(env!("CARGO_BIN_EXE_afk")).arg("init").current_dir(&folder).output().unwrap().status;
