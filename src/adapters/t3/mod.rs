@@ -1,0 +1,5 @@
+//! The T3 Code executor: agents that run in T3 Code, on v0.0.27 and on current servers.
+
+pub mod server;
+pub mod status;
+pub mod wire;
