@@ -4,6 +4,7 @@ pub mod api;
 mod call;
 pub mod limits;
 pub mod manners;
+mod opened;
 mod refusal;
 mod remembered;
 mod sending;

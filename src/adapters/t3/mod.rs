@@ -2,4 +2,5 @@
 
 pub mod server;
 pub mod status;
+mod stream;
 pub mod wire;
