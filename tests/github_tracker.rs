@@ -707,8 +707,9 @@ async fn a_label_that_is_not_on_is_off_and_an_issue_that_is_gone_is_not_found() 
 }
 
 #[tokio::test]
-async fn an_issue_is_closed_with_its_reason_and_nothing_is_read_before() {
+async fn an_issue_is_closed_with_its_reason() {
     let hub = Hub::new().await;
+    hub.has(issue(1, json!({}))).await;
     let closes = body_partial_json(json!({ "state": "closed", "state_reason": "not_planned" }));
     Mock::given(method("PATCH"))
         .and(path("/repos/acme/app/issues/1"))
@@ -718,12 +719,30 @@ async fn an_issue_is_closed_with_its_reason_and_nothing_is_read_before() {
         .mount(&hub.server)
         .await;
     hub.tick().close(&app(1), CloseReason::NotPlanned).await.unwrap();
-    assert_eq!(hub.asked().await, ["Viewer", "PATCH /repos/acme/app/issues/1"]);
+    assert_eq!(hub.asked().await, ["Viewer", "OneIssue", "PATCH /repos/acme/app/issues/1"]);
 
     let hub = Hub::new().await;
     hub.rest("PATCH", "/repos/acme/app/issues/1", 200, json!({ "state": "closed" })).await;
     let error = hub.tick().reopen(&app(1)).await.unwrap_err();
     assert!(error.message.contains("dropped the change without a word"), "{error}");
+}
+
+#[tokio::test]
+async fn an_issue_that_is_closed_already_keeps_its_reason() {
+    let hub = Hub::new().await;
+    let closed = event("ClosedEvent", json!({ "actor": person("ada"), "closer": null }));
+    hub.has(issue(1, json!({ "state": "CLOSED", "timelineItems": all_of(json!([closed])) }))).await;
+    hub.tick().close(&app(1), CloseReason::Completed).await.unwrap();
+    assert_eq!(hub.asked().await, ["Viewer", "OneIssue"]);
+}
+
+#[tokio::test]
+async fn an_issue_that_cannot_be_read_is_not_closed() {
+    let hub = Hub::new().await;
+    hub.replies("OneIssue", not_found(json!(["repository", "issue"]))).await;
+    let error = hub.tick().close(&app(1), CloseReason::Completed).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::NotFound);
+    assert_eq!(hub.asked().await, ["Viewer", "OneIssue"]);
 }
 
 #[tokio::test]
