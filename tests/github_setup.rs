@@ -5,6 +5,8 @@ mod installation;
 #[path = "scenarios/on_github.rs"]
 mod on_github;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -192,6 +194,41 @@ fn more_rights_than_needed_are_a_note() {
     let notes = lines(&ran, "access");
     assert!(notes.iter().any(|line| line.contains("note") && line.contains("afk is admin of acme/greeter")), "{ran}");
     assert!(notes.iter().any(|line| line.contains("robot is admin of acme/greeter")), "{ran}");
+}
+
+#[test]
+fn what_the_ticks_remember_of_github_is_left_as_it_is_by_the_commands_beside_them() {
+    let commands: [&[&str]; 4] =
+        [&["doctor"], &["doctor", "--fix", "--ring"], &["stop", "--issue", "acme/greeter#1"], &["stop"]];
+    for command in commands {
+        let afk = with(|_| {}).agent("hangs");
+        afk.write_issue(1, "Greet", "Greet people.");
+        afk.afk(command);
+        assert_eq!(memory(&afk), BTreeMap::new(), "nothing is there yet: {command:?}");
+        afk.afk(&["stop", "--undo"]);
+
+        afk.arm(1, "ada");
+        let ran = afk.poll();
+        assert_eq!(ran.code, Some(0), "{ran}");
+        afk.watch();
+        let before = memory(&afk);
+        assert!(before.keys().any(|file| file.ends_with("github.json")) && before.len() > 1, "{before:#?}");
+        if command.contains(&"--fix") {
+            afk.forge.fake.state().repos[0].labels.retain(|label| label.name != "paused");
+        }
+        let ran = afk.afk(command);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        assert_eq!(memory(&afk), before, "{command:?}");
+    }
+}
+
+/// What afk remembers of GitHub, by file.
+fn memory(afk: &Installation) -> BTreeMap<PathBuf, String> {
+    let data = afk.path("data");
+    let answers = std::fs::read_dir(data.join("github/answers")).into_iter().flatten();
+    let mut files: Vec<PathBuf> = answers.map(|file| file.unwrap().path()).filter(|file| file.is_file()).collect();
+    files.push(data.join("github.json"));
+    files.into_iter().filter_map(|file| Some((file.clone(), std::fs::read_to_string(file).ok()?))).collect()
 }
 
 #[tokio::test]
