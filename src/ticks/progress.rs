@@ -29,16 +29,36 @@ pub async fn save(tick: &Tick<'_>, run: &mut Run, record: Record, view: Option<&
         ))
     })?;
     let body = format!("{}\n{block}", text_of(tick.policy.rules(&record.repo), &record, view));
-    let comment = match &run.recorded {
-        Some(recorded) if recorded.body.trim_end() == body => recorded.comment.clone(),
+    let (comment, twins) = match &run.recorded {
         Some(recorded) => {
-            tracker.edit_comment(&run.reference, &recorded.comment, &body).await?;
-            recorded.comment.clone()
+            if recorded.body.trim_end() != body {
+                tracker.edit_comment(&run.reference, &recorded.comment, &body).await?;
+            }
+            (recorded.comment.clone(), recorded.twins.clone())
         }
-        None => tracker.create_comment(&run.reference, &body).await?,
+        None => (tracker.create_comment(&run.reference, &body).await?, Vec::new()),
     };
-    run.recorded = Some(Recorded { comment, body, record });
+    run.recorded = Some(Recorded { comment, body, record, twins });
     Ok(())
+}
+
+/// Says in each twin of a progress comment that it is one. Nobody edits it any more: it would show for ever that an
+/// agent is at work. Without its record it is no twin any longer, so this happens once.
+pub async fn retire_twins(tick: &Tick<'_>, run: &mut Run) {
+    let Some(recorded) = &mut run.recorded else { return };
+    let said = format!(
+        "This is a copy of the progress comment of run {}, left by an answer that was lost. The older one goes on.",
+        recorded.record.run
+    );
+    for twin in std::mem::take(&mut recorded.twins) {
+        match tick.world.tracker.edit_comment(&run.reference, &twin, &said).await {
+            Ok(()) => {
+                let why = "an answer was lost, and there were two; the newer one says so now";
+                tick.event(&run.reference, "second progress comment", why);
+            }
+            Err(error) => tick.problem(&run.reference, format!("a second progress comment is there still: {error}")),
+        }
+    }
 }
 
 fn text_of(rules: &Rules, record: &Record, view: Option<&RunView>) -> String {
