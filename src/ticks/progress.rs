@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 
 use crate::engine::step;
 use crate::policy::facts::{PullRequestStatus, RunFact};
-use crate::policy::{Comparison, Condition, Landing, Matcher, Quantity, Rules, RunOutcome, Transition};
+use crate::policy::{
+    Comparison, Condition, Landing, Matcher, Quantity, Rules, RunOutcome, Stage, StageSource, Transition,
+};
 use crate::ports::{PortError, PortResult, StageVerdict};
 use crate::text::{self, harmless};
 
@@ -168,6 +170,31 @@ pub fn pull_request(record: &Record, view: &RunView) -> Option<String> {
         (status, Some(url)) => format!("{}, {}", status.word(), harmless(url, 300)),
         (status, None) => status.word().to_owned(),
     })
+}
+
+/// What to do about a commit that nothing reports on, for people; `None` where something does, or afk itself asks for
+/// the verdict.
+pub fn unjudged(rules: &Rules, view: &RunView) -> Option<String> {
+    let record = &view.record;
+    let commit = short_commit(record.commit.as_deref()?);
+    let is_silent = |stage: &Stage| {
+        matches!(stage.source, StageSource::Checks { .. })
+            && view.stages.iter().any(|(name, verdict)| *name == stage.name.value && *verdict == Ok(StageVerdict::None))
+    };
+    if !rules.stages.iter().any(is_silent) {
+        return None;
+    }
+    let branch = record.default_branch.as_deref().map_or("the default branch".to_owned(), |name| harmless(name, 60));
+    let landed = view.commits.as_ref().is_some_and(|commits| commits.landed);
+    let remedy = match record.landing {
+        Landing::Push => format!(
+            "let CI run on pushes to {branch}; where it runs on pull requests only, set `landing = \"pull_request\"` \
+             under [agent] of the policy"
+        ),
+        Landing::PullRequest if landed => format!("let CI run on pushes to {branch} too"),
+        Landing::PullRequest => format!("let CI run on pull requests into {branch}"),
+    };
+    Some(format!("No check reports on `{commit}`. If it stays so: {remedy}"))
 }
 
 /// A verdict for people.
