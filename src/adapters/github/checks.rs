@@ -149,14 +149,13 @@ impl GithubChecks {
     async fn read(&self, repo: &str, commit: &str) -> PortResult<Reports> {
         let (owner, name) = parts(repo)?;
         let path = |what| ["repos", owner, name, "commits", commit, what];
-        let runs: Vec<CheckRuns> = self.list(&path("check-runs"), &[("filter", "latest")]).await.map_err(|error| {
-            let hint = "; if that is for want of permission: fine-grained tokens cannot read check runs of private \
-                        repositories, use a GitHub App with `checks: read` or a classic token";
-            match error.kind {
-                PortErrorKind::Refused => PortError::refused(format!("{}{hint}", error.message)),
+        let runs: Vec<CheckRuns> =
+            self.list(&path("check-runs"), &[("filter", "latest")]).await.map_err(|error| match error.kind {
+                PortErrorKind::Refused => {
+                    PortError::refused(format!("{}{}", error.message, self.github.how_to_read_checks(&error)))
+                }
                 _ => error,
-            }
-        })?;
+            })?;
         let runs: Vec<CheckRun> = runs.into_iter().flat_map(|page| page.check_runs).collect();
         let workflows = self.workflows(owner, name, commit, &runs).await?;
         let all = [("per_page", "100")];
