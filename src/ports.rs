@@ -34,6 +34,8 @@ pub struct PortError {
 pub enum PortErrorDetail {
     /// The token may not do this.
     Forbidden,
+    /// The token is wrong, was revoked, or has expired.
+    Unauthorized,
     /// Too heavy for the server, or too long an answer: a smaller question may be answered.
     TooMuch,
 }
@@ -440,8 +442,8 @@ pub struct AgentReport {
     pub status: AgentStatus,
     /// The last sign of life.
     pub last_activity: Option<DateTime<Utc>>,
-    /// What the agent says it has reached.
-    pub milestones: Vec<String>,
+    /// What the agent says it has reached; `None` where the executor cannot tell.
+    pub milestones: Option<Vec<String>>,
     /// What it has cost, where the executor knows.
     pub cost_usd: Option<f64>,
     /// The end of the agent's last words; untrusted, at most 2 KiB.
@@ -484,6 +486,11 @@ pub trait Executor {
     async fn turn(&self, run: RunId, turn: Uuid, prompt: &str) -> PortResult<()>;
     /// Asks the agent to stop; the next listing shows whether it did. Nothing happens when it has ended.
     async fn interrupt(&self, run: RunId) -> PortResult<()>;
+    /// Puts the session of an agent that has ended out of people's way; refused while it works. Nothing happens when it
+    /// was put away, or where an executor keeps no sessions.
+    async fn archive(&self, _run: RunId) -> PortResult<()> {
+        Ok(())
+    }
 }
 
 /// What a doorbell is given.

@@ -21,7 +21,7 @@ async fn an_agent_that_exits_0_is_idle_and_its_last_words_are_kept() {
     let report = until(&executor, assignment.run, AgentStatus::Idle).await;
     assert_eq!(report.issue, assignment.issue);
     assert_eq!(report.turns, [assignment.turn]);
-    assert_eq!(report.milestones, ["worktree"]);
+    assert_eq!(report.milestones.unwrap(), ["worktree"]);
     assert_eq!(report.last_words.as_deref(), Some("AFK-Milestone: worktree\nall done"));
     assert_eq!(report.cost_usd, None);
     assert!(report.last_activity.is_some());
@@ -288,7 +288,7 @@ async fn a_correction_goes_to_the_same_session_in_the_same_clone() {
     executor.ensure(&assignment).await.unwrap();
     let first = until(&executor, assignment.run, AgentStatus::Idle).await;
     assert_eq!(first.last_words.as_deref(), Some("did it"));
-    assert_eq!(first.milestones, ["tests_red"]);
+    assert_eq!(first.milestones.unwrap(), ["tests_red"]);
 
     let correction = Uuid::from_u128(7);
     executor.turn(assignment.run, correction, "CI is red\n").await.unwrap();
@@ -298,7 +298,7 @@ async fn a_correction_goes_to_the_same_session_in_the_same_clone() {
     assert_eq!(second.turns, [assignment.turn, correction]);
     assert_eq!(second.last_words.as_deref(), Some("resumed abc-1"));
     assert_eq!(second.cost_usd, Some(0.75));
-    assert_eq!(second.milestones, ["tests_red"]);
+    assert_eq!(second.milestones.unwrap(), ["tests_red"]);
 }
 
 #[tokio::test]
@@ -393,7 +393,7 @@ async fn an_agent_that_replaces_its_records_by_links_makes_afk_write_and_read_no
     let assignment = world.assignment("1");
     executor.ensure(&assignment).await.unwrap();
     let report = until(&executor, assignment.run, AgentStatus::Idle).await;
-    assert_eq!(report.milestones, Vec::<String>::new());
+    assert_eq!(report.milestones, Some(Vec::new()));
     assert_eq!(report.last_words, None);
     assert!(std::fs::read_to_string(&secret).unwrap().contains("the secret"));
     let exit = world.first_turn(&assignment).join("exit.json");
@@ -480,7 +480,7 @@ async fn codex_is_read_by_its_own_events() {
         let assignment = world.assignment(&number.to_string());
         executor.ensure(&assignment).await.unwrap();
         let report = until(&executor, assignment.run, status).await;
-        assert_eq!(report.milestones, ["tests_green"], "{end}");
+        assert_eq!(report.milestones.as_ref().unwrap().as_slice(), ["tests_green"], "{end}");
         assert!(report.last_words.as_deref().is_some_and(|last| last.ends_with(words)), "{end}: {report:?}");
     }
 }
@@ -505,7 +505,7 @@ async fn progress_is_seen_while_the_agent_works() {
     let assignment = world.assignment("1");
     executor.ensure(&assignment).await.unwrap();
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while report(&executor, assignment.run).await.milestones.is_empty() {
+    while report(&executor, assignment.run).await.milestones.unwrap().is_empty() {
         assert!(std::time::Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -155,6 +155,7 @@ guarded!(Executor {
     writes ensure(&self, assignment: &Assignment) -> ();
     writes turn(&self, run: RunId, turn: Uuid, prompt: &str) -> ();
     writes interrupt(&self, run: RunId) -> ();
+    writes archive(&self, run: RunId) -> ();
 });
 
 guarded!(Notifier {

@@ -372,6 +372,8 @@ pub struct AgentChoice {
     pub runtime_mode: String,
     /// How work reaches the default branch.
     pub landing: Landing,
+    /// Whether the agent's session is put away once the run and its agent have ended.
+    pub archive: bool,
 }
 
 /// How work reaches the default branch.

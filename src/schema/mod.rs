@@ -255,6 +255,11 @@ fn agent(required: &[&str]) -> Value {
             "runtime_mode": text("Handed to the executor."),
             "landing": words("How work reaches the default branch: the agent pushes to it, or opens a pull request.",
                 &["push", "pull_request"]),
+            "archive": with_default(
+                described("Whether the agent's session is put away once the run and its agent have ended, where the \
+                    executor keeps sessions.", json!({ "type": "boolean" })),
+                json!(false),
+            ),
         }),
     )
     .into()

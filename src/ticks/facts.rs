@@ -122,7 +122,10 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
         issue: status,
         held,
         milestones: agent.map_or(Observed::Unknown("the executor does not show the agent".to_owned()), |agent| {
-            Observed::Known(agent.milestones.clone())
+            match &agent.milestones {
+                Some(milestones) => Observed::Known(milestones.clone()),
+                None => Observed::Unknown("the executor does not show what an agent says while it works".to_owned()),
+            }
         }),
         cost_usd: agent
             .and_then(|agent| agent.cost_usd)

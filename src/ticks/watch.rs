@@ -324,6 +324,12 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         // An agent that ended badly may have left processes behind; they must not outlive the lock.
         interrupt(tick, fleet, &record).await?;
     }
+    if rules(tick, &record).agent.archive
+        && let Err(error) = archive(tick, run).await
+    {
+        // Out of the way or not, the run is over.
+        tick.problem(&run.reference, format!("its agent's session was not put away: {error}"));
+    }
     match tick.world.tracker.remove_label(&run.reference, label).await {
         Err(error) if error.kind != PortErrorKind::NotFound => return Err(error),
         _ => {}
@@ -340,6 +346,12 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
     };
     tick.event(&run.reference, "released", format!("{}, {outcome}", record.state));
     Ok(())
+}
+
+/// Puts the session of an ended agent away.
+async fn archive(tick: &Tick<'_>, run: &Run) -> PortResult<()> {
+    let Some((name, agent)) = run.agent.as_ref().filter(|(_, agent)| !agent.is_live()) else { return Ok(()) };
+    tick.world.executor(name)?.archive(agent.run).await
 }
 
 /// What rows do not read: the kill switch, and whether the repository is still enrolled.

@@ -154,6 +154,7 @@ pub fn rules() -> Rules {
             model: "model".to_owned(),
             runtime_mode: "full-access".to_owned(),
             landing: Landing::Push,
+            archive: false,
         },
         stages: Vec::new(),
         protect: ProtectedPaths::default(),

@@ -380,7 +380,7 @@ impl Truth {
                 turns: agent.turns.clone(),
                 status: agent.status,
                 last_activity: Some(agent.last_activity),
-                milestones: agent.milestones.clone(),
+                milestones: Some(agent.milestones.clone()),
                 cost_usd: None,
                 last_words: None,
                 link: None,

@@ -4,7 +4,7 @@ use afk::policy::facts::AgentStatus;
 use afk::ports::{FailedJob, PortErrorKind, StageVerdict};
 use pretty_assertions::assert_eq;
 
-use crate::world::{FIRST, SECOND, Sim};
+use crate::world::{FIRST, SECOND, Sim, policy};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -303,6 +303,28 @@ async fn an_ended_run_is_locked_until_its_agent_has_ended() {
     let (fleet, _) = sim.watch().await;
     assert_eq!(fleet.in_flight(), Vec::<String>::new());
     assert!(!sim.labels(7).contains(&"agent-in-progress".to_owned()));
+}
+
+#[tokio::test]
+async fn a_session_is_put_away_where_the_policy_asks_for_it_and_only_once_its_agent_has_ended() {
+    let asks: &[(&str, &str)] = &[("runtime_mode = \"full-access\"", "runtime_mode = \"full-access\"\narchive = true")];
+    for (changes, fails, archived) in [(&[] as &[_], false, 0), (asks, false, 1), (asks, true, 0)] {
+        let (sim, _) = Sim::under(policy(changes)).dispatched(7).await;
+        let archives = || sim.writes().iter().filter(|write| write.starts_with("executor archive")).count();
+        sim.label("ada", 7, "ready-for-agent", false);
+        sim.watch().await;
+        assert_eq!(sim.record(7).state, "released");
+        assert_eq!(archives(), 0, "its agent was at work when it was looked at");
+        if fails {
+            sim.fail("executor archive", PortErrorKind::Unreachable);
+        }
+        let (_, report) = sim.watch().await;
+        assert_eq!(archives(), archived);
+        assert_eq!(report.problems.iter().any(|problem| problem.contains("not put away")), fails, "{report:?}");
+        assert!(!sim.labels(7).contains(&"agent-in-progress".to_owned()), "that costs the lock nothing");
+        sim.watch().await;
+        assert_eq!(archives(), 0, "once");
+    }
 }
 
 #[tokio::test]

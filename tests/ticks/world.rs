@@ -474,7 +474,7 @@ impl Executor for Edge {
                 turns: Vec::new(),
                 status: AgentStatus::Starting,
                 last_activity: Some(now),
-                milestones: Vec::new(),
+                milestones: Some(Vec::new()),
                 cost_usd: None,
                 last_words: None,
                 link: Some("https://agents.example.com/1".to_owned()),
@@ -515,6 +515,13 @@ impl Executor for Edge {
             agent.status = AgentStatus::Failed;
         }
         self.wrote("executor interrupt", "")
+    }
+    async fn archive(&self, run: RunId) -> PortResult<()> {
+        self.may_fail("executor archive")?;
+        if self.0.borrow().agents.get(&run).is_some_and(AgentReport::is_live) {
+            return Err(PortError::refused("its agent is at work"));
+        }
+        self.wrote("executor archive", "")
     }
 }
 

@@ -189,7 +189,7 @@ impl<W: Workspaces> CommandExecutor<W> {
             turns: Vec::new(),
             status: AgentStatus::Unknown,
             last_activity: None,
-            milestones: Vec::new(),
+            milestones: Some(Vec::new()),
             cost_usd: None,
             last_words: None,
             link: None,

@@ -20,9 +20,10 @@ pub fn describe(directory: &RunDirectory, report: &mut AgentReport) -> PortResul
     report.turns = begun.iter().map(|(id, _)| *id).collect();
     for (_, turn) in &begun {
         let progress = progress(turn);
+        let milestones = report.milestones.get_or_insert_default();
         for milestone in progress.milestones {
-            if !report.milestones.contains(&milestone) {
-                report.milestones.push(milestone);
+            if !milestones.contains(&milestone) {
+                milestones.push(milestone);
             }
         }
         if let Some(cost) = progress.cost_usd.filter(|cost| cost.is_finite() && *cost >= 0.0) {

@@ -28,7 +28,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "budget_usd",
         ],
     ),
-    ("`[agent]`", &["executor", "model", "runtime_mode", "landing"]),
+    ("`[agent]`", &["executor", "model", "runtime_mode", "landing", "archive"]),
     ("`[priority]`", &["label", "levels", "default", "order"]),
     ("`[protect]`", &["paths"]),
     ("`[ci]`", &["stages"]),

@@ -172,7 +172,7 @@ pub fn dispatch(field: &Field<'_>) -> Option<Dispatch> {
 /// `[agent]`.
 pub fn agent(scope: Scope<'_>, field: &Field<'_>) -> Option<AgentChoice> {
     const LANDINGS: [(&str, Landing); 2] = [("push", Landing::Push), ("pull_request", Landing::PullRequest)];
-    let known = ["executor", "model", "runtime_mode", "landing"];
+    let known = ["executor", "model", "runtime_mode", "landing", "archive"];
     let reader = Reader::new("`[agent]`", field.table()?, field.node.span, &known, field.report);
     let text = |key: &str, example: &str| {
         let field = reader.required(key, example)?;
@@ -185,7 +185,14 @@ pub fn agent(scope: Scope<'_>, field: &Field<'_>) -> Option<AgentChoice> {
     let model = text("model", "model = \"…\", handed to the executor");
     let runtime_mode = text("runtime_mode", "runtime_mode = \"full-access\"");
     let landing = reader.required("landing", "landing = \"push\"").and_then(|field| field.word(&LANDINGS));
-    Some(AgentChoice { executor: executor?, model: model?.value, runtime_mode: runtime_mode?.value, landing: landing? })
+    let archive = reader.optional("archive").map_or(Some(false), |field| field.bool());
+    Some(AgentChoice {
+        executor: executor?,
+        model: model?.value,
+        runtime_mode: runtime_mode?.value,
+        landing: landing?,
+        archive: archive?,
+    })
 }
 
 /// `[protect]`.

@@ -348,6 +348,7 @@ fn the_line_is_the_one_of_the_constant_or_rule_that_was_edited() {
         ("touched_protected = true", "touched_protected = false", "touched_protected = true"),
         ("permissions = [\"admin\", ", "permissions = [", "permissions = "),
         ("runtime_mode = \"full-access\"", "runtime_mode = \"ask\"", "runtime_mode ="),
+        ("executor     = \"t3\"", "archive = true\nexecutor     = \"t3\"", "executor     = \"t3\""),
     ] {
         let found = difference(&policy(SHIPPED), &edited(&[(before, after)])).unwrap();
         assert!(found.items.iter().all(|item| item.place.line == line(needle)), "{needle}: {found:?}");

@@ -7,7 +7,7 @@ use crate::verify::difference::{Direction, words};
 
 impl Sayings<'_, '_> {
     pub fn agent(&mut self, old: &AgentChoice, new: &AgentChoice) {
-        let AgentChoice { executor, model, runtime_mode, landing } = new;
+        let AgentChoice { executor, model, runtime_mode, landing, archive } = new;
         if executor.value != old.executor.value {
             let (was, is) = words::both(&old.executor.value, &executor.value);
             let what = format!("agents are started by executor `{is}` (was `{was}`)");
@@ -29,6 +29,11 @@ impl Sayings<'_, '_> {
             };
             let place = self.key("agent", "landing");
             self.item(direction, what.to_owned(), place);
+        }
+        if *archive != old.archive {
+            let what = if *archive { "are put away" } else { "stay" };
+            let place = self.key("agent", "archive");
+            self.item(Direction::Different, format!("sessions of agents {what} once their runs have ended"), place);
         }
     }
 
