@@ -195,6 +195,7 @@ fn create_thread(state: &mut State, command: &Value, at: String) -> Option<()> {
         checkpoints: Vec::new(),
         queue: std::collections::VecDeque::new(),
         busy: false,
+        live: false,
         agent: None,
         begun: 0,
     });
@@ -223,6 +224,7 @@ fn start_turn(state: &mut State, thread_id: &str, command: &Value, at: String) -
         thread.title = "What a model calls it".to_owned();
     }
     if !thread.is_put_away() {
+        thread.live = true;
         thread.queue.push_back(Asked { message: message_id, text, at });
     }
     Some(())

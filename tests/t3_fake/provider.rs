@@ -70,11 +70,12 @@ impl Provider {
             let thread = state.thread(&self.thread)?;
             let asked = thread.queue.pop_front().filter(|_| !thread.is_put_away());
             thread.busy = asked.is_some();
+            thread.live = asked.is_some();
             asked
         })?;
         let Some(asked) = asked else { return Some(false) };
         if self.with(|state| self.cannot_start(state))? {
-            return Some(true);
+            return self.rests();
         }
         let (main, ready) = self.with(|state| {
             let ready = state.thread(&self.thread).and_then(|thread| thread.session.as_ref());
@@ -92,9 +93,15 @@ impl Provider {
         }
         self.pass(Phase::Ready, step)?;
         if self.with(|state| self.is_refused(state, &asked))? {
-            return Some(true);
+            return self.rests();
         }
         self.run(&asked)?;
+        Some(true)
+    }
+
+    /// No agent is at work for the moment.
+    fn rests(&self) -> Option<bool> {
+        self.with(|state| state.thread(&self.thread).map(|thread| thread.live = false))?;
         Some(true)
     }
 
@@ -197,6 +204,8 @@ impl Provider {
                 Err(error) => {
                     let said = format!("cannot start {} in {}: {error}", state.agent.display(), directory.display());
                     turns::end(state, &self.thread, &turn, &End::Error(said));
+                    let thread = state.thread(&self.thread)?;
+                    (thread.live, thread.busy) = (false, false);
                     return None;
                 }
             };
@@ -216,6 +225,9 @@ impl Provider {
             let answers = state.thread(&self.thread).and_then(|thread| thread.agent.take());
             let _ = answers.map(|agent| std::fs::remove_dir_all(agent.answers));
             turns::end(state, &self.thread, &turn, &end);
+            if let Some(thread) = state.thread(&self.thread) {
+                thread.live = false;
+            }
             state.checkpoint
         })?;
         let codex =

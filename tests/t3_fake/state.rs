@@ -109,8 +109,10 @@ pub struct Thread {
     pub checkpoints: Vec<Checkpoint>,
     /// Turns that wait for their provider.
     pub queue: VecDeque<Asked>,
-    /// Whether a provider is at work on it.
+    /// Whether a provider looks after it.
     pub busy: bool,
+    /// Whether an agent is at work on it, or about to be.
+    pub live: bool,
     /// The agent that runs.
     pub agent: Option<RunningAgent>,
     /// The turns that an agent was started for.
@@ -265,6 +267,7 @@ impl State {
         for thread in &mut self.threads {
             thread.queue.clear();
             thread.busy = false;
+            thread.live = false;
             thread.agent = None;
         }
         for id in in_flight.iter().filter(|_| main) {
@@ -292,6 +295,16 @@ impl State {
     pub fn close(&mut self) {
         self.life += 1;
         self.hold = None;
+        self.kill_agents();
+    }
+
+    /// Every agent dies, and none is started.
+    pub fn clear(&mut self) {
+        self.hold = None;
+        for thread in &mut self.threads {
+            thread.queue.clear();
+            thread.live &= thread.agent.is_some();
+        }
         self.kill_agents();
     }
 
