@@ -228,7 +228,10 @@ fn may_have_worked(error: PortError) -> DispatchError {
 /// What of a command that T3 does not understand somebody has set. T3 itself says nothing about it.
 fn not_understood(command: &Command) -> String {
     let unknown = |mode: &str| {
-        format!("perhaps it does not know the runtime mode `{}` of the policy, or is of another version", shown(mode))
+        format!(
+            "perhaps it does not know the runtime mode `{}`, or is of a version that afk does not know",
+            shown(mode)
+        )
     };
     match command {
         Command::ThreadCreate { runtime_mode, .. } | Command::TurnStart { runtime_mode, .. } => unknown(runtime_mode),

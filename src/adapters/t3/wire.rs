@@ -328,6 +328,13 @@ pub struct Messages {
     pub milestones: Vec<String>,
 }
 
+impl Messages {
+    /// Whether an agent was sent this one.
+    pub fn has(&self, message: Uuid) -> bool {
+        self.asked.iter().any(|(id, _)| *id == message)
+    }
+}
+
 /// Something that an agent said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said {
