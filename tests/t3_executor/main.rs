@@ -326,9 +326,10 @@ async fn a_project_that_somebody_deleted_is_made_again_under_another_id() {
         let world = World::new().await;
         let own = project(CONTROLLER, "acme/api", 0);
         world.state().old = old;
-        world.state().projects.push(
-            json!({ "id": own, "workspaceRoot": "/srv/work/acme/api", "deletedAt": "2026-11-22T11:00:00.000Z" }),
-        );
+        world
+            .state()
+            .projects
+            .push(json!({ "id": own, "workspaceRoot": "/srv/work/acme/api", "deletedAt": "2026-11-22T11:00:00.000Z" }));
         world.executor().ensure(&assignment()).await.unwrap();
         assert_eq!(world.state().threads[0]["projectId"], json!(project(CONTROLLER, "acme/api", 1)));
         world.came_to_one_of_each();

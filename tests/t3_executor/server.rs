@@ -63,7 +63,8 @@ impl State {
     pub fn run(&mut self, turn: &str) {
         let thread = self.thread();
         thread["latestTurn"] = json!({ "turnId": turn, "state": "running" });
-        thread["session"] = json!({ "status": "running", "activeTurnId": turn, "updatedAt": "2026-11-22T12:00:05.000Z" });
+        thread["session"] =
+            json!({ "status": "running", "activeTurnId": turn, "updatedAt": "2026-11-22T12:00:05.000Z" });
     }
 
     /// The newest turn has ended.
@@ -171,9 +172,7 @@ impl State {
             _ if self.locked_out => ResponseTemplate::new(401).set_body_json(json!({
                 "_tag": "EnvironmentAuthInvalidError", "code": "auth_invalid", "reason": "invalid_credential",
                 "traceId": "t" })),
-            "/api/orchestration/snapshot" if self.old => {
-                ResponseTemplate::new(200).set_body_json(whole(&self.threads))
-            }
+            "/api/orchestration/snapshot" if self.old => ResponseTemplate::new(200).set_body_json(whole(&self.threads)),
             "/api/orchestration/snapshot" => {
                 let light: Vec<Value> = self.threads.iter().map(light).collect();
                 ResponseTemplate::new(200).set_body_json(whole(&light))
