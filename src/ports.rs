@@ -231,6 +231,17 @@ pub struct Shortcoming {
     pub remedy: String,
 }
 
+/// What an edge can see of what afk may do, without doing any of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Access {
+    /// What is missing.
+    pub shortcomings: Vec<Shortcoming>,
+    /// What that was judged by, in a few words; `None` where nothing is restricted.
+    pub judged_by: Option<String>,
+    /// What can be seen only when it is tried, and was not.
+    pub unseen: Option<Shortcoming>,
+}
+
 /// The issue tracker. Also the database: a run's record is a comment. Labels, logins and repositories compare without
 /// ASCII case.
 #[async_trait(?Send)]
@@ -276,9 +287,9 @@ pub trait Tracker {
     async fn close(&self, issue: &IssueRef, reason: CloseReason) -> PortResult<()>;
     /// Opens an issue again; nothing happens when it is open.
     async fn reopen(&self, issue: &IssueRef) -> PortResult<()>;
-    /// What afk's login may not do in a repository, and has to. Empty where the tracker has no permissions.
-    async fn shortcomings(&self, _repo: &str) -> PortResult<Vec<Shortcoming>> {
-        Ok(Vec::new())
+    /// What afk's login may do in a repository, and what not though it has to. Nothing is tried.
+    async fn access(&self, _repo: &str) -> PortResult<Access> {
+        Ok(Access::default())
     }
     /// Those of the labels that the repository does not have. Empty where labels need not be created.
     async fn missing_labels(&self, _repo: &str, _labels: &[String]) -> PortResult<Vec<String>> {

@@ -206,14 +206,19 @@ async fn an_unknown_commit_is_an_error_and_not_a_commit_without_ci() {
     let world = World::new().await;
     let error = world.ci().verdict("acme/app", &world.commit, &stage(None), SETTLE).await.expect_err("404");
     assert_eq!(error.kind, PortErrorKind::NotFound);
-    for (code, words) in [(422, "422"), (403, "fine-grained tokens cannot read check runs")] {
+    for (code, message, words) in [
+        (422, "No commit found for SHA", "No commit found for SHA"),
+        (403, "Resource not accessible by personal access token", "; fine-grained tokens have no such permission"),
+        (403, "Resource protected by organization SAML enforcement", "SAML enforcement"),
+    ] {
         let world = World::new().await;
-        let refusal = ResponseTemplate::new(code).set_body_json(json!({ "message": "no" }));
+        let refusal = ResponseTemplate::new(code).set_body_json(json!({ "message": message }));
         let place = format!("/repos/acme/app/commits/{}/check-runs", world.commit);
         Mock::given(path(place)).respond_with(refusal).mount(&world.server).await;
         let error = world.ci().verdict("acme/app", &world.commit, &stage(None), SETTLE).await.expect_err("refused");
         assert_eq!(error.kind, PortErrorKind::Refused);
         assert!(error.message.contains(words), "{error}");
+        assert_eq!(error.message.contains("fine-grained"), message.contains("by personal access token"), "{error}");
     }
     let error = world.ci().verdict("acme/app", "../../user", &stage(None), SETTLE).await.expect_err("no commit");
     assert_eq!(error.kind, PortErrorKind::Invalid);

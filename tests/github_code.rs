@@ -258,6 +258,62 @@ async fn a_rebase_hides_none_of_the_commits_before_the_last() {
     assert_eq!(newest_paths(&found), ["AGENTS.md", "a"]);
 }
 
+/// A merge queue tests pull requests on top of those before them, lands them together, and deletes the branch.
+#[tokio::test]
+async fn a_merge_queue_lands_the_run_behind_others_in_each_of_its_ways() {
+    for way in ["merge", "squash", "rebase"] {
+        let world = World::new().await;
+        let first = world.commit("mend", true, "a");
+        let second = world.commit("mend more", true, "b");
+        let head = world.push_branch();
+        world.git(&["checkout", "-q", "main"]);
+        world.commit("somebody else's (#6)", false, "AGENTS.md");
+        match way {
+            "merge" => drop(world.git(&["merge", "-q", "--no-ff", "-m", "Merge pull request #7", &run().branch()])),
+            "squash" => {
+                world.git(&["merge", "-q", "--squash", &run().branch()]);
+                world.git(&["commit", "-q", "-m", "Mend it (#7)"]);
+            }
+            _ => drop(world.git(&["cherry-pick", &format!("main..{}", run().branch())])),
+        }
+        let landed = world.git(&["rev-parse", "HEAD"]);
+        let before = world.git(&["rev-parse", "HEAD^"]);
+        world.commit("the next of the queue (#8)", false, "d");
+        world.repository.push();
+        world.git(&["push", "-q", "origin", "--delete", &run().branch()]);
+        world.says(json!([merged(&head, &landed)])).await;
+
+        let found = world.commits().await;
+
+        let expected = match way {
+            "merge" => vec![first, second, landed],
+            "squash" => vec![landed],
+            _ => vec![before, landed],
+        };
+        assert_eq!(shas(&found), expected, "{way}");
+        assert_eq!((found.landed, found.pull_request), (true, PullRequestStatus::Merged), "{way}");
+        assert_eq!(newest_paths(&found), ["a", "b"], "{way}: what others land with it is not the run's");
+    }
+}
+
+/// GitHub's own text of a squash lists the messages that it stands for.
+#[tokio::test]
+async fn a_squash_that_keeps_the_lines_of_its_commits_is_one_commit_of_the_run() {
+    let world = World::new().await;
+    world.commit("mend", true, "a");
+    world.commit("mend more", true, "b");
+    let head = world.push_branch();
+    let line = format!("AFK-Run: {}", run());
+    let squash = world.squash_and_delete(&format!("Mend it (#7)\n\n* mend\n\n{line}\n\n* mend more\n\n{line}"));
+    world.says(json!([merged(&head, &squash)])).await;
+    let found = world.commits().await;
+    assert_eq!((shas(&found), found.landed), (vec![&*squash], true));
+    // With landing = push nobody asks for the pull request: the line in the message is all there is.
+    let found = world.code().run_commits(&world.range(Landing::Push)).await.expect("commits");
+    assert_eq!((shas(&found), found.landed), (vec![&*squash], true));
+    assert_eq!(newest_paths(&found), ["a", "b"]);
+}
+
 #[tokio::test]
 async fn what_was_pushed_after_a_merge_is_proposed_and_not_landed() {
     let world = World::new().await;

@@ -81,7 +81,7 @@ fn say(text: &str) {
 async fn a_life(live: Rc<Live>) {
     let tick = live.tick();
     let login = tick.login().await.unwrap();
-    assert_eq!(tick.shortcomings(&live.repo).await.unwrap(), []);
+    assert_eq!(tick.access(&live.repo).await.unwrap().shortcomings, []);
     let role = tick.permission(&live.repo, &login).await.unwrap();
     assert!(["write", "maintain", "admin"].contains(&role.as_str()), "{login} is {role}");
 

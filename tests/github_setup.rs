@@ -5,13 +5,18 @@ mod installation;
 #[path = "scenarios/on_github.rs"]
 mod on_github;
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use afk::adapters::git::GitMirrors;
+use afk::adapters::github::checks::GithubChecks;
 use afk::adapters::github::{Github as Api, GithubTracker, Server};
 use afk::adapters::http::Http;
 use afk::adapters::http::api::{Credential, Granted, Manners};
-use afk::ports::{PortResult, Tracker};
+use afk::policy::{Located, Span, Stage, StageSource};
+use afk::ports::{Ci, PortResult, Tracker};
 use async_trait::async_trait;
 use github_fake::contract::Contract;
 use github_fake::{Fake, Permission, State, TOKEN};
@@ -39,7 +44,11 @@ fn a_repository_that_afk_could_work_in_has_nothing_in_the_way() {
     let ran = afk.afk(&["doctor"]);
     assert_eq!(ran.code, Some(0), "{ran}");
     assert!(ran.stdout.contains(" as afk, 4,999 of 5,000 requests left"), "{ran}");
-    assert!(lines(&ran, "access").is_empty() && lines(&ran, "labels").is_empty(), "{ran}");
+    assert!(lines(&ran, "labels").is_empty(), "{ran}");
+    let said = "access     -     acme/greeter: afk's account has write; nothing was written to try it; what the token was granted, \
+                GitHub does not tell of fine-grained ones: whether it may write issues shows when afk does";
+    assert_eq!(lines(&ran, "access"), [said]);
+    assert!(ran.stdout.contains("→ see that it has `Issues: read and write` there: http"), "{ran}");
     let writes = afk.forge.fake.log().into_iter().filter(|it| it.method != "GET" && it.path != "/graphql").count();
     assert_eq!(writes, 0);
 }
@@ -113,6 +122,10 @@ fn a_classic_token_with_its_scope_is_enough() {
         });
         let ran = afk.afk(&["doctor"]);
         assert_eq!(ran.code, Some(0), "{scopes}: {ran}");
+        let said = format!(
+            "access     ok    acme/greeter: afk's account has write, and its token the scopes `{scopes}`; nothing was written to try it"
+        );
+        assert_eq!(lines(&ran, "access"), [said]);
     }
 }
 
@@ -134,7 +147,12 @@ fn checks_that_cannot_be_read_are_told_before_an_agent_works_for_nothing() {
             .policy(&[("source  = \"command\"\ncommand = \"test\"", "source  = \"checks\"\nrequire = \"all\"")]);
         let ran = afk.afk(&["doctor"]);
         assert_eq!(ran.code, Some(1), "{ran}");
-        assert!(lines(&ran, "ci").iter().any(|line| line.contains(permission)), "{ran}");
+        let told = lines(&ran, "ci");
+        assert!(told.iter().any(|line| line.contains(permission)), "{ran}");
+        let of_fine_grained = "fine-grained tokens have no such permission and read check runs of public repositories only: \
+                               use a GitHub App or a classic token, or a stage with `source = \"command\"`";
+        assert_eq!(told[0].contains(of_fine_grained), end == "/check-runs", "{ran}");
+        assert!(told[0].contains("Resource not accessible by personal access token"), "{ran}");
         afk.arm(1, "ada");
         let poll = afk.afk(&["poll"]);
         assert!(poll.stdout.contains(&format!("not dispatched: {permission}")), "{poll}");
@@ -194,6 +212,41 @@ fn more_rights_than_needed_are_a_note() {
     assert!(notes.iter().any(|line| line.contains("robot is admin of acme/greeter")), "{ran}");
 }
 
+#[test]
+fn what_the_ticks_remember_of_github_is_left_as_it_is_by_the_commands_beside_them() {
+    let commands: [&[&str]; 4] =
+        [&["doctor"], &["doctor", "--fix", "--ring"], &["stop", "--issue", "acme/greeter#1"], &["stop"]];
+    for command in commands {
+        let afk = with(|_| {}).agent("hangs");
+        afk.write_issue(1, "Greet", "Greet people.");
+        afk.afk(command);
+        assert_eq!(memory(&afk), BTreeMap::new(), "nothing is there yet: {command:?}");
+        afk.afk(&["stop", "--undo"]);
+
+        afk.arm(1, "ada");
+        let ran = afk.poll();
+        assert_eq!(ran.code, Some(0), "{ran}");
+        afk.watch();
+        let before = memory(&afk);
+        assert!(before.keys().any(|file| file.ends_with("github.json")) && before.len() > 1, "{before:#?}");
+        if command.contains(&"--fix") {
+            afk.forge.fake.state().repos[0].labels.retain(|label| label.name != "paused");
+        }
+        let ran = afk.afk(command);
+        assert_eq!(ran.code, Some(0), "{ran}");
+        assert_eq!(memory(&afk), before, "{command:?}");
+    }
+}
+
+/// What afk remembers of GitHub, by file.
+fn memory(afk: &Installation) -> BTreeMap<PathBuf, String> {
+    let data = afk.path("data");
+    let answers = std::fs::read_dir(data.join("github/answers")).into_iter().flatten();
+    let mut files: Vec<PathBuf> = answers.map(|file| file.unwrap().path()).filter(|file| file.is_file()).collect();
+    files.push(data.join("github.json"));
+    files.into_iter().filter_map(|file| Some((file.clone(), std::fs::read_to_string(file).ok()?))).collect()
+}
+
 #[tokio::test]
 async fn what_the_installation_of_an_app_was_not_granted_is_named() {
     let fake = Fake::start().await;
@@ -201,7 +254,7 @@ async fn what_the_installation_of_an_app_was_not_granted_is_named() {
     let credential = Rc::new(App);
     let server = Server::new(&fake.uri()).unwrap();
     let github = Api::new(&server, credential, Rc::new(Http::new(Duration::from_secs(5))), Manners::default());
-    let lacks = GithubTracker::new(github, server).shortcomings("acme/site").await.unwrap();
+    let lacks = GithubTracker::new(github, server).access("acme/site").await.unwrap().shortcomings;
     let lacks: Vec<(String, bool)> =
         lacks.into_iter().map(|it| (it.what, it.remedy.ends_with("/settings/installations/7"))).collect();
     let expected = [
@@ -210,6 +263,24 @@ async fn what_the_installation_of_an_app_was_not_granted_is_named() {
         "Checks: read is missing on acme/site",
     ];
     assert_eq!(lacks, expected.map(|what| (what.to_owned(), true)));
+}
+
+#[tokio::test]
+async fn an_app_that_may_not_read_checks_is_told_another_remedy_than_a_token() {
+    let fake = Fake::start().await;
+    fake.repo("acme/site");
+    fake.state().forbidden.push("/check-runs");
+    let http = Rc::new(Http::new(Duration::from_secs(5)));
+    let github = Api::new(&Server::new(&fake.uri()).unwrap(), Rc::new(App), http.clone(), Manners::default());
+    let folder = tempfile::tempdir().unwrap();
+    let mirrors = Rc::new(GitMirrors::new(folder.path().to_owned(), BTreeMap::new()));
+    let ci = GithubChecks::new(github, mirrors, http, Vec::new());
+    let name = Located { value: "build".to_owned(), span: Span::default() };
+    let stage = Stage { name, source: StageSource::Checks { require: None } };
+    let error = ci.can_judge("acme/site", &stage).await.unwrap_err();
+    let remedy =
+        "Checks: read is missing on acme/site; add it to the App's permissions, and accept it for the installation";
+    assert!(error.message.starts_with(remedy), "{error}");
 }
 
 /// An App that was granted some of what afk needs.

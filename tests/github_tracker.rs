@@ -344,6 +344,45 @@ async fn blockers_are_dependencies_and_what_the_body_says_and_what_cannot_be_rea
 }
 
 #[tokio::test]
+async fn blockers_that_were_too_many_for_one_question_are_asked_about_in_halves() {
+    let bad_gateway = ResponseTemplate::new(502).set_body_string("<html>");
+    let limited =
+        json!({ "data": null, "errors": [{ "type": "RESOURCE_LIMITS_EXCEEDED", "message": "Resource limits" }] });
+    let limited = ResponseTemplate::new(200).insert_header("date", NOW).set_body_json(limited);
+    for too_much in [bad_gateway, limited] {
+        let hub = Hub::new().await;
+        hub.has(issue(1, json!({ "body": "Blocked by #2, #3 and #4" }))).await;
+        Mock::given(body_string_contains("query Blockers")).respond_with(too_much).mount(&hub.server).await;
+        for (number, closed) in [(2, true), (3, false), (4, true)] {
+            let data = json!({ "data": { "r0": { "issueOrPullRequest": { "closed": closed } } } });
+            let answer = ResponseTemplate::new(200).insert_header("date", NOW).set_body_json(data);
+            let alone = json!({ "variables": { "number0": number } });
+            Mock::given(body_string_contains("query Blockers($number0: Int!, $owner0: String!, $name0: String!)"))
+                .and(body_partial_json(alone))
+                .respond_with(answer)
+                .with_priority(1)
+                .mount(&hub.server)
+                .await;
+        }
+
+        let blockers = hub.tick().blockers(&app(1)).await.unwrap();
+
+        let open: Vec<_> = blockers.iter().map(|blocker| (blocker.reference.as_str(), blocker.open)).collect();
+        assert_eq!(open, [("#2", false), ("#3", true), ("#4", false)]);
+        assert_eq!(hub.asked().await[2..], ["Blockers"; 5]);
+    }
+}
+
+#[tokio::test]
+async fn a_blocker_that_is_too_much_by_itself_is_an_error_and_not_asked_for_ever() {
+    let hub = Hub::new().await;
+    hub.has(issue(1, json!({ "body": "Blocked by #2 and #3" }))).await;
+    let bad_gateway = ResponseTemplate::new(502).set_body_string("<html>");
+    Mock::given(body_string_contains("query Blockers")).respond_with(bad_gateway).mount(&hub.server).await;
+    assert_eq!(hub.tick().blockers(&app(1)).await.unwrap_err().kind, PortErrorKind::Unreachable);
+}
+
+#[tokio::test]
 async fn a_server_without_dependencies_is_asked_without_them() {
     let hub = Hub::new().await;
     let mut node = issue(1, json!({ "body": "Blocked by: nothing" }));
@@ -668,8 +707,9 @@ async fn a_label_that_is_not_on_is_off_and_an_issue_that_is_gone_is_not_found() 
 }
 
 #[tokio::test]
-async fn an_issue_is_closed_with_its_reason_and_nothing_is_read_before() {
+async fn an_issue_is_closed_with_its_reason() {
     let hub = Hub::new().await;
+    hub.has(issue(1, json!({}))).await;
     let closes = body_partial_json(json!({ "state": "closed", "state_reason": "not_planned" }));
     Mock::given(method("PATCH"))
         .and(path("/repos/acme/app/issues/1"))
@@ -679,12 +719,30 @@ async fn an_issue_is_closed_with_its_reason_and_nothing_is_read_before() {
         .mount(&hub.server)
         .await;
     hub.tick().close(&app(1), CloseReason::NotPlanned).await.unwrap();
-    assert_eq!(hub.asked().await, ["Viewer", "PATCH /repos/acme/app/issues/1"]);
+    assert_eq!(hub.asked().await, ["Viewer", "OneIssue", "PATCH /repos/acme/app/issues/1"]);
 
     let hub = Hub::new().await;
     hub.rest("PATCH", "/repos/acme/app/issues/1", 200, json!({ "state": "closed" })).await;
     let error = hub.tick().reopen(&app(1)).await.unwrap_err();
     assert!(error.message.contains("dropped the change without a word"), "{error}");
+}
+
+#[tokio::test]
+async fn an_issue_that_is_closed_already_keeps_its_reason() {
+    let hub = Hub::new().await;
+    let closed = event("ClosedEvent", json!({ "actor": person("ada"), "closer": null }));
+    hub.has(issue(1, json!({ "state": "CLOSED", "timelineItems": all_of(json!([closed])) }))).await;
+    hub.tick().close(&app(1), CloseReason::Completed).await.unwrap();
+    assert_eq!(hub.asked().await, ["Viewer", "OneIssue"]);
+}
+
+#[tokio::test]
+async fn an_issue_that_cannot_be_read_is_not_closed() {
+    let hub = Hub::new().await;
+    hub.replies("OneIssue", not_found(json!(["repository", "issue"]))).await;
+    let error = hub.tick().close(&app(1), CloseReason::Completed).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::NotFound);
+    assert_eq!(hub.asked().await, ["Viewer", "OneIssue"]);
 }
 
 #[tokio::test]

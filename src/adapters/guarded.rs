@@ -130,7 +130,7 @@ guarded!(Tracker {
     writes remove_label(&self, issue: &IssueRef, label: &str) -> ();
     writes close(&self, issue: &IssueRef, reason: CloseReason) -> ();
     writes reopen(&self, issue: &IssueRef) -> ();
-    reads shortcomings(&self, repo: &str) -> Vec<Shortcoming>;
+    reads access(&self, repo: &str) -> Access;
     reads missing_labels(&self, repo: &str, labels: &[String]) -> Vec<String>;
     writes create_label(&self, repo: &str, label: &str) -> ();
 });

@@ -4,6 +4,7 @@
 //! and runs is never here but in the policy; and no address or command ever comes from the policy.
 
 pub(crate) mod address;
+mod check;
 mod explain;
 mod load;
 mod secret;

@@ -222,6 +222,9 @@ impl Enactment<'_> {
             let link = job.url.as_deref().map(|url| format!(", {}", harmless(url, 300))).unwrap_or_default();
             lines.push_str(&format!("\n- Red on `{at}`: `{}`{link}", harmless(&job.name, 80)));
         }
+        if let Some(unjudged) = progress::unjudged(rules, self.view) {
+            lines.push_str(&format!("\n- {unjudged}"));
+        }
         if let Some(commits) = progress::commits(self.view) {
             lines.push_str(&format!("\n- Commits of the run: {commits}"));
         }

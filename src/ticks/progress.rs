@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 
 use crate::engine::step;
 use crate::policy::facts::{PullRequestStatus, RunFact};
-use crate::policy::{Comparison, Condition, Landing, Matcher, Quantity, Rules, RunOutcome, Transition};
+use crate::policy::{
+    Comparison, Condition, Landing, Matcher, Quantity, Rules, RunOutcome, Stage, StageSource, Transition,
+};
 use crate::ports::{PortError, PortResult, StageVerdict};
 use crate::text::{self, harmless};
 
@@ -29,16 +31,36 @@ pub async fn save(tick: &Tick<'_>, run: &mut Run, record: Record, view: Option<&
         ))
     })?;
     let body = format!("{}\n{block}", text_of(tick.policy.rules(&record.repo), &record, view));
-    let comment = match &run.recorded {
-        Some(recorded) if recorded.body.trim_end() == body => recorded.comment.clone(),
+    let (comment, twins) = match &run.recorded {
         Some(recorded) => {
-            tracker.edit_comment(&run.reference, &recorded.comment, &body).await?;
-            recorded.comment.clone()
+            if recorded.body.trim_end() != body {
+                tracker.edit_comment(&run.reference, &recorded.comment, &body).await?;
+            }
+            (recorded.comment.clone(), recorded.twins.clone())
         }
-        None => tracker.create_comment(&run.reference, &body).await?,
+        None => (tracker.create_comment(&run.reference, &body).await?, Vec::new()),
     };
-    run.recorded = Some(Recorded { comment, body, record });
+    run.recorded = Some(Recorded { comment, body, record, twins });
     Ok(())
+}
+
+/// Says in each twin of a progress comment that it is one. Nobody edits it any more: it would show for ever that an
+/// agent is at work. Without its record it is no twin any longer, so this happens once.
+pub async fn retire_twins(tick: &Tick<'_>, run: &mut Run) {
+    let Some(recorded) = &mut run.recorded else { return };
+    let said = format!(
+        "This is a copy of the progress comment of run {}, left by an answer that was lost. The older one goes on.",
+        recorded.record.run
+    );
+    for twin in std::mem::take(&mut recorded.twins) {
+        match tick.world.tracker.edit_comment(&run.reference, &twin, &said).await {
+            Ok(()) => {
+                let why = "an answer was lost, and there were two; the newer one says so now";
+                tick.event(&run.reference, "second progress comment", why);
+            }
+            Err(error) => tick.problem(&run.reference, format!("a second progress comment is there still: {error}")),
+        }
+    }
 }
 
 fn text_of(rules: &Rules, record: &Record, view: Option<&RunView>) -> String {
@@ -148,6 +170,31 @@ pub fn pull_request(record: &Record, view: &RunView) -> Option<String> {
         (status, Some(url)) => format!("{}, {}", status.word(), harmless(url, 300)),
         (status, None) => status.word().to_owned(),
     })
+}
+
+/// What to do about a commit that nothing reports on, for people; `None` where something does, or afk itself asks for
+/// the verdict.
+pub fn unjudged(rules: &Rules, view: &RunView) -> Option<String> {
+    let record = &view.record;
+    let commit = short_commit(record.commit.as_deref()?);
+    let is_silent = |stage: &Stage| {
+        matches!(stage.source, StageSource::Checks { .. })
+            && view.stages.iter().any(|(name, verdict)| *name == stage.name.value && *verdict == Ok(StageVerdict::None))
+    };
+    if !rules.stages.iter().any(is_silent) {
+        return None;
+    }
+    let branch = record.default_branch.as_deref().map_or("the default branch".to_owned(), |name| harmless(name, 60));
+    let landed = view.commits.as_ref().is_some_and(|commits| commits.landed);
+    let remedy = match record.landing {
+        Landing::Push => format!(
+            "let CI run on pushes to {branch}; where it runs on pull requests only, set `landing = \"pull_request\"` \
+             under [agent] of the policy"
+        ),
+        Landing::PullRequest if landed => format!("let CI run on pushes to {branch} too"),
+        Landing::PullRequest => format!("let CI run on pull requests into {branch}"),
+    };
+    Some(format!("No check reports on `{commit}`. If it stays so: {remedy}"))
 }
 
 /// A verdict for people.

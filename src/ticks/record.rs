@@ -182,6 +182,8 @@ pub struct Recorded {
     pub body: String,
     /// The record.
     pub record: Record,
+    /// Later comments with a record of the same run, which a lost answer left.
+    pub twins: Vec<String>,
 }
 
 /// What was found in a comment that claims to be a record.
@@ -262,12 +264,15 @@ impl Seal {
                 continue;
             }
             match self.read(issue, &comment.body) {
-                Some(Found::Valid(record)) if records.iter().all(|known| known.record.run != record.run) => {
+                Some(Found::Valid(record)) => {
                     let (comment, body) = (comment.id.clone(), comment.body.clone());
-                    records.push(Recorded { comment, body, record: *record });
+                    match records.iter_mut().find(|known| known.record.run == record.run) {
+                        Some(known) => known.twins.push(comment),
+                        None => records.push(Recorded { comment, body, record: *record, twins: Vec::new() }),
+                    }
                 }
                 Some(Found::Newer(version)) => newer = Some(version),
-                _ => {}
+                None => {}
             }
         }
         (records, newer)

@@ -14,7 +14,7 @@ use crate::text::clean_line;
 use super::effects::{Enactment, accept_turn, interrupt};
 use super::facts::{self, RunView};
 use super::fleet::{AgentPresence, Fleet, Run, Standing, observe};
-use super::progress::{save, short_commit, verdict_in_words};
+use super::progress::{retire_twins, save, short_commit, verdict_in_words};
 use super::record::{Record, Sending};
 use super::repair;
 use super::world::Tick;
@@ -73,6 +73,9 @@ async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()>
         tick.problem(&run.reference, error);
     }
     repair::repair(tick, fleet, run).await?;
+    if matches!(run.standing, Standing::Active | Standing::Release | Standing::Ending) {
+        retire_twins(tick, run).await;
+    }
     match run.standing {
         Standing::Active => drive(tick, fleet, run).await,
         Standing::Release | Standing::Ending => release(tick, fleet, run).await,

@@ -184,6 +184,46 @@ async fn a_list_is_read_to_its_last_page_also_when_no_page_has_changed() {
 }
 
 #[tokio::test]
+async fn a_list_that_grew_by_a_page_is_read_to_its_end_although_its_first_page_has_not_changed() {
+    for says_so in [true, false] {
+        let place = Place::new().await;
+        let list = async || -> Vec<u32> {
+            place.api().pages(&Call::get(&["thing"]).query(&[("per_page", "2")])).await.unwrap()
+        };
+        let whole = || answer(200).insert_header("etag", "\"1\"").set_body_json([1, 2]);
+        place.answers("GET", "/thing", whole()).await;
+        assert_eq!(list().await, [1, 2]);
+
+        place.server.reset().await;
+        let next = format!("<{}/thing?per_page=2&page=2>; rel=\"next\"", place.server.uri());
+        let not_modified = if says_so { answer(304).insert_header("link", next.as_str()) } else { answer(304) };
+        Mock::given(query_param("page", "2")).respond_with(answer(200).set_body_json([3])).mount(&place.server).await;
+        Mock::given(header_exists("if-none-match")).respond_with(not_modified).mount(&place.server).await;
+        place.answers("GET", "/thing", whole().insert_header("link", next.as_str())).await;
+        assert_eq!(list().await, [1, 2, 3], "the answer that nothing changed names the next page: {says_so}");
+    }
+}
+
+#[tokio::test]
+async fn the_next_page_that_not_modified_names_goes_before_the_one_that_was_remembered() {
+    let place = Place::new().await;
+    let link = |page: u32| format!("<{}/thing?page={page}>; rel=\"next\"", place.server.uri());
+    for (page, items) in [("2", [2]), ("3", [3])] {
+        Mock::given(query_param("page", page))
+            .respond_with(answer(200).set_body_json(items))
+            .mount(&place.server)
+            .await;
+    }
+    let not_modified = answer(304).insert_header("link", link(3).as_str());
+    Mock::given(header_exists("if-none-match")).respond_with(not_modified).mount(&place.server).await;
+    let whole = answer(200).insert_header("etag", "\"1\"").insert_header("link", link(2).as_str());
+    place.answers("GET", "/thing", whole.set_body_json([1])).await;
+    for expected in [[1, 2], [1, 3]] {
+        assert_eq!(place.api().pages::<u32>(&Call::get(&["thing"])).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_goes_on_at_another_server_is_an_error_and_the_token_stays_here() {
     let elsewhere = MockServer::start().await;
     let place = Place::new().await;

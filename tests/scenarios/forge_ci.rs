@@ -82,3 +82,22 @@ fn a_squash_of_the_pull_request_is_what_has_to_be_green() {
     let issue = afk.watch_until_over();
     assert_eq!((issue.state().as_deref(), issue.open), (Some("done"), false));
 }
+
+#[test]
+fn a_push_that_no_workflow_runs_for_is_explained_while_there_is_time() {
+    let afk = Installation::armed().agent("right").policy(&BY_CHECKS);
+    afk.dispatch();
+    afk.wait_until_quiet();
+    afk.watch_until_state("verifying");
+    let explained = afk.afk(&["explain", "--issue", &afk.reference(1)]);
+    let note = format!(
+        "note: No check reports on `{}`. If it stays so: let CI run on pushes to main; where it runs on pull requests only, \
+         set `landing = \"pull_request\"` under [agent] of the policy",
+        &head(&afk, "main")[..7]
+    );
+    assert!(explained.stdout.contains(&note), "{explained}");
+    let commit = head(&afk, "main");
+    check(&afk, &commit, "queued", None);
+    let explained = afk.afk(&["explain", "--issue", &afk.reference(1)]);
+    assert!(!explained.stdout.contains("No check reports on"), "{explained}");
+}

@@ -70,6 +70,7 @@ struct World {
     folder: TempDir,
     clones: Clones,
     clock: Rc<At>,
+    http: Rc<Http>,
     checkouts: Option<&'static str>,
 }
 
@@ -78,7 +79,8 @@ impl World {
         let (server, t3) = server::start().await;
         let clock = Rc::new(At(Cell::new("2026-11-22T12:00:00Z".parse().unwrap())));
         let folder = TempDir::new().unwrap();
-        Self { server, t3, folder, clones: Clones::default(), clock, checkouts: Some(CHECKOUTS) }
+        let http = Rc::new(Http::new(Duration::from_secs(10)));
+        Self { server, t3, folder, clones: Clones::default(), clock, http, checkouts: Some(CHECKOUTS) }
     }
 
     /// The executor of a new process.
@@ -98,7 +100,7 @@ impl World {
                 checkouts: self.checkouts.map(PathBuf::from),
             },
             credential: Rc::new(Token),
-            http: Rc::new(Http::new(Duration::from_secs(10))),
+            http: self.http.clone(),
             workspaces: self.clones.clone(),
             clock: self.clock.clone(),
             keeps,

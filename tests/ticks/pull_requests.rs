@@ -121,3 +121,45 @@ async fn no_agent_is_started_where_its_work_could_not_land() {
     assert!(sim.state.borrow().agents.is_empty());
     assert!(format!("{report:?}").contains("not dispatched: code can_land fails"), "{report:?}");
 }
+
+#[tokio::test]
+async fn a_run_that_no_check_reports_on_is_handed_over_with_what_to_do_about_it() {
+    use PullRequestStatus::{Merged, Open};
+    let push = "let CI run on pushes to main; where it runs on pull requests only, set `landing = \"pull_request\"`";
+    for (landing, pull_request, remedy) in [
+        ("push", Open, push),
+        ("pull_request", Open, "let CI run on pull requests into main"),
+        ("pull_request", Merged, "let CI run on pushes to main too"),
+    ] {
+        let landing = format!("landing      = \"{landing}\"");
+        let (sim, run) = Sim::under(policy(&[("landing      = \"push\"", &landing)])).dispatched(7).await;
+        sim.agent_is(run, AgentStatus::Idle);
+        sim.push(FIRST);
+        is(&sim, pull_request);
+        sim.watch().await;
+        assert!(!said(&sim).contains("No check reports on"), "it is early yet: {}", said(&sim));
+        sim.later(2 * 60 * 60);
+        sim.watch().await;
+        assert_eq!(sim.record(7).state, "frozen");
+        assert!(
+            said(&sim).contains(&format!("- No check reports on `1111111`. If it stays so: {remedy}")),
+            "{}",
+            said(&sim)
+        );
+        let rung = sim.state.borrow().rung[0].1.title.clone();
+        assert!(rung.ends_with("CI has not decided for 2h (ci = none)"), "{rung}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_pending_for_too_long_needs_no_other_workflow() {
+    let (sim, _) = idle_run().await;
+    sim.push(FIRST);
+    is(&sim, PullRequestStatus::Open);
+    sim.ci(StageVerdict::Pending("0 of 1".to_owned()));
+    sim.watch().await;
+    sim.later(2 * 60 * 60);
+    sim.watch().await;
+    assert_eq!(sim.record(7).state, "frozen");
+    assert!(!said(&sim).contains("No check reports on"), "{}", said(&sim));
+}

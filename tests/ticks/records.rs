@@ -5,6 +5,7 @@ use afk::policy::{Effect, facts::Observed};
 use afk::ports::{Comment, Edit, FailedJob, LabelEvent, PortErrorKind, StageVerdict};
 use afk::ticks::arming;
 use afk::ticks::record::{Found, MAX_BYTES, Record, Seal, VERSION};
+use afk::ticks::world::Report;
 use chrono::TimeDelta;
 use pretty_assertions::assert_eq;
 
@@ -109,7 +110,35 @@ async fn only_afks_own_comments_count_and_the_oldest_of_a_run_wins() {
     let (records, newer) = seal(&["new"]).read_all(&reference(7), AFK, &comments);
     assert_eq!(records.iter().map(|found| found.comment.as_str()).collect::<Vec<_>>(), ["oldest"]);
     assert_eq!(records[0].record, first);
-    assert_eq!(newer, None);
+    assert_eq!((&records[0].twins[..], newer), (&["later".to_owned()][..], None));
+}
+
+#[tokio::test]
+async fn a_second_progress_comment_says_once_that_it_is_one_and_the_first_goes_on() {
+    let (sim, run) = Sim::new().dispatched(7).await;
+    let twin = {
+        let mut state = sim.state.borrow_mut();
+        let comments = &mut state.cards.get_mut(&7).unwrap().comments;
+        let twin = Comment { id: "twin".to_owned(), ..comments[0].clone() };
+        comments.push(twin.clone());
+        twin
+    };
+    let comment = |number: usize| sim.state.borrow().cards[&7].comments[number].clone();
+    sim.fail("tracker edit_comment", PortErrorKind::Unreachable);
+    let (_, report) = sim.watch().await;
+    assert!(report.problems.iter().any(|it| it.contains("a second progress comment is there still")), "{report:?}");
+    assert_eq!(comment(1), twin);
+
+    sim.mend();
+    let (_, report) = sim.watch().await;
+    let told = |report: &Report| report.events.iter().filter(|it| it.what == "second progress comment").count();
+    assert_eq!(told(&report), 1, "{report:?}");
+    assert!(comment(1).body.starts_with(&format!("This is a copy of the progress comment of run {run}")));
+    assert_eq!(valid(Seal::default().read(&reference(7), &comment(1).body)), None);
+    assert_eq!(sim.records(7).len(), 1);
+
+    let (_, report) = sim.watch().await;
+    assert_eq!(told(&report), 0, "{report:?}");
 }
 
 fn event(second: i64, label: &str, added: bool, by: Option<&str>) -> LabelEvent {

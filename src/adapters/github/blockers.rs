@@ -157,7 +157,8 @@ impl GithubTracker {
         }
         let room = asked.len().next_multiple_of(AT_ONCE) - asked.len();
         asked.extend(self.unresolved(wanted).iter().filter(can_be).take(room).cloned());
-        for chunk in asked.chunks(AT_ONCE) {
+        let mut waiting: Vec<&[IssueRef]> = asked.chunks(AT_ONCE).collect();
+        while let Some(chunk) = waiting.pop() {
             let numbers: Vec<String> = (0..chunk.len()).map(|index| format!("$number{index}: Int!")).collect();
             let selection =
                 "issueOrPullRequest(number: $number{index}) { ... on Issue { closed } ... on PullRequest { closed } }";
@@ -166,7 +167,14 @@ impl GithubTracker {
             for (index, issue) in chunk.iter().enumerate() {
                 variables.insert(format!("number{index}"), json!(issue.number));
             }
-            let reply = self.github().ask(&question, Value::Object(variables)).await?;
+            let reply = match self.github().ask(&question, Value::Object(variables)).await {
+                Err(error) if super::was_too_much(&error) && chunk.len() > 1 => {
+                    let (left, right) = chunk.split_at(chunk.len() / 2);
+                    waiting.extend([left, right]);
+                    continue;
+                }
+                reply => reply?,
+            };
             expect_parts(&reply)?;
             let at = reply.answer.date().ok_or_else(|| PortError::invalid("github: the answer has no `Date`"))?;
             for (index, issue) in chunk.iter().enumerate() {

@@ -8,6 +8,7 @@ mod comments;
 pub mod credential;
 mod fold;
 mod issues;
+mod logs;
 mod memory;
 mod owners;
 mod permission;

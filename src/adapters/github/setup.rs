@@ -11,7 +11,7 @@ use super::tracker::GithubTracker;
 use super::{Github, parts};
 use crate::adapters::http::api::{Answer, Call, Granted};
 use crate::policy::pattern;
-use crate::ports::{PortError, PortErrorDetail, PortErrorKind, PortResult, Shortcoming};
+use crate::ports::{Access, PortError, PortErrorDetail, PortErrorKind, PortResult, Shortcoming};
 use crate::text::clean_line;
 
 /// What an App has to be granted: the key in GitHub's answers, the name on its pages, the level. Who closed an issue may
@@ -54,6 +54,18 @@ impl Github {
         Ok((answer.json(&format!("github: {repo}"))?, answer))
     }
 
+    /// What helps where check runs may not be read, told by whose the token is.
+    pub(super) fn how_to_read_checks(&self, refusal: &PortError) -> &'static str {
+        if self.rest.granted().is_some() {
+            "; add it to the App's permissions, and accept it for the installation"
+        } else if refusal.message.contains("not accessible by personal access token") {
+            "; fine-grained tokens have no such permission and read check runs of public repositories only: use a GitHub \
+             App or a classic token, or a stage with `source = \"command\"`"
+        } else {
+            ""
+        }
+    }
+
     /// Whether check runs and commit statuses may be read.
     ///
     /// # Errors
@@ -65,15 +77,9 @@ impl Github {
             let path = ["repos", owner, name, "commits", &repository.default_branch, what];
             match self.rest.send(&Call::get(&path).query(&[("per_page", "1")])).await {
                 Err(error) if error.detail == Some(PortErrorDetail::Forbidden) => {
-                    let hint = match what {
-                        "check-runs" => {
-                            "; fine-grained tokens have no such permission and read check runs of public repositories \
-                             only: use a GitHub App or a classic token, or a stage with `source = \"command\"`"
-                        }
-                        _ => "",
-                    };
                     return Err(PortError::refused(format!(
-                        "{permission}: read is missing on {repo}{hint} ({})",
+                        "{permission}: read is missing on {repo}{} ({})",
+                        if what == "check-runs" { self.how_to_read_checks(&error) } else { "" },
                         error.message
                     )));
                 }
@@ -88,7 +94,7 @@ impl Github {
 }
 
 impl GithubTracker {
-    pub(super) async fn lacks(&self, repo: &str) -> PortResult<Vec<Shortcoming>> {
+    pub(super) async fn may_do(&self, repo: &str) -> PortResult<Access> {
         let (owner, name) = parts(repo)?;
         let (repository, answer) = self.github().repository(repo).await.map_err(|error| match error.kind {
             PortErrorKind::NotFound => {
@@ -100,27 +106,39 @@ impl GithubTracker {
         let page = format!("{web}{repo}/settings");
         if !repository.full_name.eq_ignore_ascii_case(repo) {
             let now = clean_line(&repository.full_name, 140);
-            return Ok(vec![lack(
+            return Ok(only(lack(
                 format!("{repo} is now called {now}"),
                 format!("write `{now}` into `allowlist` and overrides of the policy"),
-            )]);
+            )));
         }
         if repository.archived || repository.disabled {
             let word = if repository.archived { "archived" } else { "disabled" };
             let remedy = format!("take it off `allowlist`, or open it again: {page}");
-            return Ok(vec![lack(format!("{repo} is {word}: nothing can be written"), remedy)]);
+            return Ok(only(lack(format!("{repo} is {word}: nothing can be written"), remedy)));
         }
         let mut found = Vec::new();
         if !repository.has_issues {
             found.push(lack(format!("{repo} has its issues turned off"), format!("turn them on: {page}")));
         }
-        match self.github().rest.granted() {
-            Some(granted) => found.extend(not_granted(repo, &granted, web)),
-            None => {
-                found.extend(no_push(repo, &repository, web));
-                found.extend(no_scope(repo, &repository, &answer, web));
+        let role = repository.permissions.as_ref().map_or("none", Permissions::role);
+        let (judged_by, unseen) = match (self.github().rest.granted(), scopes(&answer)) {
+            (Some(granted), _) => {
+                found.extend(not_granted(repo, &granted, web));
+                ("the App was granted what it needs".to_owned(), None)
             }
-        }
+            (None, Some(scopes)) => {
+                found.extend(no_push(repo, role, web));
+                found.extend(no_scope(repo, &repository, &scopes, web));
+                (format!("afk's account has {role}, and its token {}", in_words(&scopes)), None)
+            }
+            (None, None) => {
+                found.extend(no_push(repo, role, web));
+                let what = "what the token was granted, GitHub does not tell of fine-grained ones: whether it may write \
+                            issues shows when afk does";
+                let remedy = format!("see that it has `Issues: read and write` there: {}", self.token_page());
+                (format!("afk's account has {role}"), Some(lack(what.to_owned(), remedy)))
+            }
+        };
         if repository.has_issues && found.is_empty() {
             let call = ["repos", owner, name, "issues"];
             match self.github().rest.send(&Call::get(&call).query(&[("per_page", "1")])).await {
@@ -131,7 +149,7 @@ impl GithubTracker {
                 answer => drop(answer?),
             }
         }
-        Ok(found)
+        Ok(Access { shortcomings: found, judged_by: Some(judged_by), unseen })
     }
 
     fn token_page(&self) -> String {
@@ -167,6 +185,11 @@ fn lack(what: String, remedy: String) -> Shortcoming {
     Shortcoming { what, remedy }
 }
 
+/// Where one thing is in the way of everything else.
+fn only(shortcoming: Shortcoming) -> Access {
+    Access { shortcomings: vec![shortcoming], ..Access::default() }
+}
+
 /// What an App was not granted by its installation.
 fn not_granted(repo: &str, granted: &Granted, web: &str) -> Vec<Shortcoming> {
     let rank = |level: &str| LEVELS.iter().position(|known| *known == level);
@@ -186,8 +209,7 @@ fn not_granted(repo: &str, granted: &Granted, web: &str) -> Vec<Shortcoming> {
 }
 
 /// The account may not push: it may not ask who is trusted either.
-fn no_push(repo: &str, repository: &Repository, web: &str) -> Option<Shortcoming> {
-    let role = repository.permissions.as_ref()?.role();
+fn no_push(repo: &str, role: &str, web: &str) -> Option<Shortcoming> {
     if matches!(role, "write" | "maintain" | "admin") {
         return None;
     }
@@ -195,15 +217,21 @@ fn no_push(repo: &str, repository: &Repository, web: &str) -> Option<Shortcoming
     Some(lack(what, format!("give it `write`: {web}{repo}/settings/access")))
 }
 
-/// A classic token says its scopes with every answer; others do not have any.
-fn no_scope(repo: &str, repository: &Repository, answer: &Answer, web: &str) -> Option<Shortcoming> {
-    let scopes = clean_line(answer.headers.get("x-oauth-scopes")?.to_str().ok()?, 300);
+/// The scopes of a classic token, which are said with every answer; other tokens have none.
+fn scopes(answer: &Answer) -> Option<String> {
+    Some(clean_line(answer.headers.get("x-oauth-scopes")?.to_str().ok()?, 300))
+}
+
+fn in_words(scopes: &str) -> String {
+    if scopes.is_empty() { "no scopes".to_owned() } else { format!("the scopes `{scopes}`") }
+}
+
+fn no_scope(repo: &str, repository: &Repository, scopes: &str, web: &str) -> Option<Shortcoming> {
     let has = |wanted: &str| scopes.split(',').any(|scope| scope.trim() == wanted);
     if has("repo") || (!repository.private && has("public_repo")) {
         return None;
     }
     let needed = if repository.private { "`repo`" } else { "`public_repo`" };
-    let held = if scopes.is_empty() { "no scopes".to_owned() } else { format!("the scopes `{scopes}`") };
-    let what = format!("the token has {held}, and {repo} takes {needed}");
+    let what = format!("the token has {}, and {repo} takes {needed}", in_words(scopes));
     Some(lack(what, format!("add the scope {needed} to the token: {web}settings/tokens")))
 }

@@ -16,8 +16,8 @@ use super::reading::{Reader, Reading};
 use super::{Github, Server, parts};
 use crate::policy::{CloseReason, RepoPattern, pattern};
 use crate::ports::{
-    Blocker, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortResult, Repositories, Shortcoming,
-    Tracker, Unreadable,
+    Access, Blocker, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortResult, Repositories, Tracker,
+    Unreadable,
 };
 
 /// How many unchanged lists of one kind are read again in each tick, those first that were read longest ago: nothing is
@@ -453,8 +453,8 @@ impl Tracker for GithubTracker {
         self.set_closed(issue, None).await
     }
 
-    async fn shortcomings(&self, repo: &str) -> PortResult<Vec<Shortcoming>> {
-        self.lacks(repo).await
+    async fn access(&self, repo: &str) -> PortResult<Access> {
+        self.may_do(repo).await
     }
 
     async fn missing_labels(&self, repo: &str, labels: &[String]) -> PortResult<Vec<String>> {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::parts;
 use super::tracker::{GithubTracker, lower};
 use crate::adapters::http::api::{Answer, Call};
+use crate::policy::facts::IssueStatus;
 use crate::policy::{CloseReason, pattern};
 use crate::ports::{IssueRef, PortError, PortErrorKind, PortResult, Tracker};
 use crate::text::clean_line;
@@ -128,7 +129,11 @@ impl GithubTracker {
         }
     }
 
+    /// Closes an issue, or opens it again. One that is closed is left alone: GitHub would give it another reason.
     pub(super) async fn set_closed(&self, issue: &IssueRef, reason: Option<CloseReason>) -> PortResult<()> {
+        if reason.is_some() && self.expect_issue(issue).await?.status != IssueStatus::Open {
+            return Ok(());
+        }
         let (wanted, body) = match reason {
             Some(CloseReason::Completed) => ("closed", json!({ "state": "closed", "state_reason": "completed" })),
             Some(CloseReason::NotPlanned) => ("closed", json!({ "state": "closed", "state_reason": "not_planned" })),

@@ -100,7 +100,8 @@ impl Answer {
     }
 }
 
-fn next_of(mut text: &str) -> Option<&str> {
+/// The next page that a `Link` names.
+pub(super) fn next_of(mut text: &str) -> Option<&str> {
     loop {
         let (_, rest) = text.split_once('<')?;
         let (target, rest) = rest.split_once('>')?;

@@ -4,11 +4,13 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use reqwest::Url;
 use reqwest::header::{ETAG, HeaderMap, HeaderValue, LINK};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::call::next_of;
 use crate::adapters::confined::Directory;
 use crate::ports::PortResult;
 
@@ -64,8 +66,12 @@ impl Entry {
             return None;
         }
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
+        let link = text(LINK);
+        if is_full_to_the_end(key, link.as_deref(), body) {
+            return None;
+        }
         let body = std::str::from_utf8(body).ok()?.to_owned();
-        Some(Self { version: VERSION, key: key.text(), etag: text(ETAG)?, link: text(LINK), body })
+        Some(Self { version: VERSION, key: key.text(), etag: text(ETAG)?, link, body })
     }
 
     /// Completes the headers of "not modified", which need not name the next page again.
@@ -74,6 +80,17 @@ impl Entry {
             headers.insert(LINK, link);
         }
     }
+}
+
+/// Whether a list may go on without any change of this page: it is full, and the last one. "Not modified" need not say
+/// that there is a next page by now.
+fn is_full_to_the_end(key: &Key<'_>, link: Option<&str>, body: &[u8]) -> bool {
+    let size = Url::parse(key.address).ok().and_then(|url| {
+        let (_, size) = url.query_pairs().find(|(name, _)| name == "per_page")?;
+        size.parse::<usize>().ok()
+    });
+    let items = serde_json::from_slice::<Vec<IgnoredAny>>(body).map_or(0, |items| items.len());
+    link.and_then(next_of).is_none() && size.is_some_and(|size| items >= size)
 }
 
 /// The answers of earlier requests.

@@ -37,10 +37,14 @@ impl<W: Workspaces> Change<'_, W> {
         self.run.derive(Purpose::Command { what }, n)
     }
 
-    /// Project, thread and first turn, as far as they are not there.
-    pub async fn bring_up(&mut self, assignment: &Assignment) -> PortResult<()> {
+    /// Project, thread and first turn, as far as they are not there. `again`: somebody has tried before.
+    pub async fn bring_up(&mut self, assignment: &Assignment, again: bool) -> PortResult<()> {
         let worktree = self.executor.places.prepare(self.directory, assignment).await?;
-        let listing = self.executor.listing().await?;
+        let mut listing = self.executor.listing().await?;
+        if again && !listing.whole && thread_of(&listing, self.run).is_none() {
+            // To make a thread that was made and put away since is accepted, and does nothing.
+            listing = self.executor.everything().await?;
+        }
         match thread_of(&listing, self.run) {
             Some(thread) => usable(self.run, thread)?,
             None => self.make_thread(assignment, worktree, &listing).await?,

@@ -234,15 +234,17 @@ impl<W: Workspaces> Executor for T3Executor<W> {
         let run = assignment.run;
         let directory = RunDirectory::make(&self.runs, run)?;
         let _lock = directory.exclusively().await?;
-        let memory = self.memory(run, &directory)?;
-        let mut memory = memory.unwrap_or_else(|| Memory::new(&self.controller, &self.name, None, self.clock.now()));
+        let remembered = self.memory(run, &directory)?;
+        let again = remembered.is_some();
+        let mut memory =
+            remembered.unwrap_or_else(|| Memory::new(&self.controller, &self.name, None, self.clock.now()));
         let assignment = memory.assignment.get_or_insert_with(|| assignment.clone()).clone();
         if memory.never_begin || memory.accepted(assignment.turn) {
             return Ok(());
         }
         let mut change = Change { executor: self, run, directory: &directory, memory };
         change.remember()?;
-        change.bring_up(&assignment).await
+        change.bring_up(&assignment, again).await
     }
 
     async fn turn(&self, run: RunId, turn: Uuid, prompt: &str) -> PortResult<()> {

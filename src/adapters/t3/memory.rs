@@ -51,6 +51,9 @@ pub struct Memory {
     /// Its thread was seen archived or deleted, or is not there any more; listings need not look for it.
     #[serde(default)]
     pub over: bool,
+    /// The state that afk does not know and has told about.
+    #[serde(default)]
+    pub strange: Option<String>,
 }
 
 /// How many commands were refused without effect.
@@ -91,6 +94,8 @@ pub struct Ending {
     pub words: Option<String>,
     /// What it said it has reached.
     pub milestones: Vec<String>,
+    /// Why it failed, where the thread itself says more than a listing does.
+    pub failure: Option<String>,
 }
 
 impl Memory {
@@ -106,6 +111,7 @@ impl Memory {
             interrupts: BTreeMap::new(),
             never_begin: false,
             over: false,
+            strange: None,
         }
     }
 

@@ -130,6 +130,13 @@ impl<W: Workspaces> Look<'_, W> {
             memory.over = over;
             self.note(&directory, |memory| memory.over = over);
         }
+        if reading.strange != memory.strange {
+            if let Some(strange) = &reading.strange {
+                tracing::warn!(%run, "T3 Code: {strange}");
+            }
+            memory.strange.clone_from(&reading.strange);
+            self.note(&directory, |memory| memory.strange.clone_from(&reading.strange));
+        }
         if let Some(thread) = &thread {
             self.read_ending(run, &directory, &mut memory, thread, reading.status).await;
         }
@@ -212,15 +219,19 @@ impl<W: Workspaces> Look<'_, W> {
         directory: &RunDirectory,
         memory: &mut Memory,
         thread: &Thread,
-        status: AgentStatus,
+        listed: AgentStatus,
     ) {
         let Some(newest) = memory.accepted_turns().next_back().cloned() else { return };
-        let ended = matches!(status, AgentStatus::Idle | AgentStatus::Failed);
-        if !ended || newest.ending.is_some() || says_much(thread) {
+        if !has_ended(listed) || newest.ending.is_some() || says_much(thread) {
             return;
         }
         let Some(read) = self.read_one(run).await else { return };
-        let ending = ending_of(&read);
+        let reading = status(&read, Some(&newest.asked()), self.now);
+        if !has_ended(reading.status) {
+            // It went on meanwhile.
+            return;
+        }
+        let ending = Ending { failure: reading.words, ..ending_of(&read) };
         let keep = |memory: &mut Memory| {
             if let Some(turn) = memory.turn_mut(newest.id) {
                 turn.ending = Some(ending.clone());
@@ -264,13 +275,15 @@ impl<W: Workspaces> Look<'_, W> {
         thread: Option<&Thread>,
         reading: Reading,
     ) -> AgentReport {
-        if let Some(strange) = &reading.strange {
-            tracing::warn!(%run, "T3 Code shows a state that afk does not know: {strange}");
-        }
         let newest = memory.accepted_turns().next_back();
         let shown = thread.filter(|thread| says_much(thread)).map(ending_of);
         let ending = shown.as_ref().or_else(|| newest?.ending.as_ref());
         let earlier = memory.turns.iter().filter_map(|turn| turn.ending.as_ref());
+        let last_words = ending.map(|ending| {
+            let failed = reading.status == AgentStatus::Failed;
+            let why = failed.then(|| ending.failure.clone().or_else(|| reading.words.clone())).flatten();
+            why.or_else(|| ending.words.clone())
+        });
         let milestones = ending.map(|ending| {
             let mut all: Vec<String> = Vec::new();
             for milestone in earlier.chain([ending]).flat_map(|ending| &ending.milestones) {
@@ -292,7 +305,7 @@ impl<W: Workspaces> Look<'_, W> {
             last_activity: thread.and_then(|thread| thread.updated_at).map(by_this_clock),
             milestones,
             cost_usd: None,
-            last_words: reading.words.or_else(|| ending.and_then(|ending| ending.words.clone())),
+            last_words: last_words.flatten().or(reading.words),
             link: link.and_then(|environment| {
                 let mut url = self.executor.url.clone();
                 url.path_segments_mut().ok()?.pop_if_empty().extend([environment.as_str(), &run.to_string()]);
@@ -302,6 +315,10 @@ impl<W: Workspaces> Look<'_, W> {
     }
 }
 
+fn has_ended(status: AgentStatus) -> bool {
+    matches!(status, AgentStatus::Idle | AgentStatus::Failed)
+}
+
 /// Whether the thread was listed with what was said on it.
 fn says_much(thread: &Thread) -> bool {
     !thread.messages.asked.is_empty() || thread.messages.last.is_some()
@@ -309,7 +326,8 @@ fn says_much(thread: &Thread) -> bool {
 
 fn ending_of(thread: &Thread) -> Ending {
     let words = thread.messages.last.as_ref().map(|said| said.words.clone());
-    Ending { words: words.filter(|words| !words.is_empty()), milestones: thread.messages.milestones.clone() }
+    let words = words.filter(|words| !words.is_empty());
+    Ending { words, milestones: thread.messages.milestones.clone(), failure: None }
 }
 
 /// The run of a thread that afk has made: its branch says that it is one.

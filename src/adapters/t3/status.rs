@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::wire::{Failure, SessionStatus, Thread, TurnState};
+use super::wire::{AgentSession, Failure, SessionStatus, Thread, TurnState};
 use crate::policy::facts::AgentStatus;
 use crate::text::clean_line;
 
@@ -89,7 +89,8 @@ pub fn status(thread: &Thread, asked: Option<&Asked>, now: DateTime<Utc>) -> Rea
     let is_mine = thread.newest_turn().is_some_and(|turn| before.turn.as_deref() != Some(turn));
     let interrupted = asked.is_some_and(|asked| asked.interrupted);
     // As it was before the turn was sent, it tells nothing.
-    let session = thread.session.as_ref().filter(|session| is_mine || session.updated_at != before.session);
+    let has_moved = |session: &&AgentSession| asked.is_none() || is_mine || session.updated_at != before.session;
+    let session = thread.session.as_ref().filter(has_moved);
     if let Some(failure) = could_not_start(thread, asked) {
         let error = session.and_then(|session| session.last_error.as_deref());
         return Reading::failed(words_or(error.unwrap_or(&failure.words), "T3 Code could not start the turn"));
@@ -180,4 +181,280 @@ fn why(thread: &Thread, error: Option<&str>) -> String {
 
 fn words_or(words: &str, otherwise: &str) -> String {
     (if words.is_empty() { otherwise } else { words }).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const MESSAGE: Uuid = Uuid::from_u128(7);
+    /// The session before the turn, and after it.
+    const EARLIER: &str = "2026-11-22T12:00:00Z";
+    const LATER: &str = "2026-11-22T13:00:00Z";
+    const ACCEPTED: &str = "2026-11-22T12:30:00Z";
+
+    fn thread(fields: Value) -> Thread {
+        let mut thread = json!({ "id": "thread", "session": null, "latestTurn": null });
+        thread.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        serde_json::from_value(thread).unwrap()
+    }
+
+    fn session(status: &str, at: &str) -> Value {
+        json!({ "status": status, "activeTurnId": null, "lastError": null, "updatedAt": at })
+    }
+
+    fn turn(id: &str, state: &str) -> Value {
+        json!({ "turnId": id, "state": state, "requestedAt": EARLIER })
+    }
+
+    /// The agent's last message, of a turn; and before it, the one that was asked for.
+    fn said(turn: &str) -> Value {
+        json!([
+            { "id": MESSAGE, "role": "user", "text": "do", "createdAt": ACCEPTED },
+            { "id": "assistant:1", "role": "assistant", "text": "done", "turnId": turn, "createdAt": LATER },
+        ])
+    }
+
+    fn heard() -> Value {
+        json!([{ "id": MESSAGE, "role": "user", "text": "do", "createdAt": ACCEPTED }])
+    }
+
+    /// The first turn of a thread.
+    fn first() -> Asked {
+        Asked { message: MESSAGE, accepted: ACCEPTED.parse().ok(), before: Before::default(), interrupted: false }
+    }
+
+    /// A turn after one that v0.0.27 or main call `old`.
+    fn second() -> Asked {
+        Asked { before: Before { turn: Some("old".to_owned()), session: EARLIER.parse().ok() }, ..first() }
+    }
+
+    fn read(thread: &Thread, asked: Option<&Asked>, seconds: i64) -> Reading {
+        let accepted: DateTime<Utc> = ACCEPTED.parse().unwrap();
+        status(thread, asked, accepted + TimeDelta::seconds(seconds))
+    }
+
+    fn in_words(reading: Reading) -> String {
+        let Reading { status, words, strange } = reading;
+        [Some(format!("{status:?}").to_lowercase()), words, strange]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(": ")
+    }
+
+    #[test]
+    fn a_turn_is_followed_from_its_start_to_its_end() {
+        let failed_later = "failed: T3 Code accepted the turn and never started it";
+        let starting = [(5, "starting"), (61, "starting")];
+        let waits = [(5, "starting"), (59, "starting"), (60, failed_later)];
+        let running = [(5, "running"), (100_000, "running")];
+        let idle = [(0, "idle"), (61, "idle")];
+        let rows: Vec<(&str, Value, Asked, Vec<(i64, &str)>)> = vec![
+            ("no session yet", json!({}), first(), waits.to_vec()),
+            ("session starting", json!({ "session": session("starting", LATER) }), first(), starting.to_vec()),
+            (
+                "session ready on the way, v0.0.27",
+                json!({ "session": session("ready", LATER), "messages": heard() }),
+                first(),
+                vec![(5, "starting"), (60, "idle")],
+            ),
+            (
+                "the same, before a second turn",
+                json!({ "session": session("ready", LATER), "latestTurn": turn("old", "completed"), "messages": heard() }),
+                second(),
+                waits.to_vec(),
+            ),
+            (
+                "the first turn is still the newest",
+                json!({ "session": session("ready", EARLIER), "latestTurn": turn("old", "completed") }),
+                second(),
+                waits.to_vec(),
+            ),
+            (
+                "an error of the turn before",
+                json!({ "session": session("error", EARLIER), "latestTurn": turn("old", "error") }),
+                second(),
+                waits.to_vec(),
+            ),
+            (
+                "a session that was stopped while it was idle",
+                json!({ "session": session("stopped", LATER), "latestTurn": turn("old", "completed") }),
+                second(),
+                vec![(5, "starting"), (60, "failed: its session ended before the turn did")],
+            ),
+            (
+                "running",
+                json!({ "session": session("running", LATER), "latestTurn": turn("old", "completed") }),
+                second(),
+                running.to_vec(),
+            ),
+            (
+                "called completed in the middle, v0.0.27",
+                json!({ "session": session("running", LATER), "latestTurn": turn("new", "completed") }),
+                second(),
+                running.to_vec(),
+            ),
+            (
+                "just ended, checkpoint not taken, v0.0.27",
+                json!({ "session": session("ready", LATER), "messages": said("new") }),
+                second(),
+                idle.to_vec(),
+            ),
+            (
+                "just ended, checkpoint not taken, main",
+                json!({ "session": session("ready", LATER), "latestTurn": turn("new", "completed") }),
+                second(),
+                idle.to_vec(),
+            ),
+            (
+                "nothing but a message of the turn before, v0.0.27",
+                json!({ "session": session("ready", LATER), "messages": said("old") }),
+                second(),
+                waits.to_vec(),
+            ),
+            (
+                "stopped by T3 after half an hour of idleness",
+                json!({ "session": session("stopped", LATER), "latestTurn": turn("new", "completed") }),
+                second(),
+                idle.to_vec(),
+            ),
+            (
+                "subagents go on after the turn",
+                json!({ "session": session("ready", LATER), "latestTurn": turn("new", "completed"), "backgroundLiveness": "working" }),
+                second(),
+                running.to_vec(),
+            ),
+            (
+                "something is watched after the turn",
+                json!({ "session": session("ready", LATER), "latestTurn": turn("new", "completed"), "backgroundLiveness": "monitoring" }),
+                second(),
+                idle.to_vec(),
+            ),
+            (
+                "interrupted, and taken for completed",
+                json!({ "session": session("ready", LATER), "latestTurn": turn("new", "completed") }),
+                Asked { interrupted: true, ..second() },
+                vec![(5, "failed: interrupted, as afk asked")],
+            ),
+            (
+                "interrupted before it was sent",
+                json!({}),
+                Asked { interrupted: true, accepted: None, ..first() },
+                vec![(5, "failed: interrupted, as afk asked")],
+            ),
+            (
+                "interrupted by somebody else",
+                json!({ "session": session("interrupted", LATER) }),
+                second(),
+                vec![(5, "failed: interrupted, by somebody in T3 Code or because its agent died")],
+            ),
+            (
+                "an answer was lost",
+                json!({ "session": session("ready", EARLIER), "latestTurn": turn("old", "completed") }),
+                Asked { accepted: None, ..second() },
+                vec![(5, "starting"), (100_000, "starting")],
+            ),
+            (
+                "archived while it ran",
+                json!({ "session": session("running", LATER), "archivedAt": LATER }),
+                first(),
+                vec![(5, "gone")],
+            ),
+            (
+                "deleted while it ran",
+                json!({ "session": session("running", LATER), "deletedAt": LATER }),
+                first(),
+                vec![(5, "gone")],
+            ),
+            (
+                "a session in a state from the future",
+                json!({ "session": session("dreaming", LATER) }),
+                first(),
+                vec![(5, "unknown: the state of its session is `dreaming`, which afk does not know")],
+            ),
+            (
+                "a turn in a state from the future",
+                json!({ "session": session("ready", LATER), "latestTurn": turn("new", "dreaming") }),
+                first(),
+                vec![(5, "unknown: the state of its turn is `dreaming`, which afk does not know")],
+            ),
+        ];
+        for (what, fields, asked, expected) in rows {
+            let thread = thread(fields);
+            let is: Vec<_> = expected.iter().map(|(at, _)| (*at, in_words(read(&thread, Some(&asked), *at)))).collect();
+            let expected: Vec<_> = expected.into_iter().map(|(at, word)| (at, word.to_owned())).collect();
+            assert_eq!(is, expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_turn_at_work_in_a_state_from_the_future_is_at_work() {
+        let mut session = session("dreaming", LATER);
+        session["activeTurnId"] = json!("new");
+        let is = in_words(read(&thread(json!({ "session": session })), None, 0));
+        assert_eq!(is, "running: the state of its session is `dreaming`, which afk does not know");
+    }
+
+    #[test]
+    fn only_a_request_of_the_turn_at_work_is_waited_for() {
+        let request =
+            |kind: &str, id: &str, turn: &str| json!({ "kind": kind, "turnId": turn, "payload": { "requestId": id } });
+        let asked = request("approval.requested", "a", "new");
+        let resolved = request("approval.resolved", "a", "new");
+        let old = request("user-input.requested", "b", "old");
+        for (what, activities, flags, expected) in [
+            ("nothing", json!([]), None, "running"),
+            ("an approval", json!([asked]), None, "waiting"),
+            ("an answered one", json!([asked, resolved]), None, "running"),
+            ("an answered one, in the other order", json!([resolved, asked]), None, "running"),
+            ("a question of an earlier turn", json!([old]), None, "running"),
+            ("the shell says so", json!([]), Some((true, false)), "waiting"),
+            ("the shell says so too", json!([]), Some((false, true)), "waiting"),
+            ("the shell says no", json!([asked]), Some((false, false)), "running"),
+        ] {
+            let mut session = session("running", LATER);
+            session["activeTurnId"] = json!("new");
+            let mut thread = thread(json!({ "session": session, "activities": activities }));
+            (thread.has_pending_approvals, thread.has_pending_user_input) = flags.unzip();
+            assert_eq!(in_words(read(&thread, Some(&first()), 5)), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_start_that_failed_counts_for_its_own_message_alone() {
+        let failure = |at: &str| json!([{ "kind": "provider.turn.start.failed", "createdAt": at, "payload": { "detail": "no such model\n    at Provider.start (/srv/t3/x.js:1)" } }]);
+        let of = |at: &str| thread(json!({ "messages": heard(), "activities": failure(at) }));
+        assert_eq!(in_words(read(&of(ACCEPTED), Some(&first()), 5)), "failed: no such model");
+        assert_eq!(in_words(read(&of(ACCEPTED), None, 5)), "failed: no such model");
+        assert_eq!(in_words(read(&of(EARLIER), Some(&second()), 5)), "starting");
+    }
+
+    #[test]
+    fn before_a_turn_is_what_tells_it_from_after() {
+        let ended = thread(json!({ "session": session("ready", LATER), "messages": said("new") }));
+        assert_eq!(Before::of(&ended), Before { turn: Some("new".to_owned()), session: LATER.parse().ok() });
+        let next = Asked { before: Before::of(&ended), ..first() };
+        assert_eq!(in_words(read(&ended, Some(&next), 5)), "starting", "nothing has moved");
+    }
+
+    proptest! {
+        #[test]
+        fn an_agent_at_work_is_never_taken_for_one_that_ended(
+            status in prop_oneof![Just("starting"), Just("running")],
+            state in prop_oneof![Just("running"), Just("completed"), Just("interrupted"), Just("error")],
+            interrupted: bool,
+            remembered: bool,
+            seconds in 0_i64..1_000_000,
+        ) {
+            let thread = thread(json!({ "session": session(status, LATER), "latestTurn": turn("new", state) }));
+            let asked = Asked { interrupted, ..first() };
+            let reading = read(&thread, remembered.then_some(&asked), seconds);
+            prop_assert!(matches!(reading.status, AgentStatus::Starting | AgentStatus::Running), "{reading:?}");
+        }
+    }
 }

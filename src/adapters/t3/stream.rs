@@ -22,7 +22,7 @@ const PIECES: usize = 4;
 pub async fn parse<T: DeserializeOwned + Send + 'static>(opened: &mut Opened) -> PortResult<T> {
     let (sender, pieces) = mpsc::channel(PIECES);
     let parser = tokio::task::spawn_blocking(move || {
-        let texts = ShortTexts { pieces, piece: Vec::new(), taken: 0, place: Place::default() };
+        let texts = ShortTexts { pieces, piece: io::Cursor::default(), place: Place::default() };
         serde_json::from_reader(BufReader::new(texts))
     });
     let fed = feed(opened, sender).await;
@@ -31,7 +31,10 @@ pub async fn parse<T: DeserializeOwned + Send + 'static>(opened: &mut Opened) ->
     let nonsense = |error: String| {
         PortError::invalid(format!("{}: the answer makes no sense: {}", opened.what, opened.words(&error)))
     };
-    parsed.map_err(|error| nonsense(error.to_string()))?.map_err(|error| nonsense(error.to_string()))
+    parsed.map_err(|error| nonsense(error.to_string()))?.map_err(|error| match error.is_eof() {
+        true => PortError::unreachable(format!("{}: the answer breaks off", opened.what)),
+        false => nonsense(error.to_string()),
+    })
 }
 
 async fn feed(opened: &mut Opened, pieces: mpsc::Sender<Vec<u8>>) -> PortResult<()> {
@@ -58,31 +61,21 @@ async fn feed(opened: &mut Opened, pieces: mpsc::Sender<Vec<u8>>) -> PortResult<
 /// JSON whose texts are cut, on the way from the network to a parser that would hold each of them whole.
 struct ShortTexts {
     pieces: mpsc::Receiver<Vec<u8>>,
-    piece: Vec<u8>,
-    taken: usize,
+    /// What is left of the newest one.
+    piece: io::Cursor<Vec<u8>>,
     place: Place,
 }
 
 impl Read for ShortTexts {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut written = 0;
-        while written < buffer.len() {
-            let Some(&byte) = self.piece.get(self.taken) else {
-                // What there is goes first: more may take its time.
-                if written > 0 {
-                    break;
-                }
-                let Some(piece) = self.pieces.blocking_recv() else { break };
-                (self.piece, self.taken) = (piece, 0);
-                continue;
-            };
-            self.taken += 1;
-            if self.place.keeps(byte) {
-                buffer[written] = byte;
-                written += 1;
+        loop {
+            let read = self.piece.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
             }
+            let Some(piece) = self.pieces.blocking_recv() else { return Ok(0) };
+            self.piece = io::Cursor::new(self.place.shortened(&piece));
         }
-        Ok(written)
     }
 }
 
@@ -90,7 +83,7 @@ impl Read for ShortTexts {
 #[derive(Debug, Default)]
 struct Place {
     in_text: bool,
-    /// Bytes of the text so far.
+    /// Bytes of the text that were kept.
     length: usize,
     /// The rest of the text goes.
     cut: bool,
@@ -111,27 +104,56 @@ enum Escape {
 }
 
 impl Place {
-    /// Takes one byte, and tells whether it stays.
+    /// What stays of the next piece.
+    fn shortened(&mut self, mut piece: &[u8]) -> Vec<u8> {
+        let mut kept = Vec::with_capacity(piece.len());
+        while let Some(&byte) = piece.first() {
+            let taken = if !self.in_text {
+                let quote = piece.iter().position(|byte| *byte == b'"');
+                let (run, _) = piece.split_at(quote.map_or(piece.len(), |quote| quote + 1));
+                kept.extend_from_slice(run);
+                self.in_text = quote.is_some();
+                run.len()
+            } else if self.escape == Escape::None && !matches!(byte, b'"' | b'\\') {
+                let end = piece.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(piece.len());
+                let (run, _) = piece.split_at(end);
+                kept.extend_from_slice(self.start_of(run));
+                run.len()
+            } else {
+                kept.extend(self.keeps(byte).then_some(byte));
+                1
+            };
+            piece = piece.split_at(taken).1;
+        }
+        kept
+    }
+
+    /// What stays of plain letters. A character is kept whole.
+    fn start_of<'a>(&mut self, run: &'a [u8]) -> &'a [u8] {
+        let room = if self.cut { 0 } else { TEXT_LIMIT.saturating_sub(self.length) };
+        let continues = |byte: &u8| !self.cut && byte & 0xC0 == 0x80;
+        let end = room + run.iter().skip(room).take_while(|byte| continues(byte)).count();
+        let (start, rest) = run.split_at(end.min(run.len()));
+        self.length += start.len();
+        self.cut = self.cut || !rest.is_empty();
+        self.half = false;
+        start
+    }
+
+    /// Whether a quote, or a byte of an escape, stays. An escape is kept whole, and so are two that make one character.
     fn keeps(&mut self, byte: u8) -> bool {
-        if !self.in_text {
-            if byte == b'"' {
-                *self = Self { in_text: true, ..Self::default() };
-            }
+        if self.escape == Escape::None && byte == b'"' {
+            *self = Self::default();
             return true;
         }
-        let continues = byte & 0xC0 == 0x80;
-        if self.length >= TEXT_LIMIT && self.escape == Escape::None && !self.half && !continues {
+        if self.length >= TEXT_LIMIT && self.escape == Escape::None && !self.half {
             self.cut = true;
         }
         self.length += 1;
-        let keeps = !self.cut;
         self.escape = match (self.escape, byte) {
-            (Escape::None, b'\\') => Escape::Begun,
-            (Escape::None, b'"') => {
-                *self = Self::default();
-                return true;
-            }
+            (Escape::None, _) => Escape::Begun,
             (Escape::Begun, b'u') => Escape::Digits(0, 0),
+            (Escape::Begun, _) => Escape::None,
             (Escape::Digits(count, value), _) => {
                 let digit =
                     char::from(byte).to_digit(16).and_then(|digit| u16::try_from(digit).ok()).unwrap_or_default();
@@ -143,9 +165,8 @@ impl Place {
                     Escape::Digits(count + 1, value)
                 }
             }
-            _ => Escape::None,
         };
-        keeps
+        !self.cut
     }
 }
 
@@ -155,10 +176,19 @@ mod tests {
 
     use super::*;
 
+    /// However it comes in pieces.
     fn shortened(json: &str) -> String {
-        let mut place = Place::default();
-        let kept = json.bytes().filter(|byte| place.keeps(*byte)).collect();
-        String::from_utf8(kept).unwrap()
+        let in_pieces = |size: usize| {
+            let mut place = Place::default();
+            let kept = json.as_bytes().chunks(size).flat_map(|piece| place.shortened(piece)).collect();
+            String::from_utf8(kept).unwrap()
+        };
+        let whole = in_pieces(json.len());
+        assert_eq!(in_pieces(TEXT_LIMIT - 1), whole);
+        if json.len() < 1000 {
+            assert_eq!(in_pieces(1), whole);
+        }
+        whole
     }
 
     #[test]

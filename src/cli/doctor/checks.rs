@@ -20,6 +20,9 @@ use crate::ports::{IssueRef, Notice, PortError};
 use crate::settings::{AgentOutput, ExecutorSettings, Settings};
 use crate::ticks::world::{MAX_SKEW_SECONDS, World};
 
+/// What access was judged by and what that does not show, with the repositories where it is so.
+type Seen = BTreeMap<(String, Option<(String, String)>), Vec<String>>;
+
 /// One look at an installation.
 pub struct Examination<'a> {
     settings: &'a Settings,
@@ -92,10 +95,12 @@ impl<'a> Examination<'a> {
         let mut enrolled = Vec::new();
         if let Some(afk) = self.tracker().await {
             self.identity(&afk);
+            let mut seen = BTreeMap::new();
             enrolled = self.repositories().await;
             for repo in &enrolled {
-                self.repository(repo, &afk, fix).await;
+                self.repository(repo, &afk, fix, &mut seen).await;
             }
+            self.seen(seen);
         }
         self.executors(&enrolled).await;
     }
@@ -163,12 +168,18 @@ impl<'a> Examination<'a> {
         enrolled
     }
 
-    async fn repository(&mut self, repo: &str, afk: &str, fix: bool) {
+    async fn repository(&mut self, repo: &str, afk: &str, fix: bool, seen: &mut Seen) {
         let Some(policy) = self.policy else { return };
         let (tracker, rules) = (&self.world.tracker, policy.rules(repo));
-        match tracker.shortcomings(repo).await {
-            Ok(found) if found.is_empty() => self.privileges(repo, afk).await,
-            Ok(found) => found.into_iter().for_each(|lack| self.fail("access", lack.what, lack.remedy)),
+        match tracker.access(repo).await {
+            Ok(access) if access.shortcomings.is_empty() => {
+                if let Some(judged_by) = access.judged_by {
+                    let unseen = access.unseen.map(|unseen| (unseen.what, unseen.remedy));
+                    seen.entry((judged_by, unseen)).or_default().push(repo.to_owned());
+                }
+                self.privileges(repo, afk).await;
+            }
+            Ok(access) => access.shortcomings.into_iter().for_each(|lack| self.fail("access", lack.what, lack.remedy)),
             Err(error) => {
                 return self.fail(
                     "access",
@@ -201,6 +212,26 @@ impl<'a> Examination<'a> {
         for stage in &rules.stages {
             if let Err(error) = self.world.ci.can_judge(repo, stage).await {
                 self.fail("ci", format!("{repo}: {}", error.message), "without a verdict no run ends well");
+            }
+        }
+    }
+
+    /// What was looked at, and that nothing was tried; alike repositories are one line.
+    fn seen(&mut self, seen: Seen) {
+        for ((judged_by, unseen), repos) in seen {
+            let repos = match repos.as_slice() {
+                [repo] => repo.clone(),
+                repos => format!("{} repositories", repos.len()),
+            };
+            let what = format!("{repos}: {judged_by}; nothing was written to try it");
+            match unseen {
+                None => self.say("access", Health::Ok, what),
+                Some((unseen, remedy)) => self.symptoms.push(Symptom {
+                    about: "access",
+                    health: Health::Skipped,
+                    what: format!("{what}; {unseen}"),
+                    remedy: Some(remedy),
+                }),
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::policy::facts::{Facts, Observed, Reading, RunFact};
 use crate::policy::{Rules, Transition};
 use crate::ticks::facts::{self, RunView};
 use crate::ticks::fleet::{Fleet, Run, Standing};
-use crate::ticks::progress::{short_commit, verdict_in_words};
+use crate::ticks::progress::{self, short_commit, verdict_in_words};
 use crate::ticks::record::Record;
 use crate::ticks::watch::held_in_words;
 use crate::ticks::world::Tick;
@@ -187,6 +187,7 @@ impl RunStory {
         if let Some(words) = words.map(shown).filter(|words| !words.is_empty()) {
             self.notes.push(format!("the end of what the agent said: {words}"));
         }
+        self.notes.extend(progress::unjudged(rules, view));
         self.evidence = evidence(view, now);
         self.facts = queue::facts(&view.facts);
         self.rows = rows(tick, rules, record, view, now);
