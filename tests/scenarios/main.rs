@@ -60,12 +60,11 @@ mod t3 {
     mod threads;
 }
 
-/// The same, on the release that many still run: what an executor has a part in.
+/// The same on the release that many still run: a whole life, and all that the two do not have in common.
 #[path = "."]
 mod t3_v0_0_27 {
     type Installation = crate::installation::InstallationOf<crate::installation::Local, crate::on_t3::Old>;
 
-    mod agents;
     mod life;
     mod t3_calls;
     mod threads;

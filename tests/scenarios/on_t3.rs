@@ -1,6 +1,5 @@
 //! T3 Code as an executor of the suite: a server on this machine whose providers run the same toy agents.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::installation::{Agent, Forge, InstallationOf, Runner};
@@ -47,7 +46,7 @@ impl<const V0_0_27: bool> Runner for T3<V0_0_27> {
                 turns: thread.begun,
                 live: thread.live,
                 prompts: said("user").map(|message| message.text.clone()).collect(),
-                workspace: PathBuf::from(state.directory(thread)),
+                workspace: state.directory(thread),
                 output_bytes: said("assistant").map(|message| message.text.len() as u64).sum(),
             }
         };

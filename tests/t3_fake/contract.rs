@@ -175,7 +175,10 @@ impl Shape {
                 }
             }
             Value::String(word)
-                if WORDS.contains(&name) && !self.words.contains(word) && !known.has_word(name, word) =>
+                if WORDS.contains(&name)
+                    && !self.words.contains(word)
+                    && !known.has_word(name, word)
+                    && !GUESSED.contains(&(name, word)) =>
             {
                 found.push(format!("{at} is {word:?}, and was only seen as {:?}", self.words));
             }
