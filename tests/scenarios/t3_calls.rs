@@ -91,6 +91,31 @@ fn an_interrupt_whose_answer_is_lost_is_asked_for_again() {
 }
 
 #[test]
+fn a_thread_that_could_not_be_put_away_is_named_and_holds_nothing_back() {
+    for (fault, put_away) in [(Fault::LostBefore, false), (Fault::LostAfter, true), (Fault::Refused, false)] {
+        let afk = Installation::armed()
+            .agent("idle")
+            .hasty()
+            .policy(&[("executor     = \"toy\"", "executor     = \"toy\"\narchive      = true")]);
+        afk.dispatch();
+        afk.wait_until_quiet();
+        afk.runner.fake.trouble(Trouble::next(fault.clone(), "thread.archive"));
+        let mut said = String::new();
+        while afk.issue(1).has("agent-in-progress") {
+            said = afk.watch().to_string();
+        }
+
+        assert!(said.contains("its agent's session was not put away"), "{fault:?}: {said}");
+        assert_eq!(afk.issue(1).state().as_deref(), Some("needs-human"), "{fault:?}");
+        assert_eq!(afk.runner.fake.state().threads[0].archived_at.is_some(), put_away, "{fault:?}");
+        for command in ["watch", "poll"] {
+            let ran = afk.afk(&[command]);
+            assert_eq!(ran.code, Some(0), "{fault:?}: {ran}");
+        }
+    }
+}
+
+#[test]
 fn one_listing_serves_any_number_of_runs() {
     let mut counts = Vec::new();
     for runs in [1_u64, 3] {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 
 use super::commands::TEXT_LIMIT;
-use super::state::{Asked, Phase, RunningAgent, Session, State, id, is_git};
+use super::state::{Asked, Phase, RunningAgent, Session, State, is_git};
 use super::turns::{self, End};
 use super::{Shared, lock};
 
@@ -187,16 +187,16 @@ impl Provider {
 
     /// The turn itself, from the start of its agent to its checkpoint.
     fn run(&self, asked: &Asked) -> Option<()> {
+        let answers = tempfile::tempdir().unwrap();
         let (mut child, turn, git) = self.with(|state| {
             let thread = state.thread(&self.thread)?.clone();
             let directory = state.directory(&thread);
-            let answers = std::env::temp_dir().join(format!("t3-answers-{}", id()));
             let run = [&asked.text].into_iter().chain(thread.messages.iter().map(|message| &message.text));
             let run = run.filter_map(|text| run_of(text)).next().unwrap_or_default();
             let mut command = Command::new(&state.agent);
             command.arg(if thread.begun == 0 { "start" } else { "resume" }).current_dir(&directory).env_clear();
             command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-            command.env("AFK_RUN", run).env("T3_ANSWERS", &answers).process_group(0);
+            command.env("AFK_RUN", run).env("T3_ANSWERS", answers.path()).process_group(0);
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let turn = turns::begin(state, &self.thread, asked);
             let child = match command.spawn() {
@@ -209,27 +209,23 @@ impl Provider {
                     return None;
                 }
             };
-            let _ = std::fs::create_dir_all(&answers);
             state.thread(&self.thread)?.agent = Some(RunningAgent {
                 group: Pid::from_child(&child),
                 turn: turn.clone(),
                 interrupted: false,
                 stopped: false,
                 told: None,
-                answers,
+                answers: answers.path().to_owned(),
             });
             Some((child, turn, is_git(&directory)))
         })??;
         let end = self.follow(&mut child, &turn, &asked.text);
         let checkpoint = self.with(|state| {
-            let answers = state.thread(&self.thread).and_then(|thread| thread.agent.take());
-            let _ = answers.map(|agent| std::fs::remove_dir_all(agent.answers));
             turns::end(state, &self.thread, &turn, &end);
-            if let Some(thread) = state.thread(&self.thread) {
-                thread.live = false;
-            }
-            state.checkpoint
-        })?;
+            let thread = state.thread(&self.thread)?;
+            (thread.agent, thread.live) = (None, false);
+            Some(state.checkpoint)
+        })??;
         let codex =
             self.with(|state| state.thread(&self.thread).map(|thread| thread.model["instanceId"] == "codex"))??;
         let phases = [Phase::Ended, Phase::Placeholder];
