@@ -22,7 +22,7 @@ use crate::chance::Chance;
 use crate::defects::{Defect, Defective};
 use crate::edges::{Bell, Desk, Edge, Fate};
 use crate::invariants::{self, TICKS_TO_END, WITHOUT_A_LOCK};
-use crate::policies::POLICIES;
+use crate::policies::choices;
 use crate::script::{Act, Script, Step};
 use crate::truth::{BELLS, Card, Eye, HUMAN, IN_PROGRESS, KEY, PAUSED, READY, ROBOT, TickId, Truth, Violation};
 
@@ -88,13 +88,14 @@ pub fn live(script: &Script, folder: &Path, narrate: bool, defect: Option<Defect
 
 impl Life {
     fn begin(script: &Script, folder: &Path, narrate: bool, defect: Option<Defect>) -> Self {
-        let mut truth = Truth::new();
+        let mut truth = Truth::of(choices(script.policies));
         truth.story = narrate.then(Vec::new);
-        truth.policy = Some(script.policy);
-        truth.policies.insert(script.policy);
+        let policy = &truth.choices[script.policy];
+        truth.policy = Some(policy);
+        truth.policies.push(policy);
         truth.excused = if script.unlocked { &WITHOUT_A_LOCK } else { &[] };
         truth.tell(|| format!("seed {}, policy {}", script.seed, script.policy));
-        for change in &POLICIES[script.policy].changes {
+        for change in &policy.changes {
             truth.tell(|| format!("its rules are those of the shipped policy, but {change}"));
         }
         let mut chance = Chance::of(!script.seed);
@@ -186,7 +187,7 @@ impl Life {
     /// Starts a tick as the command line does: policy, kill switch, lock.
     fn start(&mut self, kind: TickKind) {
         let mut truth = self.truth.borrow_mut();
-        let Some(index) = truth.policy else {
+        let Some(policy) = truth.policy else {
             return truth.tell(|| format!("afk {} finds a broken policy", kind.word()));
         };
         let off = truth.switched_off().is_some() && !Defect::blind_to_the_switch(self.defect, kind);
@@ -202,7 +203,7 @@ impl Life {
         self.ticks += 1;
         let id = self.ticks;
         let eye = Eye {
-            policy: index,
+            policy,
             start: truth.snapshot(),
             versions: Vec::new(),
             permissions: vec![truth.permissions.clone()],
@@ -217,7 +218,7 @@ impl Life {
         let desk = Rc::new(RefCell::new(Desk::default()));
         let edge = Edge { truth: self.truth.clone(), desk: desk.clone(), tick: id };
         let world = self.world(&edge, kind);
-        let policy = if off { &POLICIES[index].on } else { &POLICIES[index].off };
+        let policy = if off { &policy.on } else { &policy.off };
         let mut open = OpenTick { id, kind, began, work: Box::pin(tick(kind, policy, world)), desk, _lock: lock };
         // To its first call.
         let ready = open.work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -374,7 +375,7 @@ impl Life {
             truth.outages.clear();
             truth.next.clear();
             truth.skew = TimeDelta::zero();
-            truth.policy = Some(script.policy);
+            truth.policy = Some(&truth.choices[script.policy]);
             (truth.switch_in_policy, truth.switch_in_environment) = (false, false);
             let runs: Vec<_> = truth.agents.keys().copied().collect();
             for run in runs {

@@ -17,7 +17,13 @@ use crate::shrink::in_fresh;
 /// Lives it, and asks that what made it dangerous still happens in it.
 #[track_caller]
 fn keeps_every_invariant(seed: u64, policy: usize, steps: &[Step], still: &[&str]) {
-    let script = Script { seed, size: SMALL, policy, unlocked: false, steps: steps.to_vec() };
+    keeps_every_invariant_under(0, seed, policy, steps, still);
+}
+
+/// The same, under a policy of those that are changed from another seed on.
+#[track_caller]
+fn keeps_every_invariant_under(policies: u64, seed: u64, policy: usize, steps: &[Step], still: &[&str]) {
+    let script = Script { seed, size: SMALL, policies, policy, unlocked: false, steps: steps.to_vec() };
     let folder = scratch();
     let lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, true, None));
     let story = lived.story.join("\n");
