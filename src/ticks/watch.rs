@@ -1,7 +1,5 @@
 //! watch: where each run in flight stands, what is due, and doing it.
 
-use chrono::TimeDelta;
-
 use crate::engine::identity::Purpose;
 use crate::engine::pending::PendingRow;
 use crate::engine::step::{Circumstances, End, HeldBy, advance};
@@ -287,7 +285,7 @@ fn end_if_terminal(rules: &Rules, record: &mut Record, reason: Option<String>) {
 
 /// Releases the lock of an ended run, last of all, and only once its agent is seen to have ended or was given up.
 async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
-    let Some(record) = run.record().cloned() else { return Ok(()) };
+    let Some(mut record) = run.record().cloned() else { return Ok(()) };
     let label = &rules(tick, &record).labels.in_progress.value;
     let mut live = match fleet.presence(record.run, Some(&record.executor)) {
         AgentPresence::Live => true,
@@ -299,14 +297,15 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         }
     };
     let effect_timeout = rules(tick, &record).effect_timeout;
+    let now = tick.world.clock.now();
     // One that no row told to end may go on for a while, and not for ever: a turn may have reached it late.
-    let told_to_end = record.interrupted_at.or_else(|| {
-        let overdue = record.since.checked_add_signed(TimeDelta::from_std(effect_timeout).ok()?)?;
-        (overdue <= tick.world.clock.now()).then_some(overdue)
-    });
-    if let Some(first) = told_to_end.filter(|_| live) {
+    let due = record.interrupted_at.is_some() || since(record.since, now) >= effect_timeout;
+    if live && due {
         let asked = interrupt(tick, fleet, &record).await;
-        if since(first, tick.world.clock.now()) < effect_timeout {
+        let first = *record.interrupted_at.get_or_insert(now);
+        // However long ago the run has ended: nobody is given up who was not told for as long.
+        save(tick, run, record.clone(), None).await?;
+        if since(first, now) < effect_timeout {
             asked?;
         } else {
             tick.problem(

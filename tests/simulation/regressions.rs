@@ -339,3 +339,23 @@ fn a_correction_of_a_commit_that_was_corrected_before_is_not_counted_when_its_an
         &["gets another turn", "doing fix-forward", "what timed out takes effect now"],
     );
 }
+
+#[test]
+fn an_agent_that_was_first_told_to_end_long_after_its_run_is_not_given_up_at_once() {
+    keeps_every_invariant_under(
+        1000,
+        1_795_391_483_005_529,
+        26,
+        &[
+            Person(Arm, 2102554325),
+            Tick(Poll, None),
+            Wait(620),
+            Tick(Watch, None),
+            Wait(8000),
+            Next("executor interrupt", Partial),
+            Tick(Watch, None),
+            Tick(Watch, None),
+        ],
+        &["\", \\\"interrupt\\\"]\" became \"]\"", "executor interrupt cannot read", "is interrupted"],
+    );
+}
