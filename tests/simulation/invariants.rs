@@ -30,7 +30,7 @@ fn hold(truth: &mut Truth, invariant: &'static str, holds: Holds) {
     }
 }
 
-/// What two ticks at once cannot keep where nothing locks one of them out.
+/// What two ticks at once cannot keep where nothing, or not the same thing, locks one of them out.
 pub const WITHOUT_A_LOCK: [&str; 3] = ["live agents fit the slots", "one progress comment a run", "rings once"];
 
 /// A tick is about to make a call that changes the world.
@@ -42,7 +42,7 @@ pub fn of_call(truth: &mut Truth, tick: TickId, write: &Write) {
             if begun {
                 return;
             }
-            let off = nothing_begins_while_switched_off(truth, &assignment.issue);
+            let off = nothing_begins_while_switched_off(truth, eye, &assignment.issue);
             let approved = truth.approved.contains(&assignment.run);
             let rested = dispatched_on_what_was_true(truth, eye, assignment, approved);
             truth.approved.insert(assignment.run);
@@ -55,7 +55,7 @@ pub fn of_call(truth: &mut Truth, tick: TickId, write: &Write) {
                 return;
             }
             let issue = agent.assignment.issue.clone();
-            let off = nothing_begins_while_switched_off(truth, &issue);
+            let off = nothing_begins_while_switched_off(truth, eye, &issue);
             let (red, bounded, ours) = if eye.policy.shipped {
                 (
                     a_turn_answers_a_red_commit(eye, *run),
@@ -188,8 +188,8 @@ fn state_in_words(record: &Record) -> String {
 }
 
 /// No agent is started and no turn sent while the kill switch is on in any form, at the moment afk asks for it.
-fn nothing_begins_while_switched_off(truth: &Truth, issue: &IssueRef) -> Holds {
-    demand(truth.switched_off().is_none(), || format!("{issue}, although the kill switch is on"))
+fn nothing_begins_while_switched_off(truth: &Truth, eye: &Eye, issue: &IssueRef) -> Holds {
+    demand(truth.switched_off(eye.installation).is_none(), || format!("{issue}, although the kill switch is on"))
 }
 
 /// Nothing unlisted, closed, untrusted, held, edited or blocked is dispatched. One that was cut short is brought up

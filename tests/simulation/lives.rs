@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::defects::Defect;
 use crate::life::{Lived, live};
-use crate::script::{FLEET, SMALL, Script, Size};
+use crate::script::{Apart, FLEET, SMALL, Script, Size};
 use crate::shrink::{in_fresh, shrink};
 
 /// How many of the fixed lives there are in `cargo test`.
@@ -49,13 +49,12 @@ struct Kind {
     size: Size,
     /// The first seed of the changed policies.
     policies: u64,
-    /// Ticks have no lock in common.
-    unlocked: bool,
+    apart: Apart,
 }
 
 impl Kind {
     /// Of the fixed lives.
-    const FIXED: Self = Self { size: SMALL, policies: 0, unlocked: false };
+    const FIXED: Self = Self { size: SMALL, policies: 0, apart: Apart::ByItsLock };
 
     /// That of the life at this place among many: the more there are, the more policies they try.
     fn at(self, place: u64) -> Self {
@@ -63,15 +62,16 @@ impl Kind {
     }
 
     fn script(self, seed: u64) -> Script {
-        Script { unlocked: self.unlocked, ..Script::of(seed, self.size, self.policies) }
+        Script { apart: self.apart, ..Script::of(seed, self.size, self.policies) }
     }
 
     /// The command that lives one of them again.
     fn replay(self, seed: u64) -> String {
         let size = if self.size.repos == FLEET.repos { "AFK_SIMULATION_SIZE=fleet " } else { "" };
-        let unlocked = if self.unlocked { "AFK_SIMULATION_UNLOCKED=1 " } else { "" };
+        let known = Apart::ALL.iter().find(|(_, apart)| *apart == self.apart && *apart != Apart::ByItsLock);
+        let apart = known.map_or(String::new(), |(name, _)| format!("AFK_SIMULATION_APART={name} "));
         format!(
-            "AFK_SIMULATION_POLICIES={} AFK_SIMULATION_SEED={seed} {size}{unlocked}cargo test --test simulation replay -- \
+            "AFK_SIMULATION_POLICIES={} AFK_SIMULATION_SEED={seed} {size}{apart}cargo test --test simulation replay -- \
              --nocapture",
             self.policies
         )
@@ -167,7 +167,7 @@ fn fresh_lives_keep_every_invariant() {
     let lives = variable("AFK_SIMULATION_LIVES").unwrap_or(FRESH);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let first = variable("AFK_SIMULATION_FIRST").unwrap_or(now * 1_000_000);
-    let kind = Kind { size: size(), policies: policies().unwrap_or(now), unlocked: false };
+    let kind = Kind { size: size(), policies: policies().unwrap_or(now), apart: Apart::ByItsLock };
     println!("fresh lives from seed {first} on, changed policies from seed {} on", kind.policies);
     live_all(first..first + lives, kind);
 }
@@ -176,10 +176,19 @@ fn fresh_lives_keep_every_invariant() {
 /// They may ring twice, write a second progress comment, and fill a slot twice; nothing worse.
 #[test]
 fn two_ticks_at_once_without_a_lock_double_no_run_and_lose_none() {
+    live_together(Apart::Not);
+}
+
+/// Two installations over one tracker and one executor, each with its own lock, heartbeats and orders: no more than that.
+#[test]
+fn two_installations_over_one_executor_double_no_run_and_lose_none() {
+    live_together(Apart::ByTwoLocks);
+}
+
+fn live_together(apart: Apart) {
     let lives = variable("AFK_SIMULATION_LIVES").unwrap_or(FRESH);
     let first = variable("AFK_SIMULATION_FIRST").unwrap_or(0);
-    let kind = Kind { policies: policies().unwrap_or(0), unlocked: true, ..Kind::FIXED };
-    live_all(first..first + lives, kind);
+    live_all(first..first + lives, Kind { policies: policies().unwrap_or(0), apart, ..Kind::FIXED });
 }
 
 #[test]
@@ -191,8 +200,10 @@ fn a_few_lives_of_a_fleet_keep_every_invariant() {
 #[test]
 fn replay() {
     let Some(seed) = variable("AFK_SIMULATION_SEED") else { return };
-    let unlocked = variable("AFK_SIMULATION_UNLOCKED").is_some();
-    let kind = Kind { size: size(), policies: policies().unwrap_or(0), unlocked };
+    let apart = std::env::var("AFK_SIMULATION_APART").unwrap_or_else(|_| "lock".to_owned());
+    let apart =
+        Apart::ALL.iter().find(|(name, _)| *name == apart).expect("AFK_SIMULATION_APART is none or two-locks").1;
+    let kind = Kind { size: size(), policies: policies().unwrap_or(0), apart };
     let (folder, script) = (scratch(), kind.script(seed));
     let lived: Lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, true, None));
     println!("{}\n", lived.story.join("\n"));

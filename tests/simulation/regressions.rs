@@ -11,7 +11,7 @@ use crate::script::Act::*;
 use crate::script::Deed::*;
 use crate::script::Step::{self, *};
 use crate::script::Word::*;
-use crate::script::{SMALL, Script};
+use crate::script::{Apart, SMALL, Script};
 use crate::shrink::in_fresh;
 
 /// Lives it, and asks that what made it dangerous still happens in it.
@@ -23,7 +23,7 @@ fn keeps_every_invariant(seed: u64, policy: usize, steps: &[Step], still: &[&str
 /// The same, under a policy of those that are changed from another seed on.
 #[track_caller]
 fn keeps_every_invariant_under(policies: u64, seed: u64, policy: usize, steps: &[Step], still: &[&str]) {
-    let script = Script { seed, size: SMALL, policies, policy, unlocked: false, steps: steps.to_vec() };
+    let script = Script { seed, size: SMALL, policies, policy, apart: Apart::ByItsLock, steps: steps.to_vec() };
     let folder = scratch();
     let lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, true, None));
     let story = lived.story.join("\n");

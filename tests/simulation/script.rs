@@ -115,6 +115,22 @@ pub const SMALL: Size = Size { repos: 3, issues: 8, steps: 100 };
 /// A fleet.
 pub const FLEET: Size = Size { repos: 10, issues: 50, steps: 300 };
 
+/// What keeps ticks apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apart {
+    /// The lock of the one installation.
+    ByItsLock,
+    /// Nothing: two pollers and two watchers go on call by call.
+    Not,
+    /// Two installations, each with its own lock, for one tracker and one executor.
+    ByTwoLocks,
+}
+
+impl Apart {
+    pub const ALL: [(&str, Self); 3] =
+        [("lock", Self::ByItsLock), ("none", Self::Not), ("two-locks", Self::ByTwoLocks)];
+}
+
 /// Everything that a life is lived by.
 #[derive(Debug, Clone)]
 pub struct Script {
@@ -124,8 +140,7 @@ pub struct Script {
     pub policies: u64,
     /// Which of the policies to choose from.
     pub policy: usize,
-    /// Ticks have no lock in common.
-    pub unlocked: bool,
+    pub apart: Apart,
     pub steps: Vec<Step>,
 }
 
@@ -166,7 +181,7 @@ impl Script {
         while steps.len() < size.steps {
             scene(&mut chance, size, &mut steps);
         }
-        Self { seed, size, policies, policy, unlocked: false, steps }
+        Self { seed, size, policies, policy, apart: Apart::ByItsLock, steps }
     }
 }
 

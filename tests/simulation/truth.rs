@@ -116,6 +116,8 @@ pub struct Snapshot {
 /// What a tick was shown, by what is true.
 #[derive(Debug)]
 pub struct Eye {
+    /// Whose tick it is.
+    pub installation: usize,
     pub policy: &'static Pair,
     pub start: Snapshot,
     /// Every version of an issue, and of the permissions, since the tick began.
@@ -178,7 +180,8 @@ pub struct Truth {
     /// The kill switch in the policy, in the environment, by `afk stop`.
     pub switch_in_policy: bool,
     pub switch_in_environment: bool,
-    pub stopped: bool,
+    /// Which installations were told so.
+    pub stopped: BTreeSet<usize>,
     pub abandoned: BTreeSet<RunId>,
     /// When afk first told an agent to end since its newest turn, by this machine's clock; whatever came of the call.
     pub told_to_end: BTreeMap<RunId, DateTime<Utc>>,
@@ -266,7 +269,7 @@ impl Truth {
             policy: None,
             switch_in_policy: false,
             switch_in_environment: false,
-            stopped: false,
+            stopped: BTreeSet::new(),
             abandoned: BTreeSet::new(),
             told_to_end: BTreeMap::new(),
             unveiled: BTreeSet::new(),
@@ -315,9 +318,10 @@ impl Truth {
         self.issued
     }
 
-    /// Why the kill switch is on, in any form.
-    pub fn switched_off(&self) -> Option<String> {
-        let on = self.policy.is_none() || self.switch_in_policy || self.switch_in_environment || self.stopped;
+    /// Why the kill switch is on for an installation, in any form.
+    pub fn switched_off(&self, installation: usize) -> Option<String> {
+        let everywhere = self.policy.is_none() || self.switch_in_policy || self.switch_in_environment;
+        let on = everywhere || self.stopped.contains(&installation);
         on.then(|| "the operator says so".to_owned())
     }
 
