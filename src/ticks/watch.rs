@@ -23,13 +23,14 @@ use super::world::Tick;
 /// When the tracker or the installation as a whole cannot be asked. What fails for one run is in the tick's report.
 pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
     let mut fleet = observe(tick).await?;
-    let mut runs = std::mem::take(&mut fleet.runs);
-    for run in &mut runs {
-        if let Err(error) = follow(tick, &fleet, run).await {
+    // Each in its turn, while the fleet shows how the others stand.
+    for _ in 0..fleet.runs.len() {
+        let mut run = fleet.runs.remove(0);
+        if let Err(error) = follow(tick, &fleet, &mut run).await {
             tick.problem(&run.reference, error);
         }
+        fleet.runs.push(run);
     }
-    fleet.runs = runs;
     Ok(fleet)
 }
 
@@ -323,11 +324,15 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         // An agent that ended badly may have left processes behind; they must not outlive the lock.
         interrupt(tick, fleet, &record).await?;
     }
-    match tick.world.tracker.remove_label(&run.reference, label).await {
-        Err(error) if error.kind != PortErrorKind::NotFound => return Err(error),
-        _ => {}
+    // A record that the tracker put back to an older text may end once more while a later run is at work.
+    let another = fleet.runs.iter().any(|other| other.reference == run.reference && other.standing.goes_on());
+    if !another {
+        match tick.world.tracker.remove_label(&run.reference, label).await {
+            Err(error) if error.kind != PortErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        run.labelled = false;
     }
-    run.labelled = false;
     if fleet.presence(record.run, Some(&record.executor)) != AgentPresence::Live {
         run.standing = Standing::Finished;
     }
@@ -337,7 +342,8 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         Some(RunOutcome::Cancelled) => "taken back",
         None => "",
     };
-    tick.event(&run.reference, "released", format!("{}, {outcome}", record.state));
+    let what = if another { "over; the lock is another run's" } else { "released" };
+    tick.event(&run.reference, what, format!("{}, {outcome}", record.state));
     Ok(())
 }
 

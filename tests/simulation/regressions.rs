@@ -359,3 +359,24 @@ fn an_agent_that_was_first_told_to_end_long_after_its_run_is_not_given_up_at_onc
         &["\", \\\"interrupt\\\"]\" became \"]\"", "executor interrupt cannot read", "is interrupted"],
     );
 }
+
+#[test]
+fn an_earlier_run_that_was_put_back_does_not_unlock_a_later_one_when_it_ends_once_more() {
+    keeps_every_invariant(
+        9_945,
+        0,
+        &[
+            Person(Arm, 1483391319),
+            Person(Arm, 2618561829),
+            Tick(Poll, None),
+            Wait(620),
+            Next("tracker edit_comment", ComesLate(2000)),
+            Tick(Watch, None),
+            Tick(Watch, None),
+            Person(ArmAgain, 1540807602),
+            Tick(Watch, None),
+            Tick(Poll, None),
+        ],
+        &["arms acme/r0#5 again", "what timed out takes effect now"],
+    );
+}
