@@ -34,6 +34,8 @@ pub struct PortError {
 pub enum PortErrorDetail {
     /// The token may not do this.
     Forbidden,
+    /// The token is wrong, was revoked, or has expired.
+    Unauthorized,
     /// Too heavy for the server, or too long an answer: a smaller question may be answered.
     TooMuch,
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use afk::settings::{DoorbellSettings, ExecutorSettings, SecretSource, Settings, SlackSettings, TrackerSettings};
+use afk::settings::{
+    DoorbellSettings, ExecutorSettings, SecretSource, Settings, SlackSettings, T3ExecutorSettings, TrackerSettings,
+};
 use pretty_assertions::assert_eq;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
@@ -99,7 +101,7 @@ fn relative_paths_are_relative_to_the_file_and_addresses_stay() {
     assert_eq!(settings.repos["scp"].git, "git@host:acme/app.git");
     assert_eq!(settings.repos["https"].git, "https://host/acme/app.git");
     assert_eq!(settings.repos["absolute"].git, "/srv/app.git");
-    let ExecutorSettings::Command(command) = &settings.executors["mine"];
+    let ExecutorSettings::Command(command) = &settings.executors["mine"] else { panic!("a command line") };
     assert_eq!(command.start, [text("agent.sh").replace("agent.sh", "./agent.sh"), "./stays".to_owned()]);
     assert_eq!(command.resume[0], "claude");
     let DoorbellSettings::Webhook { url, .. } = &settings.doorbells["hook"] else { panic!("a webhook") };
@@ -418,6 +420,91 @@ fn github_needs_no_more_than_a_token() {
     let place = Place::new(&format!("[tracker]\nkind = \"github\"\nurl = \"http://127.0.0.1:80/\"\n{app}\n"));
     let TrackerSettings::Github(github) = place.load(&[]).unwrap().tracker else { panic!("GitHub") };
     assert_eq!(github.app.unwrap().key, SecretSource::File(place.path("app.pem")));
+}
+
+fn t3(settings: &Settings) -> &T3ExecutorSettings {
+    let ExecutorSettings::T3(t3) = &settings.executors["t3"] else { panic!("T3 Code") };
+    t3
+}
+
+#[test]
+fn t3_code_on_this_machine_needs_an_address_and_a_token() {
+    let place = Place::new(&format!(
+        "{SMALL}[executors.t3]\nkind = \"t3\"\nurl = \"http://127.0.0.1:3773\"\ntoken = {{ file = \"t3-token\" }}\n"
+    ));
+    let settings = place.load(&[]).unwrap();
+    let T3ExecutorSettings { url, token, provider, checkouts } = t3(&settings);
+    assert_eq!(url.as_str(), "http://127.0.0.1:3773/");
+    assert_eq!(*token, SecretSource::File(place.path("t3-token")));
+    assert_eq!((provider.as_str(), checkouts), ("claudeAgent", &None));
+}
+
+#[test]
+fn the_checkouts_of_t3_code_on_another_machine_are_its_own() {
+    let place = Place::new(&format!(
+        "{SMALL}[executors.t3]\nkind = \"t3\"\nurl = \"https://t3.acme.dev\"\ntoken = {{ variable = \"AFK_T3_TOKEN\" }}\n\
+         provider = \"codex\"\ncheckouts = \"/srv/work\"\n"
+    ));
+    let settings = place.load(&[("AFK_T3_TOKEN", "S3CRET")]).unwrap();
+    let T3ExecutorSettings { provider, checkouts, .. } = t3(&settings);
+    assert_eq!((provider.as_str(), checkouts.as_deref()), ("codex", Some(Path::new("/srv/work"))));
+}
+
+#[test]
+fn what_is_wrong_with_the_settings_of_t3_code_is_said_with_its_place() {
+    let with = |lines: &str| complaint(&format!("{SMALL}[executors.t3]\nkind = \"t3\"\n{lines}"));
+    let url = "url = \"http://127.0.0.1:3773\"\n";
+    let token = "token = { variable = \"T\" }\n";
+    for (lines, expected) in [
+        (token.to_owned(), "DIR/afk.settings.toml:3:12: `executors.t3` lacks `url`"),
+        (url.to_owned(), "DIR/afk.settings.toml:3:12: `executors.t3` lacks `token`"),
+        (
+            format!("{url}token = \"S3CRET\"\n"),
+            "DIR/afk.settings.toml:6:1: `executors.t3.token` should be `{ variable = \"NAME\" }` or `{ file = \"PATH\" }`; a secret is never in the settings",
+        ),
+        (
+            format!("url = \"http://t3.acme.dev\"\n{token}"),
+            "DIR/afk.settings.toml:5:1: `executors.t3.url`: should be an https address, such as `https://host/path` (http on this machine only)",
+        ),
+        (
+            format!("url = \"http://127.0.0.1:3773/api\"\n{token}"),
+            "DIR/afk.settings.toml:5:1: `executors.t3.url` is the address of the server alone, such as `http://127.0.0.1:3773`; afk adds the paths",
+        ),
+        (
+            format!("url = \"https://t3.acme.dev\"\n{token}"),
+            "DIR/afk.settings.toml:5:1: `executors.t3.url` is another machine, where afk can make no clones: add `checkouts`, the folder there that has the repository `owner/name` at `owner/name`",
+        ),
+        (
+            format!("{url}{token}checkouts = \"work\"\n"),
+            "DIR/afk.settings.toml:7:1: `executors.t3.checkouts` is a folder of the machine that T3 Code runs on, so it must begin with `/`; `work` does not",
+        ),
+        (
+            format!("{url}{token}provider = \" \"\n"),
+            "DIR/afk.settings.toml:7:1: `executors.t3.provider` must name a provider instance of T3 Code, such as `claudeAgent` or `codex`",
+        ),
+        (
+            format!("{url}{token}provder = \"codex\"\n"),
+            "DIR/afk.settings.toml:7:1: `executors.t3.provder` is no setting; did you mean `provider`?",
+        ),
+    ] {
+        assert_eq!(with(&lines), expected);
+    }
+    assert_eq!(
+        complaint(&format!("{SMALL}[executors.\"../t3\"]\nkind = \"t3\"\n{url}{token}")),
+        "DIR/afk.settings.toml:3:12: `executors.../t3` may have letters, digits, `-` and `_` in its name only"
+    );
+}
+
+#[test]
+fn no_agent_sees_the_token_of_t3_code() {
+    let complaint = complaint(&format!(
+        "{SMALL}[executors.t3]\nkind = \"t3\"\nurl = \"http://[::1]:3773\"\ntoken = {{ variable = \"T3\" }}\n\
+         [executors.mine]\nkind = \"command\"\nstart = [\"a\"]\nresume = [\"a\"]\nenvironment = [\"T3\"]\n"
+    ));
+    assert_eq!(
+        complaint,
+        "DIR/afk.settings.toml:11:1: `executors.mine.environment` lets `T3` through, which holds a secret of afk: `executors.t3.token` at DIR/afk.settings.toml:6:1; give either another variable"
+    );
 }
 
 #[test]

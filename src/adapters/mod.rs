@@ -16,5 +16,6 @@ pub mod policy_file;
 pub mod policy_revision;
 pub mod slack;
 pub mod stages;
+pub mod t3;
 pub mod terminal;
 pub mod webhook;

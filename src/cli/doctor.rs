@@ -7,6 +7,7 @@ use serde::Serialize;
 
 mod checks;
 mod reach;
+mod t3;
 
 use checks::Examination;
 

@@ -27,6 +27,7 @@ const SETTINGS: &str = include_str!("init/afk.settings.toml");
 const ISSUE: &str = include_str!("init/issue.md");
 const CLAUDE: &str = include_str!("../../examples/agents/claude.settings.toml");
 const CODEX: &str = include_str!("../../examples/agents/codex.settings.toml");
+const T3: &str = include_str!("../../examples/agents/t3.settings.toml");
 
 /// What of the shipped policy is said otherwise, so that it fits the settings written beside it.
 const ADAPTED: [(&str, &str); 2] = [
@@ -153,7 +154,8 @@ fn policy(has_checks: bool) -> String {
 
 fn settings(repository: &Repository, github: Option<&str>, login: &str, directory: &Path) -> Result<String, Failure> {
     let claude = table(CLAUDE);
-    let codex: String = table(CODEX).lines().map(|line| format!("# {line}\n")).collect();
+    let [codex, t3] =
+        [CODEX, T3].map(|example| table(example).lines().map(|line| format!("# {line}\n")).collect::<String>());
     render(
         SETTINGS,
         context! {
@@ -168,6 +170,7 @@ fn settings(repository: &Repository, github: Option<&str>, login: &str, director
             git_note => if repository.has_origin { "" } else { "  # a guess: there is no `origin` here" },
             claude => claude,
             codex => codex.trim_end(),
+            t3 => t3.trim_end(),
         },
     )
 }

@@ -13,11 +13,12 @@ use super::wiring::{self, Access};
 use super::{Format, FormatArguments, Installed, alarm, findings, queue};
 use crate::adapters::confined::DirectoryLock;
 use crate::adapters::http::api::Cost;
+use crate::adapters::http::is_loopback;
 use crate::adapters::installation::{Heartbeat, Installation, TickKind};
 use crate::adapters::policy_file::{self, Loaded};
 use crate::policy::{InstalledNames, Policy, short_revision};
 use crate::ports::{IssueRef, PortError};
-use crate::settings::Settings;
+use crate::settings::{ExecutorSettings, Settings};
 use crate::ticks::fleet::{Fleet, Run};
 use crate::ticks::poll::{foretell, poll};
 use crate::ticks::survey::{Survey, survey};
@@ -257,14 +258,19 @@ async fn work(request: Request<'_>, tick: &Tick<'_>) -> Result<Outcome, PortErro
 pub fn refuse_within_reach(files: [&Path; 2], loaded: &Loaded, settings: &Settings) -> Result<(), Failure> {
     let real =
         |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf());
-    let runs = real(&settings.data.join("runs"));
+    let mut places = vec![settings.data.join("runs"), settings.data.join("t3")];
+    for executor in settings.executors.values() {
+        let ExecutorSettings::T3(t3) = executor else { continue };
+        // On another machine a path is nothing to this one.
+        places.extend(t3.checkouts.clone().filter(|_| is_loopback(&t3.url)));
+    }
     let prompts = loaded.checked.prompts.iter().map(|prompt| Path::new(&prompt.name));
     for file in files.into_iter().chain(prompts) {
-        if real(file).starts_with(&runs) {
+        if let Some(place) = places.iter().map(|place| real(place)).find(|place| real(file).starts_with(place)) {
             return Err(Failure::could_not_run(format!(
                 "`{}` lies where agents work (`{}`)",
                 file.display(),
-                runs.display()
+                place.display()
             ))
             .help("keep policy, prompts and settings where no agent can write them"));
         }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::exit::Failure;
 use super::output::CommandingNobody;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::command::CommandExecutor;
 use crate::adapters::command::ci::CommandCi;
+use crate::adapters::command::{CommandExecutor, Workspaces};
 use crate::adapters::doorbell::{Channel, HttpDoorbell, Waits};
 use crate::adapters::git::{Forge, GitMirrors};
 use crate::adapters::github::checks::GithubChecks;
@@ -27,12 +27,14 @@ use crate::adapters::ntfy::Ntfy;
 use crate::adapters::policy_file;
 use crate::adapters::slack::Slack;
 use crate::adapters::stages::Stages;
+use crate::adapters::t3::{Parts, T3Executor};
 use crate::adapters::terminal::TerminalDoorbell;
 use crate::adapters::webhook::Webhook;
 use crate::policy::{InstalledNames, Policy};
 use crate::ports::{Code, Executor, Notifier, Tracker};
 use crate::settings::{
-    DoorbellSettings, ExecutorSettings, GithubApp, GithubSettings, RepoSettings, Settings, TrackerSettings,
+    DoorbellSettings, ExecutorSettings, GithubApp, GithubSettings, RepoSettings, Settings, T3ExecutorSettings,
+    TrackerSettings,
 };
 use crate::ticks::record::Seal;
 use crate::ticks::world::World;
@@ -159,7 +161,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
         tracker,
         code,
         ci: Rc::new(Guarded::new(ci, "ci", guard.clone())),
-        executors: executors(settings, &mirrors, &program, &patient),
+        executors: executors(settings, &mirrors, &program, &patient, &http, keeps),
         doorbells: bells(settings, &guard),
         clock: Rc::new(SystemClock),
         seal: seal(settings, host)?,
@@ -188,21 +190,53 @@ fn executors(
     mirrors: &Rc<GitMirrors>,
     program: &Path,
     guard: &Guard,
+    http: &Rc<Http>,
+    keeps: bool,
 ) -> BTreeMap<String, Rc<dyn Executor>> {
     let executor = |(name, executor): (&String, &ExecutorSettings)| {
-        let ExecutorSettings::Command(command) = executor;
-        let executor = CommandExecutor::new(
-            settings.data.join("runs"),
-            name.clone(),
-            controller(settings),
-            command.clone(),
-            mirrors.clone(),
-            program.to_path_buf(),
-        );
-        let executor: Rc<dyn Executor> = Rc::new(Guarded::new(executor, format!("executor `{name}`"), guard.clone()));
+        let what = format!("executor `{name}`");
+        let executor: Rc<dyn Executor> = match executor {
+            ExecutorSettings::Command(command) => {
+                let executor = CommandExecutor::new(
+                    settings.data.join("runs"),
+                    name.clone(),
+                    controller(settings),
+                    command.clone(),
+                    mirrors.clone(),
+                    program.to_path_buf(),
+                );
+                Rc::new(Guarded::new(executor, what, guard.clone()))
+            }
+            ExecutorSettings::T3(t3) => {
+                let executor = t3_executor(settings, name, t3, mirrors.clone(), http, keeps);
+                Rc::new(Guarded::new(executor, what, guard.clone()))
+            }
+        };
         (name.clone(), executor)
     };
     settings.executors.iter().map(executor).collect()
+}
+
+/// A T3 Code server as executor. `keeps`: what it learns from looking is remembered.
+pub fn t3_executor<W: Workspaces>(
+    settings: &Settings,
+    name: &str,
+    t3: &T3ExecutorSettings,
+    workspaces: W,
+    http: &Rc<Http>,
+    keeps: bool,
+) -> T3Executor<W> {
+    T3Executor::new(Parts {
+        folder: settings.data.join("t3").join(name),
+        name: name.to_owned(),
+        controller: controller(settings),
+        settings: t3.clone(),
+        credential: Rc::new(TokenCredential::new(t3.token.clone())),
+        http: http.clone(),
+        workspaces,
+        clock: Rc::new(SystemClock),
+        keeps,
+    })
 }
 
 fn bells(settings: &Settings, guard: &Guard) -> BTreeMap<String, Rc<dyn Notifier>> {

@@ -26,6 +26,7 @@ impl RunId {
             Purpose::CorrectiveTurn { red_commit } => format!("turn:{red_commit}:{n}"),
             Purpose::Comment { decision, name } => format!("comment:{decision}:{name}:{n}"),
             Purpose::Notification { decision, kind } => format!("notify:{decision}:{kind}:{n}"),
+            Purpose::Command { what } => format!("command:{what}:{n}"),
         };
         Uuid::new_v5(&self.0, name.as_bytes())
     }
@@ -45,6 +46,13 @@ impl std::fmt::Display for RunId {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(out)
     }
+}
+
+/// The id of a repository's project at an executor that keeps one for each. `n` moves only after a refusal whose effect
+/// was disproved.
+pub fn project(controller: &str, repo: &str, n: u32) -> Uuid {
+    let of_controller = Uuid::new_v5(&NAMESPACE, format!("controller:{controller}").as_bytes());
+    Uuid::new_v5(&of_controller, format!("project:{}:{n}", repo.to_ascii_lowercase()).as_bytes())
 }
 
 /// What a derived id is for.
@@ -70,5 +78,10 @@ pub enum Purpose<'a> {
         decision: u32,
         /// The kind under `[notify]`.
         kind: &'a str,
+    },
+    /// A command to an executor that takes each of its commands once.
+    Command {
+        /// What it does: `thread`, `turn:<turn>`, `interrupt:<turn>`, `archive`.
+        what: &'a str,
     },
 }

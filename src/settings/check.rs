@@ -2,7 +2,11 @@
 
 use super::explain::suggest;
 use super::load::{Layers, SettingsError, sentence};
-use super::{DoorbellSettings, ExecutorSettings, GithubSettings, SecretSource, Settings, TrackerSettings};
+use super::{
+    CommandExecutorSettings, DoorbellSettings, ExecutorSettings, GithubSettings, SecretSource, Settings,
+    T3ExecutorSettings, TrackerSettings,
+};
+use crate::adapters::http::is_loopback;
 
 /// What an argv may have places for; `{session}` only in `resume`.
 const PLACES: [&str; 7] = ["prompt", "prompt_file", "model", "runtime_mode", "run", "workspace", "session"];
@@ -11,8 +15,10 @@ impl Layers {
     /// Agents and CI run what others wrote: no variable that they see may hold a secret of afk.
     pub(super) fn check_secrets(&self, settings: &mut Settings) -> Result<(), SettingsError> {
         let mut seen = Vec::new();
-        for (name, ExecutorSettings::Command(command)) in &settings.executors {
-            seen.extend(command.environment.iter().map(|variable| (["executors", name], variable)));
+        for (name, executor) in &settings.executors {
+            if let ExecutorSettings::Command(command) = executor {
+                seen.extend(command.environment.iter().map(|variable| (["executors", name], variable)));
+            }
         }
         for (name, ci) in &settings.ci {
             seen.extend(ci.environment.iter().map(|variable| (["ci", name], variable)));
@@ -61,23 +67,20 @@ impl Layers {
             return wrong(&[["tracker"].as_slice(), key].concat(), what);
         }
         for (name, executor) in &settings.executors {
-            let ExecutorSettings::Command(command) = executor;
-            for (key, argv) in [("start", &command.start), ("resume", &command.resume)] {
-                let keys = ["executors", name, key];
-                if argv.first().is_none_or(String::is_empty) {
-                    return wrong(&keys, "names no program".to_owned());
-                }
-                for place in argv.iter().flat_map(|argument| places(argument)) {
-                    if !PLACES.contains(&place) {
-                        return wrong(
-                            &keys,
-                            format!("has a place `{{{place}}}` that nothing fills{}", suggest(place, &PLACES)),
-                        );
-                    }
-                    if place == "session" && key == "start" {
-                        return wrong(&keys, "has a place `{session}`, and there is no session yet".to_owned());
-                    }
-                }
+            let found = match executor {
+                ExecutorSettings::Command(command) => wrong_in_command(command),
+                ExecutorSettings::T3(t3) => wrong_in_t3(t3),
+            };
+            if let Some((key, what)) = found {
+                return wrong(&["executors", name, key], what);
+            }
+            // It keeps what it remembers in a folder of this name.
+            let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+            if matches!(executor, ExecutorSettings::T3(_)) && !name.chars().all(plain) {
+                return wrong(
+                    &["executors", name],
+                    "may have letters, digits, `-` and `_` in its name only".to_owned(),
+                );
             }
         }
         for (name, ci) in &settings.ci {
@@ -126,6 +129,53 @@ fn wrong_in_github(github: &GithubSettings) -> Option<(&'static [&'static str], 
         return Some((&["log_hosts"], format!("must be names of hosts, `*.` for any below one; `{host}` is none")));
     }
     (github.requests_per_tick == 0).then(|| (["requests_per_tick"].as_slice(), "must be more than nothing".to_owned()))
+}
+
+/// What is wrong with the settings of an agent command line, and under which key.
+fn wrong_in_command(command: &CommandExecutorSettings) -> Option<(&'static str, String)> {
+    for (key, argv) in [("start", &command.start), ("resume", &command.resume)] {
+        if argv.first().is_none_or(String::is_empty) {
+            return Some((key, "names no program".to_owned()));
+        }
+        for place in argv.iter().flat_map(|argument| places(argument)) {
+            if !PLACES.contains(&place) {
+                let what = format!("has a place `{{{place}}}` that nothing fills{}", suggest(place, &PLACES));
+                return Some((key, what));
+            }
+            if place == "session" && key == "start" {
+                return Some((key, "has a place `{session}`, and there is no session yet".to_owned()));
+            }
+        }
+    }
+    None
+}
+
+/// What is wrong with the settings of a T3 Code server, and under which key.
+fn wrong_in_t3(t3: &T3ExecutorSettings) -> Option<(&'static str, String)> {
+    if t3.url.path() != "/" {
+        let what = "is the address of the server alone, such as `http://127.0.0.1:3773`; afk adds the paths";
+        return Some(("url", what.to_owned()));
+    }
+    if t3.provider.trim().is_empty() {
+        let what = "must name a provider instance of T3 Code, such as `claudeAgent` or `codex`";
+        return Some(("provider", what.to_owned()));
+    }
+    match &t3.checkouts {
+        Some(checkouts) if !checkouts.is_absolute() => Some((
+            "checkouts",
+            format!(
+                "is a folder of the machine that T3 Code runs on, so it must begin with `/`; `{}` does not",
+                checkouts.display()
+            ),
+        )),
+        None if !is_loopback(&t3.url) => Some((
+            "url",
+            "is another machine, where afk can make no clones: add `checkouts`, the folder there that has the \
+             repository `owner/name` at `owner/name`"
+                .to_owned(),
+        )),
+        _ => None,
+    }
 }
 
 /// The name of a host, or `*.` and what the names of hosts end with.

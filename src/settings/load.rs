@@ -94,7 +94,9 @@ impl Settings {
                 repo.git = directory.join(&repo.git).to_string_lossy().into_owned();
             }
         }
-        for ExecutorSettings::Command(command) in self.executors.values_mut() {
+        for executor in self.executors.values_mut() {
+            // The paths of T3 Code are those of another machine.
+            let ExecutorSettings::Command(command) = executor else { continue };
             for program in command.start.first_mut().into_iter().chain(command.resume.first_mut()) {
                 // One without a slash is looked for on the agent's `PATH`.
                 if program.contains('/') && !program.starts_with(['/', '{']) {
@@ -113,6 +115,11 @@ impl Settings {
             secrets.extend(github.app.iter_mut().map(|app| (keys(&["tracker", "app", "key"]), &mut app.key)));
         }
         secrets.extend(self.identity.record_keys.iter_mut().map(|key| (keys(&["identity", "record_keys"]), key)));
+        for (name, executor) in &mut self.executors {
+            if let ExecutorSettings::T3(t3) = executor {
+                secrets.push((keys(&["executors", name, "token"]), &mut t3.token));
+            }
+        }
         for (name, doorbell) in &mut self.doorbells {
             let of_bell = |key: &str| keys(&["doorbells", name, key]);
             match doorbell {

@@ -151,6 +151,8 @@ pub struct RepoSettings {
 pub enum ExecutorSettings {
     /// Any agent command line, as a process in a clone of its own.
     Command(CommandExecutorSettings),
+    /// Threads of a T3 Code server.
+    T3(T3ExecutorSettings),
 }
 
 /// An agent command line.
@@ -176,6 +178,23 @@ pub struct CommandExecutorSettings {
     /// How much output of one turn is kept; the rest is read and dropped.
     #[serde(default = "default_output_limit")]
     pub output_limit_bytes: u64,
+}
+
+/// A T3 Code server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct T3ExecutorSettings {
+    /// The server, and what people open in their browsers.
+    #[serde(deserialize_with = "address::deserialize")]
+    pub url: Url,
+    /// A token with the scopes `orchestration:read` and `orchestration:operate`.
+    pub token: SecretSource,
+    /// Which of the server's provider instances runs the agents.
+    #[serde(default = "default_provider")]
+    pub provider: String,
+    /// The folder, on the server's own machine, that has the repository `owner/name` at `owner/name`. Without it the
+    /// server runs on this machine, and afk makes the clones.
+    pub checkouts: Option<PathBuf>,
 }
 
 /// How an agent's output is read.
@@ -314,6 +333,9 @@ fn default_interval() -> Duration {
 }
 fn default_grace() -> Duration {
     Duration::from_secs(10)
+}
+fn default_provider() -> String {
+    "claudeAgent".to_owned()
 }
 fn default_output_limit() -> u64 {
     8 * 1024 * 1024

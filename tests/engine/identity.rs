@@ -1,6 +1,6 @@
 //! Derived ids may never change: a changed one would start every run in flight again.
 
-use afk::engine::identity::{Purpose, RunId};
+use afk::engine::identity::{Purpose, RunId, project};
 use pretty_assertions::assert_eq;
 
 const ARMING: &str = "github.com:R_kgDOA1b2C3:42:LE_lADOA1b2C3";
@@ -16,6 +16,8 @@ fn the_ids_of_an_arming_never_change() {
     assert_eq!(derived(Purpose::CorrectiveTurn { red_commit: "9ab3c1d" }), "5df833b2-055f-52fe-b0b6-9b159cf8861a");
     assert_eq!(derived(Purpose::Comment { decision: 1, name: "frozen" }), "45de31f7-5008-5c47-adda-4d4fa73026da");
     assert_eq!(derived(Purpose::Notification { decision: 1, kind: "frozen" }), "1ff29391-5ab5-5b76-a9d2-91336e48e4f6");
+    assert_eq!(derived(Purpose::Command { what: "thread" }), "bbc08405-7f27-5ab9-9d10-a7f73f3fd8e0");
+    assert_eq!(project("afk at /srv/afk", "acme/api", 0).to_string(), "34c33d6a-6255-52a3-9e38-a11aea60f221");
 }
 
 #[test]
@@ -34,7 +36,19 @@ fn another_arming_commit_decision_name_or_number_gives_another_id() {
         run.derive(Purpose::Notification { decision: 1, kind: "frozen" }, 0),
         run.derive(Purpose::Notification { decision: 2, kind: "frozen" }, 0),
         RunId::of_arming("github.com:R_kgDOA1b2C3:42:LE_another").derive(Purpose::FirstTurn, 0),
+        run.derive(Purpose::Command { what: "thread" }, 0),
+        run.derive(Purpose::Command { what: "thread" }, 1),
+        run.derive(Purpose::Command { what: "archive" }, 0),
+        project("afk at /srv/afk", "acme/api", 0),
+        project("afk at /srv/afk", "acme/api", 1),
+        project("afk at /srv/afk", "acme/web", 0),
+        project("afk at /srv/other", "acme/api", 0),
     ];
     let distinct: std::collections::HashSet<_> = ids.iter().collect();
     assert_eq!(distinct.len(), ids.len());
+}
+
+#[test]
+fn a_repository_has_one_project_whatever_its_spelling() {
+    assert_eq!(project("afk", "Acme/API", 0), project("afk", "acme/api", 0));
 }

@@ -41,6 +41,7 @@ use async_trait::async_trait;
 use crate::ports::PortResult;
 
 pub use executor::CommandExecutor;
+pub use output::milestone_in;
 pub use supervisor::supervise;
 
 /// What makes fresh clones for runs.

@@ -218,12 +218,16 @@ fn message(progress: &mut Progress, text: &str) {
 }
 
 fn milestone(progress: &mut Progress, line: &str) {
-    if let Some(word) = line.strip_prefix(MILESTONE_PREFIX).map(str::trim_end)
-        && MILESTONES.contains(&word)
+    if let Some(word) = milestone_in(line)
         && !progress.milestones.iter().any(|known| known == word)
     {
         progress.milestones.push(word.to_owned());
     }
+}
+
+/// The milestone that a line declares.
+pub fn milestone_in(line: &str) -> Option<&str> {
+    line.strip_prefix(MILESTONE_PREFIX).map(str::trim_end).filter(|word| MILESTONES.contains(word))
 }
 
 /// It becomes part of an argv, so it is a plain word that no command line takes for an option.

@@ -19,6 +19,7 @@ use crate::ports::{PortError, PortResult};
 
 pub use super::call::{Answer, Call};
 pub use super::manners::{Cost, Manners};
+pub use super::opened::Opened;
 
 /// The most that all pages of one list may have.
 const LIST_LIMIT: usize = 4 * BODY_LIMIT;
@@ -143,6 +144,11 @@ impl Api {
     /// Not found for 404 and 410, refused for any other 4xx and a path that no address can have, unreachable for everything that may have taken effect and
     /// while the server is to be left alone.
     pub async fn send(&self, call: &Call<'_>) -> PortResult<Answer> {
+        self.go(call, self.address(call)?).await
+    }
+
+    /// Where a call goes.
+    pub(super) fn address(&self, call: &Call<'_>) -> PortResult<Url> {
         // An address drops them without a word, and leads elsewhere.
         if let Some(step) = call.path.iter().find(|step| matches!(**step, "" | "." | "..")) {
             return Err(PortError::refused(format!("{}: `{step}` cannot be part of an address", self.server.name)));
@@ -155,7 +161,7 @@ impl Api {
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(call.query);
         }
-        self.go(call, url).await
+        Ok(url)
     }
 
     /// Where a read is sent on to, as the logs of a job are to some storage. Nobody goes there: the token is for this

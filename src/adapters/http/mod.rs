@@ -4,6 +4,7 @@ pub mod api;
 mod call;
 pub mod limits;
 pub mod manners;
+mod opened;
 mod refusal;
 mod remembered;
 mod sending;
@@ -63,9 +64,13 @@ impl Http {
 
 /// Whether secrets may be sent there: https, or this very machine.
 pub fn is_private(address: &Url) -> bool {
+    address.scheme() == "https" || (address.scheme() == "http" && is_loopback(address))
+}
+
+/// Whether it is this very machine.
+pub fn is_loopback(address: &Url) -> bool {
     let host = address.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let loopback = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    address.scheme() == "https" || (address.scheme() == "http" && loopback)
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 /// What went wrong, with its causes and without the address, which may be a secret.

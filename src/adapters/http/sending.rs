@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION};
-use reqwest::{StatusCode, Url};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::{Mutex, Semaphore};
@@ -71,18 +71,12 @@ struct Raw {
 
 impl Api {
     pub(super) async fn go(&self, call: &Call<'_>, url: Url) -> PortResult<Answer> {
-        if !is_private(&url) {
-            let wrong = "is not https, and a token would be open to anybody on the way";
-            return Err(PortError::refused(format!("{}: `{}` {wrong}", self.server.name, shown(url.as_str()))));
-        }
+        self.is_safe(&url)?;
         let Server { manners, last_write, .. } = &*self.server;
         let mut last_write = if call.writes { Some(last_write.lock().await) } else { None };
         let mut trip = Trip { url, redirects: 0, repetitions: 0, renewed: false };
         loop {
-            if let Some(last) = last_write.as_deref().copied().flatten() {
-                let since = manners.pace.now().signed_duration_since(last).to_std().unwrap_or_default();
-                self.pause(manners.write_interval.saturating_sub(since)).await;
-            }
+            self.after(last_write.as_deref().copied().flatten()).await;
             self.may_ask(call).await?;
             let step = self.ask(call, &mut trip).await;
             if let Some(last) = last_write.as_deref_mut() {
@@ -95,6 +89,23 @@ impl Api {
         }
     }
 
+    pub(super) fn is_safe(&self, url: &Url) -> PortResult<()> {
+        if is_private(url) {
+            return Ok(());
+        }
+        let wrong = "is not https, and a token would be open to anybody on the way";
+        Err(PortError::refused(format!("{}: `{}` {wrong}", self.server.name, shown(url.as_str()))))
+    }
+
+    /// Waits for the pause between two writes.
+    pub(super) async fn after(&self, last_write: Option<DateTime<Utc>>) {
+        let Manners { pace, write_interval, .. } = &self.server.manners;
+        if let Some(last) = last_write {
+            let since = pace.now().signed_duration_since(last).to_std().unwrap_or_default();
+            self.pause(write_interval.saturating_sub(since)).await;
+        }
+    }
+
     async fn pause(&self, time: Duration) {
         if !time.is_zero() {
             self.server.manners.pace.pause(time).await;
@@ -102,7 +113,7 @@ impl Api {
     }
 
     /// Whether the server may be asked now; waits a little where that suffices.
-    async fn may_ask(&self, call: &Call<'_>) -> PortResult<()> {
+    pub(super) async fn may_ask(&self, call: &Call<'_>) -> PortResult<()> {
         let Server { manners, quiet, .. } = &*self.server;
         let now = manners.pace.now();
         if let Some(until) = [self.whole(), self.one()].iter().filter_map(|whom| quiet.until(whom, now)).max() {
@@ -222,7 +233,33 @@ impl Api {
         token: &SecretString,
         known: Option<&Entry>,
     ) -> PortResult<Raw> {
-        let Server { headers, http, credential, cost, permits, .. } = &*self.server;
+        let what = self.what(call, url);
+        let request = self.request(call, url, token, known)?;
+        // The semaphore is never closed.
+        let _permit = self.server.permits.acquire().await.ok();
+        self.server.cost.borrow_mut().requests += 1;
+        let lost = |error| lost(&what, error);
+        let mut response = request.send().await.map_err(lost)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+            if body.len() + chunk.len() > BODY_LIMIT {
+                return Err(too_much(&what, BODY_LIMIT));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Raw { status, headers, body })
+    }
+
+    /// A request with everything that it has to carry.
+    pub(super) fn request(
+        &self,
+        call: &Call<'_>,
+        url: &Url,
+        token: &SecretString,
+        known: Option<&Entry>,
+    ) -> PortResult<RequestBuilder> {
+        let Server { headers, http, credential, .. } = &*self.server;
         let what = self.what(call, url);
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| {
             PortError::refused(format!("{what}: what {} gives has characters that no token has", credential.source()))
@@ -236,26 +273,7 @@ impl Api {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        // The semaphore is never closed.
-        let _permit = permits.acquire().await.ok();
-        cost.borrow_mut().requests += 1;
-        let lost = |error: reqwest::Error| {
-            // One that nobody listens to is not too heavy.
-            let was_slow = error.is_timeout() && !error.is_connect();
-            let error = PortError::unreachable(format!("{what}: no answer: {}", describe(error)));
-            if was_slow { error.with(PortErrorDetail::TooMuch) } else { error }
-        };
-        let mut response = request.send().await.map_err(lost)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(lost)? {
-            if body.len() + chunk.len() > BODY_LIMIT {
-                let wrong = format!("{what}: the answer has more than {BODY_LIMIT} bytes");
-                return Err(PortError::invalid(wrong).with(PortErrorDetail::TooMuch));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Raw { status, headers, body })
+        Ok(request)
     }
 
     /// A read is followed to where a thing of this server has moved; a write is not: who decided it named another place.
@@ -322,7 +340,7 @@ impl Api {
         pause.mul_f64(0.5 + pace.chance() / 2.0)
     }
 
-    fn asks_to_be_left_alone(&self, until: DateTime<Utc>, said: &str) -> PortError {
+    pub(super) fn asks_to_be_left_alone(&self, until: DateTime<Utc>, said: &str) -> PortError {
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         let until = clock(until, self.server.manners.pace.now());
         PortError::unreachable(format!("{} asks to be left alone until {until}{said}", self.server.name))
@@ -335,7 +353,7 @@ impl Api {
     }
 
     /// What a limit of the whole server is remembered by: another token has other limits.
-    fn whole(&self) -> String {
+    pub(super) fn whole(&self) -> String {
         format!("{} by {}", self.base.origin().ascii_serialization(), self.server.credential.source())
     }
 
@@ -348,6 +366,19 @@ impl Api {
     pub(super) fn what(&self, call: &Call<'_>, url: &Url) -> String {
         format!("{}: {} {}", self.server.name, call.method, clean_line(url.path(), SAID))
     }
+}
+
+/// The error for what got no answer.
+pub(super) fn lost(what: &str, error: reqwest::Error) -> PortError {
+    // One that nobody listens to is not too heavy.
+    let was_slow = error.is_timeout() && !error.is_connect();
+    let error = PortError::unreachable(format!("{what}: no answer: {}", describe(error)));
+    if was_slow { error.with(PortErrorDetail::TooMuch) } else { error }
+}
+
+/// The error for an answer that nobody can hold.
+pub(super) fn too_much(what: &str, limit: usize) -> PortError {
+    PortError::invalid(format!("{what}: the answer has more than {limit} bytes")).with(PortErrorDetail::TooMuch)
 }
 
 /// Whether what got no answer may be sent again. A question that took too long takes as long again.

@@ -6,7 +6,7 @@ use std::path::Path;
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::{Health, Symptom, reach};
+use super::{Health, Symptom, reach, t3};
 use crate::adapters::doorbell::Waits;
 use crate::adapters::installation::TickKind;
 use crate::adapters::policy_file::Loaded;
@@ -92,15 +92,17 @@ impl<'a> Examination<'a> {
 
     /// The tracker, then everything else that is asked repository by repository, then the executors.
     pub async fn edges(&mut self, fix: bool) {
+        let mut enrolled = Vec::new();
         if let Some(afk) = self.tracker().await {
             self.identity(&afk);
+            enrolled = self.repositories().await;
             let mut seen = BTreeMap::new();
-            for repo in self.repositories().await {
-                self.repository(&repo, &afk, fix, &mut seen).await;
+            for repo in &enrolled {
+                self.repository(repo, &afk, fix, &mut seen).await;
             }
             self.seen(seen);
         }
-        self.executors().await;
+        self.executors(&enrolled).await;
     }
 
     async fn tracker(&mut self) -> Option<String> {
@@ -258,7 +260,7 @@ impl<'a> Examination<'a> {
         }
     }
 
-    async fn executors(&mut self) {
+    async fn executors(&mut self, enrolled: &[String]) {
         let Some(policy) = self.policy else { return };
         let all = std::iter::once(&policy.base).chain(policy.overrides.iter().map(|(_, rules)| rules));
         let used: BTreeMap<&str, _> = all.map(|rules| (rules.agent.executor.value.as_str(), rules)).collect();
@@ -268,11 +270,20 @@ impl<'a> Examination<'a> {
                 Err(error) => Err(error),
             };
             match can_start {
-                Ok(()) => self.say("executor", Health::Ok, format!("`{name}` could start an agent")),
+                Ok(()) => match self.settings.executors.get(name) {
+                    Some(ExecutorSettings::T3(t3)) => {
+                        let here = enrolled.iter().filter(|repo| policy.rules(repo).agent.executor.value == name);
+                        let here: Vec<&str> = here.map(String::as_str).collect();
+                        self.symptoms
+                            .extend(t3::symptoms(self.settings, name, t3, &here, self.world.clock.now()).await);
+                    }
+                    _ => self.say("executor", Health::Ok, format!("`{name}` could start an agent")),
+                },
                 Err(error) => self.fail("executor", error.message, format!("see [executors.{name}] of the settings")),
             }
             let reports_cost = match self.settings.executors.get(name) {
                 Some(ExecutorSettings::Command(command)) => command.output == AgentOutput::Claude,
+                Some(ExecutorSettings::T3(_)) => false,
                 None => true,
             };
             let by_cost: BTreeSet<&str> = rules

@@ -1,0 +1,367 @@
+//! The executor: starts agents, sends them turns, asks them to stop, and puts their threads away.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use async_trait::async_trait;
+use reqwest::Url;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use super::bring_up::{Change, gone, thread_of, usable};
+use super::memory::{Memory, RunDirectory, Sent};
+use super::places::Places;
+use super::server::{DispatchError, Listing, MINT, Session, T3Server};
+use super::status::{Before, status};
+use super::token::TokenMemory;
+use super::wire::{Command, Thread};
+use crate::adapters::command::Workspaces;
+use crate::adapters::http::Http;
+use crate::adapters::http::api::Credential;
+use crate::engine::identity::{Purpose, RunId};
+use crate::policy::facts::AgentStatus;
+use crate::ports::{Assignment, Clock, Executor, PortError, PortErrorDetail, PortResult, Roster};
+use crate::settings::T3ExecutorSettings;
+use crate::text::clean_line;
+
+/// What a dispatcher needs of a token, and no more.
+pub const SCOPES: [&str; 2] = ["orchestration:read", "orchestration:operate"];
+
+/// Runs agents as threads of a T3 Code server; see [`super`].
+pub struct T3Executor<W> {
+    pub(super) name: String,
+    pub(super) controller: String,
+    pub(super) provider: String,
+    pub(super) url: Url,
+    pub(super) runs: PathBuf,
+    pub(super) places: Places<W>,
+    pub(super) clock: Rc<dyn Clock>,
+    pub(super) keeps: bool,
+    pub(super) environment: OnceCell<String>,
+    token: TokenMemory,
+    server: T3Server,
+}
+
+impl<W> std::fmt::Debug for T3Executor<W> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("T3Executor").field("name", &self.name).field("runs", &self.runs).finish_non_exhaustive()
+    }
+}
+
+/// What an executor of T3 Code is made of.
+pub struct Parts<W> {
+    /// Where it remembers what it did, absolute; its own.
+    pub folder: PathBuf,
+    /// Its name in the settings.
+    pub name: String,
+    /// Whom it works for.
+    pub controller: String,
+    /// Where and what.
+    pub settings: T3ExecutorSettings,
+    /// What lets it in.
+    pub credential: Rc<dyn Credential>,
+    /// How it gets there.
+    pub http: Rc<Http>,
+    /// What makes clones on this machine.
+    pub workspaces: W,
+    /// What time it is.
+    pub clock: Rc<dyn Clock>,
+    /// Whether listings remember what they learn; a process that only looks leaves no trace.
+    pub keeps: bool,
+}
+
+impl<W> std::fmt::Debug for Parts<W> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Parts").field("name", &self.name).field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl<W: Workspaces> T3Executor<W> {
+    /// Puts it together.
+    pub fn new(parts: Parts<W>) -> Self {
+        let Parts { folder, name, controller, settings, credential, http, workspaces, clock, keeps } = parts;
+        let places = match &settings.checkouts {
+            Some(checkouts) => Places::There(checkouts.clone()),
+            None => Places::Here { checkouts: folder.join("checkouts"), workspaces },
+        };
+        Self {
+            server: T3Server::new(format!("executor `{name}`"), settings.url.clone(), credential.clone(), http),
+            token: TokenMemory::new(folder.clone(), credential, keeps),
+            runs: folder.join("runs"),
+            provider: settings.provider,
+            url: settings.url,
+            environment: OnceCell::new(),
+            name,
+            controller,
+            places,
+            clock,
+            keeps,
+        }
+    }
+
+    /// Every thread that is neither archived nor deleted, perhaps more.
+    pub(super) async fn listing(&self) -> PortResult<Listing> {
+        self.explained(self.server.listing().await).await
+    }
+
+    /// Every thread there ever was.
+    pub(super) async fn everything(&self) -> PortResult<Listing> {
+        self.explained(self.server.everything().await).await
+    }
+
+    pub(super) async fn thread(&self, run: RunId) -> PortResult<Option<Thread>> {
+        self.explained(self.server.thread(run.0).await).await
+    }
+
+    /// A run's thread with what was said in its newest turn.
+    pub(super) async fn read(&self, run: RunId) -> PortResult<Option<Thread>> {
+        match self.thread(run).await? {
+            Some(thread) => Ok(Some(thread)),
+            None => Ok(thread_of(&self.everything().await?, run).cloned()),
+        }
+    }
+
+    pub(super) async fn dispatch(&self, command: &Command) -> Result<u64, DispatchError> {
+        match self.server.dispatch(command).await {
+            Err(DispatchError::Failed(error)) => {
+                Err(DispatchError::Failed(self.explained::<()>(Err(error.clone())).await.err().unwrap_or(error)))
+            }
+            other => other,
+        }
+    }
+
+    /// What the server says of the token, remembered.
+    ///
+    /// # Errors
+    /// It cannot be reached, or does not know the token.
+    pub async fn session(&self) -> PortResult<Session> {
+        let session = self.server.session().await?;
+        if !session.authenticated {
+            let wrong = format!(
+                "executor `{}`: T3 Code does not know the token; it comes from {}. `{MINT}` on the machine that T3 Code \
+                 runs on makes another",
+                self.name,
+                self.token.source()
+            );
+            return self.explained(Err(PortError::refused(wrong).with(PortErrorDetail::Unauthorized))).await;
+        }
+        self.token.note(&session).await;
+        Ok(session)
+    }
+
+    /// The part of links that names the server.
+    pub(super) async fn environment(&self) -> PortResult<&String> {
+        self.environment.get_or_try_init(|| async { Ok(self.server.environment().await?.id) }).await
+    }
+
+    /// An error of the server, with what is known of the token where that was refused.
+    async fn explained<T>(&self, result: PortResult<T>) -> PortResult<T> {
+        let Err(mut error) = result else { return result };
+        if error.detail == Some(PortErrorDetail::Unauthorized)
+            && let Some(fate) = self.token.fate(self.clock.now()).await
+        {
+            error.message = format!("{}; {fate}", error.message);
+        }
+        Err(error)
+    }
+
+    /// What is remembered of a run of this executor, if anything.
+    ///
+    /// # Errors
+    /// It is another's.
+    pub(super) fn memory(&self, run: RunId, directory: &RunDirectory) -> PortResult<Option<Memory>> {
+        let Some(memory) = directory.read()? else { return Ok(None) };
+        if memory.assignment.as_ref().is_some_and(|assignment| assignment.run != run) {
+            tracing::warn!(%run, "what is remembered is of another run, so it counts as lost");
+            return Ok(None);
+        }
+        if memory.controller != self.controller || memory.executor != self.name {
+            return Err(PortError::refused(format!(
+                "run {run} belongs to the executor `{}` of `{}`",
+                clean_line(&memory.executor, 100),
+                clean_line(&memory.controller, 100)
+            )));
+        }
+        Ok(Some(memory))
+    }
+
+    /// A run's thread as it is now, wherever it is listed; `None` where there is none.
+    async fn find(&self, run: RunId) -> PortResult<Option<Thread>> {
+        let listing = self.listing().await?;
+        match thread_of(&listing, run) {
+            Some(thread) => Ok(Some(thread.clone())),
+            None if listing.whole => Ok(None),
+            None => Ok(thread_of(&self.everything().await?, run).cloned()),
+        }
+    }
+
+    /// What is remembered of a run whose thread is there, even where everything was forgotten.
+    async fn recall(&self, run: RunId, directory: &RunDirectory) -> PortResult<Memory> {
+        if let Some(memory) = self.memory(run, directory)? {
+            return Ok(memory);
+        }
+        let now = self.clock.now();
+        let mut memory = Memory::new(&self.controller, &self.name, None, now);
+        if let Some(thread) = self.read(run).await? {
+            memory.learn(&thread, now);
+        }
+        Ok(memory)
+    }
+}
+
+#[async_trait(?Send)]
+impl<W: Workspaces> Executor for T3Executor<W> {
+    async fn can_start(&self) -> PortResult<()> {
+        let session = self.session().await?;
+        let missing: Vec<&str> =
+            SCOPES.into_iter().filter(|scope| !session.scopes.iter().any(|granted| granted == scope)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(PortError::refused(format!(
+            "executor `{}`: the token lacks the scope `{}`; it comes from {}",
+            self.name,
+            missing.join("` and `"),
+            self.token.source()
+        )))
+    }
+
+    async fn list(&self) -> PortResult<Roster> {
+        self.roster().await
+    }
+
+    async fn ensure(&self, assignment: &Assignment) -> PortResult<()> {
+        let run = assignment.run;
+        let directory = RunDirectory::make(&self.runs, run)?;
+        let _lock = directory.exclusively().await?;
+        let remembered = self.memory(run, &directory)?;
+        let again = remembered.is_some();
+        let mut memory =
+            remembered.unwrap_or_else(|| Memory::new(&self.controller, &self.name, None, self.clock.now()));
+        let assignment = memory.assignment.get_or_insert_with(|| assignment.clone()).clone();
+        if memory.never_begin || memory.accepted(assignment.turn) {
+            return Ok(());
+        }
+        let mut change = Change { executor: self, run, directory: &directory, memory };
+        change.remember()?;
+        change.bring_up(&assignment, again).await
+    }
+
+    async fn turn(&self, run: RunId, turn: Uuid, prompt: &str) -> PortResult<()> {
+        let Some(thread) = self.find(run).await? else { return Err(gone(run)) };
+        let directory = RunDirectory::make(&self.runs, run)?;
+        let _lock = directory.exclusively().await?;
+        let mut memory = self.recall(run, &directory).await?;
+        if memory.accepted(turn) {
+            return Ok(());
+        }
+        usable(run, &thread)?;
+        if memory.turns.iter().any(|sent| sent.accepted_at.is_none()) {
+            // An answer was lost.
+            if let Some(read) = self.read(run).await? {
+                memory.learn(&read, self.clock.now());
+            }
+        }
+        let newest = memory.accepted_turns().next_back().cloned();
+        let mut change = Change { executor: self, run, directory: &directory, memory };
+        change.remember()?;
+        if change.memory.accepted(turn) {
+            return Ok(());
+        }
+        let Some(newest) = newest else {
+            return Err(PortError::refused(format!("run {run} has not had its first turn")));
+        };
+        match status(&thread, Some(&newest.asked()), self.clock.now()).status {
+            AgentStatus::Idle | AgentStatus::Failed => {}
+            _ => return Err(PortError::refused(format!("the agent of run {run} is still at work on a turn"))),
+        }
+        let runtime_mode = match &change.memory.assignment {
+            Some(assignment) => assignment.runtime_mode.clone(),
+            None => thread.runtime_mode.clone(),
+        };
+        change.send(turn, prompt, &runtime_mode, Before::of(&thread)).await
+    }
+
+    async fn interrupt(&self, run: RunId) -> PortResult<()> {
+        let found = self.find(run).await?;
+        if found.is_none() && RunDirectory::find(&self.runs, run)?.is_none() {
+            return Ok(());
+        }
+        let directory = RunDirectory::make(&self.runs, run)?;
+        let _lock = directory.exclusively().await?;
+        let memory = self.recall(run, &directory).await?;
+        let mut change = Change { executor: self, run, directory: &directory, memory };
+        let in_flight = found.filter(|thread| thread.is_in_flight() && !thread.archived && !thread.deleted);
+        let memory = &mut change.memory;
+        if memory.assignment.as_ref().is_some_and(|assignment| !memory.accepted(assignment.turn)) {
+            memory.never_begin = true;
+        }
+        let Some(thread) = in_flight else { return change.remember() };
+        let Some(turn_id) = thread.active_turn().map(str::to_owned) else {
+            change.remember()?;
+            return Err(PortError::unreachable(format!(
+                "the agent of run {run} is coming up and has no turn yet that could be told to stop; it is told later"
+            )));
+        };
+        let now = self.clock.now();
+        if let Some(newest) = memory.turns.last_mut() {
+            newest.interrupted_at.get_or_insert(now);
+        }
+        let n = memory.interrupts.get(&turn_id).copied().unwrap_or(0);
+        change.remember()?;
+        let command = Command::TurnInterrupt {
+            command_id: run.derive(Purpose::Command { what: &format!("interrupt:{turn_id}") }, n),
+            thread_id: run.0,
+            turn_id: turn_id.clone(),
+            created_at: now,
+        };
+        let (counts, result) = match self.dispatch(&command).await {
+            Ok(_) => (true, Ok(())),
+            // Its id stays refused; asking again does no harm.
+            Err(DispatchError::Refused(error)) => (true, Err(error)),
+            Err(DispatchError::Malformed(error) | DispatchError::Failed(error)) => (false, Err(error)),
+        };
+        if counts {
+            change.memory.interrupts.insert(turn_id, n.saturating_add(1));
+            change.remember()?;
+        }
+        result
+    }
+
+    async fn archive(&self, run: RunId) -> PortResult<()> {
+        let found = self.find(run).await?;
+        let Some(thread) = found.filter(|thread| !thread.archived && !thread.deleted) else { return Ok(()) };
+        let directory = RunDirectory::make(&self.runs, run)?;
+        let _lock = directory.exclusively().await?;
+        let memory = self.recall(run, &directory).await?;
+        let newest = memory.accepted_turns().next_back().map(Sent::asked);
+        let status = status(&thread, newest.as_ref(), self.clock.now()).status;
+        if thread.is_in_flight()
+            || matches!(status, AgentStatus::Starting | AgentStatus::Running | AgentStatus::Waiting)
+        {
+            return Err(PortError::refused(format!("the agent of run {run} is still at work; its thread stays")));
+        }
+        let mut change = Change { executor: self, run, directory: &directory, memory };
+        change.remember()?;
+        let n = change.memory.refused.archive;
+        let command = Command::ThreadArchive {
+            command_id: run.derive(Purpose::Command { what: "archive" }, n),
+            thread_id: run.0,
+        };
+        let result = match self.dispatch(&command).await {
+            Ok(_) => Ok(()),
+            Err(DispatchError::Malformed(error) | DispatchError::Failed(error)) => return Err(error),
+            Err(DispatchError::Refused(error)) => {
+                let all = self.everything().await?;
+                let away = thread_of(&all, run).is_none_or(|thread| thread.archived || thread.deleted);
+                if away { Ok(()) } else { Err(error) }
+            }
+        };
+        match result {
+            Ok(()) => change.memory.over = true,
+            Err(_) => change.memory.refused.archive = n.saturating_add(1),
+        }
+        change.remember()?;
+        result
+    }
+}
