@@ -431,8 +431,7 @@ fn every_run_has_ended(truth: &Truth) -> Holds {
     for (issue, card) in &truth.cards {
         let (records, _) = truth.seal.read_all(issue, AFK, &card.comments);
         for record in records.into_iter().map(|recorded| recorded.record) {
-            let unlisted = truth.broken.as_ref() == Some(&issue.repo);
-            if unlisted || truth.accounts.get(&record.run).is_some_and(|account| account.overtaken) {
+            if truth.accounts.get(&record.run).is_some_and(|account| account.overtaken) {
                 continue;
             }
             let shown = (record.outcome.is_some(), record.pending.is_none());
@@ -442,19 +441,19 @@ fn every_run_has_ended(truth: &Truth) -> Holds {
     Ok(())
 }
 
-/// No issue carries the lock, except where a person put it there, or nobody can list the repository. A lock that a person
-/// hid by renaming its label, and showed again, is that person's where nothing is enrolled any more: afk does not look
-/// into such a repository once nothing of it is in flight.
+/// No issue carries the lock, except where a person put it there. A lock that a person hid by renaming its label, and
+/// showed again, is that person's where nothing is enrolled any more, or nobody can list the repository: nothing leads afk
+/// there once nothing of it is in flight.
 fn no_lock_is_left(truth: &Truth) -> Holds {
     for (issue, card) in &truth.cards {
         let locked = card.issue.labels.iter().any(|label| label == IN_PROGRESS);
         let enrolled = truth.policy.is_some_and(|policy| policy.off.enrolled(&issue.repo));
-        let by_rename = truth.unveiled.contains(issue) && !enrolled;
+        let listed = enrolled && truth.broken.as_ref() != Some(&issue.repo);
+        let by_rename = truth.unveiled.contains(issue) && !listed;
         let mut events = card.events.iter().filter(|event| event.label == IN_PROGRESS);
         let event = events.rfind(|event| event.added).filter(|_| !by_rename);
         let by_afk = event.is_some_and(|event| event.by.as_deref() == Some(AFK));
-        let listed = truth.broken.as_ref() != Some(&issue.repo);
-        demand(!locked || !by_afk || !listed, || format!("{issue} is locked for ever"))?;
+        demand(!locked || !by_afk, || format!("{issue} is locked for ever"))?;
     }
     Ok(())
 }
