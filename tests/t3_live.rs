@@ -1,8 +1,12 @@
 //! Against a real T3 Code server, where somebody says so: `AFK_T3_URL`, `AFK_T3_TOKEN` and `AFK_T3_CHECKOUTS` (a folder of
 //! the server's machine that has a repository at `afk/live-test`). docs/t3.md says what it does there.
 //!
-//! It fails on anything that is not as recorded in the contract that afk was written by.
+//! It fails on anything that is not as recorded in the contract that afk was written by. The same run goes over the fake
+//! servers too, which are held to that contract.
 
+mod t3_fake;
+
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,6 +27,7 @@ use chrono::Utc;
 use pretty_assertions::assert_eq;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
+use t3_fake::{Fake, Generation};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -47,12 +52,17 @@ impl Workspaces for NoClones {
 struct Live {
     url: String,
     token: String,
+    source: SecretSource,
     checkouts: String,
     model: String,
     provider: String,
     folder: TempDir,
     client: Client,
     run: RunId,
+}
+
+fn client() -> Client {
+    Http::new(Duration::from_secs(60)).client().unwrap().clone()
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -64,17 +74,41 @@ impl Live {
         Some(Self {
             url: variable("AFK_T3_URL")?,
             token: variable(TOKEN)?,
+            source: SecretSource::Variable(TOKEN.to_owned()),
             checkouts: variable("AFK_T3_CHECKOUTS")?,
             model: variable("AFK_T3_MODEL").unwrap_or_else(|| "claude-sonnet-4-6".to_owned()),
             provider: variable("AFK_T3_PROVIDER").unwrap_or_else(|| "claudeAgent".to_owned()),
             folder: TempDir::new().unwrap(),
-            client: Client::builder().timeout(Duration::from_secs(60)).build().unwrap(),
+            client: client(),
             run: RunId::of_arming(&format!("live test of {}", Utc::now().timestamp_micros())),
         })
     }
 
+    /// A fake with an agent that is as quick as the prompts say.
+    fn on_fake(fake: &Fake) -> Self {
+        let folder = TempDir::new().unwrap();
+        let (agent, token, checkouts) =
+            (folder.path().join("agent.sh"), folder.path().join("token"), folder.path().join("work"));
+        std::fs::create_dir_all(checkouts.join(REPO)).unwrap();
+        std::fs::write(&token, t3_fake::TOKEN).unwrap();
+        std::fs::write(&agent, "#!/bin/sh\ncase $(cat) in *hello*) echo hello;; *) sleep 600;; esac\n").unwrap();
+        std::fs::set_permissions(&agent, std::fs::Permissions::from_mode(0o700)).unwrap();
+        fake.agent(&agent);
+        Self {
+            url: fake.uri(),
+            token: t3_fake::TOKEN.to_owned(),
+            source: SecretSource::File(token),
+            checkouts: checkouts.to_string_lossy().into_owned(),
+            model: "claude-sonnet-4-6".to_owned(),
+            provider: "claudeAgent".to_owned(),
+            folder,
+            client: client(),
+            run: RunId::of_arming("live test on a fake"),
+        }
+    }
+
     fn credential(&self) -> Rc<TokenCredential> {
-        Rc::new(TokenCredential::new(SecretSource::Variable(TOKEN.to_owned())))
+        Rc::new(TokenCredential::new(self.source.clone()))
     }
 
     fn http(&self) -> Rc<Http> {
@@ -89,7 +123,7 @@ impl Live {
             controller: CONTROLLER.to_owned(),
             settings: T3ExecutorSettings {
                 url: self.url.parse().expect("AFK_T3_URL is an address"),
-                token: SecretSource::Variable(TOKEN.to_owned()),
+                token: self.source.clone(),
                 provider: self.provider.clone(),
                 checkouts: Some(PathBuf::from(&self.checkouts)),
             },
@@ -140,7 +174,7 @@ impl Live {
             }
             assert_ne!(agent.status, AgentStatus::Unknown, "drift: T3 Code shows a state that afk does not know");
             assert!(Instant::now() < deadline, "{what}: after {PATIENCE:?} it is {:?}: {agent:#?}", agent.status);
-            sleep(Duration::from_secs(1)).await;
+            sleep(Duration::from_millis(500)).await;
         }
     }
 
@@ -233,12 +267,8 @@ impl Live {
     }
 }
 
-#[test]
-fn a_whole_run_goes_as_recorded_on_a_real_t3_code() {
-    let Some(live) = Live::from_environment() else {
-        println!("skipped: set AFK_T3_URL, {TOKEN} and AFK_T3_CHECKOUTS to try it on a real server (docs/t3.md)");
-        return;
-    };
+/// A whole run, and everything in order after it.
+fn try_it(live: Live) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
@@ -252,5 +282,25 @@ fn a_whole_run_goes_as_recorded_on_a_real_t3_code() {
         if let Err(failure) = outcome {
             std::panic::resume_unwind(failure.into_panic());
         }
+        let after = live.server().listing().await.expect("the listing can be read");
+        assert!(!after.threads.iter().any(|thread| thread.id == live.run.to_string() && !thread.deleted));
     });
+}
+
+#[test]
+fn a_whole_run_goes_as_recorded_on_a_real_t3_code() {
+    match Live::from_environment() {
+        Some(live) => try_it(live),
+        None => {
+            println!("skipped: set AFK_T3_URL, {TOKEN} and AFK_T3_CHECKOUTS to try it on a real server (docs/t3.md)")
+        }
+    }
+}
+
+#[test]
+fn a_whole_run_goes_as_recorded_on_the_fakes() {
+    for generation in [Generation::V0_0_27, Generation::Main] {
+        let fake = Fake::start_blocking(generation);
+        try_it(Live::on_fake(&fake));
+    }
 }

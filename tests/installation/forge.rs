@@ -1,6 +1,6 @@
 //! Where the issues of an installation are: what the suite does to every tracker alike.
 
-use super::{InstallationOf, Issue};
+use super::{InstallationOf, Issue, Runner};
 
 /// What somebody does to an issue.
 #[derive(Debug, Clone, Copy)]
@@ -23,24 +23,24 @@ pub trait Forge: Sized {
 
     /// Turns the quickstart, whose issues are gone, into an installation with this tracker. ada is an admin, and
     /// mallory may read.
-    fn set_up(made: InstallationOf<Self>) -> InstallationOf<Self>;
+    fn set_up<R: Runner>(made: InstallationOf<Self, R>) -> InstallationOf<Self, R>;
 
     /// A repository that has its git already; gives its entry in the settings.
-    fn add_repository(afk: &InstallationOf<Self>, repo: &str) -> String;
+    fn add_repository<R: Runner>(afk: &InstallationOf<Self, R>, repo: &str) -> String;
 
     /// What the quickstart's policy and settings say, as they say it with this tracker.
     fn localized(text: &str) -> String {
         text.to_owned()
     }
 
-    fn grant(afk: &InstallationOf<Self>, login: &str, permission: &str);
+    fn grant<R: Runner>(afk: &InstallationOf<Self, R>, login: &str, permission: &str);
 
     /// Opens an issue, or replaces it.
-    fn write_issue(afk: &InstallationOf<Self>, repo: &str, number: u64, title: &str, body: &str);
+    fn write_issue<R: Runner>(afk: &InstallationOf<Self, R>, repo: &str, number: u64, title: &str, body: &str);
 
-    fn act(afk: &InstallationOf<Self>, login: &str, repo: &str, number: u64, act: Act<'_>);
+    fn act<R: Runner>(afk: &InstallationOf<Self, R>, login: &str, repo: &str, number: u64, act: Act<'_>);
 
-    fn issue(afk: &InstallationOf<Self>, repo: &str, number: u64) -> Issue;
+    fn issue<R: Runner>(afk: &InstallationOf<Self, R>, repo: &str, number: u64) -> Issue;
 
     /// Keeps what is outside of the installation's directory.
     fn save(&self, name: &str);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use chrono::{SecondsFormat, Utc};
 
-use super::{Act, Comment, Forge, Installation, Issue, REPO};
+use super::{Act, Comment, Forge, InstallationOf, Issue, REPO, Runner};
 
 /// Nothing of it is outside of the installation's directory.
 #[derive(Debug)]
@@ -16,29 +16,29 @@ impl Forge for Local {
         Self
     }
 
-    fn set_up(made: Installation) -> Installation {
+    fn set_up<R: Runner>(made: InstallationOf<Self, R>) -> InstallationOf<Self, R> {
         made
     }
 
-    fn add_repository(afk: &Installation, repo: &str) -> String {
+    fn add_repository<R: Runner>(afk: &InstallationOf<Self, R>, repo: &str) -> String {
         fs::create_dir(afk.path(issues(repo))).unwrap();
         format!("[repos.{repo}]\nissues = \"{repo}-issues\"\ngit    = \"{repo}.git\"")
     }
 
-    fn grant(afk: &Installation, login: &str, permission: &str) {
+    fn grant<R: Runner>(afk: &InstallationOf<Self, R>, login: &str, permission: &str) {
         afk.edit(
             "afk.settings.toml",
             &[("mallory = \"read\"", &format!("{login} = \"{permission}\"\nmallory = \"read\""))],
         );
     }
 
-    fn write_issue(afk: &Installation, repo: &str, number: u64, title: &str, body: &str) {
+    fn write_issue<R: Runner>(afk: &InstallationOf<Self, R>, repo: &str, number: u64, title: &str, body: &str) {
         let text =
             format!("+++\ntitle = \"{title}\"\nauthor = \"ada\"\ncreated_at = 2026-11-02T13:55:00Z\n+++\n\n{body}\n");
         afk.write(&file(repo, number), &text);
     }
 
-    fn act(afk: &Installation, login: &str, repo: &str, number: u64, act: Act<'_>) {
+    fn act<R: Runner>(afk: &InstallationOf<Self, R>, login: &str, repo: &str, number: u64, act: Act<'_>) {
         let name = file(repo, number);
         let event = |change: &str| {
             let text = afk.read(&name);
@@ -65,7 +65,7 @@ impl Forge for Local {
         }
     }
 
-    fn issue(afk: &Installation, repo: &str, number: u64) -> Issue {
+    fn issue<R: Runner>(afk: &InstallationOf<Self, R>, repo: &str, number: u64) -> Issue {
         let mut issue = Issue {
             labels: Vec::new(),
             open: true,
@@ -108,7 +108,7 @@ impl Forge for Local {
     fn end(&self) {}
 }
 
-fn comments(afk: &Installation, repo: &str, number: u64) -> Vec<Comment> {
+fn comments<R: Runner>(afk: &InstallationOf<Local, R>, repo: &str, number: u64) -> Vec<Comment> {
     let folder = afk.path(format!("{}/{number:04}.comments", issues(repo)));
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .into_iter()

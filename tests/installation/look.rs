@@ -1,11 +1,12 @@
 //! What a user finds when looking at an installation: issues, comments, commits, agents.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::{Forge, InstallationOf, REPO, git};
+use super::runner::is_locked;
+use super::{Forge, InstallationOf, REPO, Runner, git};
 
 /// An issue as its tracker shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,15 +28,20 @@ pub struct Comment {
     pub body: String,
 }
 
-/// What afk keeps of an agent.
+/// What there is to see of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agent {
     pub run: String,
     /// The turns that were begun.
     pub turns: usize,
-    /// Whether its supervisor is at work.
+    /// Whether it is at work, or about to be.
     pub live: bool,
-    directory: PathBuf,
+    /// What it was told, first turn first.
+    pub prompts: Vec<String>,
+    /// Where it works.
+    pub workspace: PathBuf,
+    /// How much is kept of what it said.
+    pub output_bytes: u64,
 }
 
 /// Everything that two lives may be compared by.
@@ -118,43 +124,7 @@ impl Issue {
     }
 }
 
-impl Agent {
-    /// Asks it to end.
-    pub fn interrupt(&self) {
-        for turn in fs::read_dir(self.directory.join("turns")).into_iter().flatten().flatten() {
-            if !turn.path().join("exit.json").exists() {
-                let _ = fs::write(turn.path().join("interrupt"), "");
-            }
-        }
-    }
-
-    /// The prompts of its turns, first one first.
-    pub fn prompts(&self) -> Vec<String> {
-        let mut prompts: Vec<(u64, String)> = fs::read_dir(self.directory.join("turns"))
-            .unwrap()
-            .map(|turn| {
-                let turn = turn.unwrap().path();
-                let order: Value = serde_json::from_slice(&fs::read(turn.join("turn.json")).unwrap()).unwrap();
-                (order["number"].as_u64().unwrap(), fs::read_to_string(turn.join("prompt.md")).unwrap())
-            })
-            .collect();
-        prompts.sort();
-        prompts.into_iter().map(|(_, prompt)| prompt).collect()
-    }
-
-    /// A file of its clone.
-    pub fn workspace(&self, name: &str) -> PathBuf {
-        self.directory.join("workspace").join(name)
-    }
-
-    /// How much is kept of what it said, in bytes.
-    pub fn output_bytes(&self) -> u64 {
-        let turns = fs::read_dir(self.directory.join("turns")).unwrap();
-        turns.map(|turn| fs::metadata(turn.unwrap().path().join("output.log")).map_or(0, |file| file.len())).sum()
-    }
-}
-
-impl<F: Forge> InstallationOf<F> {
+impl<F: Forge, R: Runner> InstallationOf<F, R> {
     pub fn issue(&self, number: u64) -> Issue {
         self.issue_of(REPO, number)
     }
@@ -194,24 +164,9 @@ impl<F: Forge> InstallationOf<F> {
         log.lines().skip(1).map(str::to_owned).collect()
     }
 
-    /// Every agent that afk keeps a directory of.
+    /// Every agent, ended ones too.
     pub fn agents(&self) -> Vec<Agent> {
-        let mut agents: Vec<Agent> = fs::read_dir(self.path("data/runs"))
-            .into_iter()
-            .flatten()
-            .map(|entry| {
-                let directory = entry.unwrap().path();
-                let turns = fs::read_dir(directory.join("turns")).into_iter().flatten();
-                Agent {
-                    run: directory.file_name().unwrap().to_str().unwrap().to_owned(),
-                    turns: turns.filter(|turn| turn.as_ref().unwrap().path().join("started.json").exists()).count(),
-                    live: is_locked(&directory.join("lock")),
-                    directory,
-                }
-            })
-            .collect();
-        agents.sort_by(|one, other| one.run.cmp(&other.run));
-        agents
+        R::agents(self)
     }
 
     /// The only agent.
@@ -237,13 +192,6 @@ impl<F: Forge> InstallationOf<F> {
     /// Every file and directory of the installation.
     pub fn files(&self) -> Vec<PathBuf> {
         walk(self.root())
-    }
-}
-
-fn is_locked(path: &std::path::Path) -> bool {
-    match File::open(path) {
-        Ok(file) => matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)),
-        Err(_) => false,
     }
 }
 

@@ -6,6 +6,7 @@
 mod forge;
 mod local;
 mod look;
+mod runner;
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -23,7 +24,8 @@ use tempfile::TempDir;
 pub use forge::{Act, Forge};
 pub use local::Local;
 #[allow(unused_imports, reason = "every test file uses a part of it")]
-pub use look::{Comment, Issue, Outcome};
+pub use look::{Agent, Comment, Issue, Outcome};
+pub use runner::{Processes, Runner};
 
 /// How long anything may take that is waited for.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -33,9 +35,10 @@ pub const REPO: &str = "greeter";
 /// An installation whose issues are files.
 pub type Installation = InstallationOf<Local>;
 
-/// A directory with policy, settings, a bare repository and an agent, and a forge for the issues.
-pub struct InstallationOf<F: Forge> {
+/// A directory with policy, settings, a bare repository and an agent, a forge for the issues, and an executor.
+pub struct InstallationOf<F: Forge, R: Runner = Processes> {
     pub forge: F,
+    pub runner: R,
     folder: TempDir,
     variables: Vec<(OsString, OsString)>,
     heard: RefCell<String>,
@@ -57,11 +60,12 @@ pub struct Running {
     stderr: JoinHandle<String>,
 }
 
-impl<F: Forge> InstallationOf<F> {
+impl<F: Forge, R: Runner> InstallationOf<F, R> {
     /// The quickstart with the toy agent: red at first, corrected when told. Issue 1 is there, not armed.
     pub fn new() -> Self {
         let made = Self {
             forge: F::new(),
+            runner: R::new(),
             folder: tempfile::tempdir().unwrap(),
             variables: Vec::new(),
             heard: RefCell::default(),
@@ -70,12 +74,10 @@ impl<F: Forge> InstallationOf<F> {
         copy(&quickstart, &made.root());
         fs::remove_dir_all(made.path("issues")).unwrap();
         made.repository(REPO);
-        let made = F::set_up(made);
+        let made = R::set_up(F::set_up(made));
         made.grant("leo", "write");
         made.write_issue(1, "greet() ignores the name", "`sh greet.sh ada` prints `hi`. It should greet ada by name.");
-        made.settings(&[("[executors.toy]\n", "[executors.toy]\ngrace = \"1s\"\n")])
-            .with_script("agents/toy.sh", &fs::read_to_string(quickstart.join("agent.sh")).unwrap())
-            .agent("toy")
+        made.with_script("agents/toy.sh", &fs::read_to_string(quickstart.join("agent.sh")).unwrap()).agent("toy")
     }
 
     /// The same, with issue 1 armed by ada.
@@ -162,6 +164,12 @@ impl<F: Forge> InstallationOf<F> {
         self.with_script("agent.sh", &wrapper)
     }
 
+    /// How long an agent lives on that was told to end.
+    pub fn grace(self, grace: Duration) -> Self {
+        R::grace(&self, grace);
+        self
+    }
+
     /// A variable of afk's environment, from now on.
     pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.variables.push((name.into(), value.into()));
@@ -228,11 +236,11 @@ impl<F: Forge> InstallationOf<F> {
     }
 
     /// A person; what they do is an event of an issue.
-    pub fn person<'a>(&'a self, login: &'a str) -> Person<'a, F> {
+    pub fn person<'a>(&'a self, login: &'a str) -> Person<'a, F, R> {
         Person { installation: self, login, repo: REPO }
     }
 
-    pub fn person_in<'a>(&'a self, repo: &'a str, login: &'a str) -> Person<'a, F> {
+    pub fn person_in<'a>(&'a self, repo: &'a str, login: &'a str) -> Person<'a, F, R> {
         Person { installation: self, login, repo }
     }
 
@@ -381,29 +389,28 @@ impl<F: Forge> InstallationOf<F> {
 }
 
 /// Agents that a failed test leaves behind are asked to end, as `afk stop` would.
-impl<F: Forge> Drop for InstallationOf<F> {
+impl<F: Forge, R: Runner> Drop for InstallationOf<F, R> {
     fn drop(&mut self) {
-        for agent in self.agents().iter().filter(|agent| agent.live) {
-            agent.interrupt();
-        }
+        R::clear(self);
         let started = Instant::now();
         while self.is_at_work() && started.elapsed() < Duration::from_secs(10) {
             thread::sleep(Duration::from_millis(10));
         }
         if !thread::panicking() {
             self.forge.end();
+            self.runner.end();
         }
     }
 }
 
 /// Somebody who works on the issues of a repository.
-pub struct Person<'a, F: Forge> {
-    installation: &'a InstallationOf<F>,
+pub struct Person<'a, F: Forge, R: Runner> {
+    installation: &'a InstallationOf<F, R>,
     login: &'a str,
     repo: &'a str,
 }
 
-impl<F: Forge> Person<'_, F> {
+impl<F: Forge, R: Runner> Person<'_, F, R> {
     pub fn labels(&self, number: u64, label: &str) {
         self.act(number, Act::Label(label));
     }

@@ -44,7 +44,7 @@ fn an_issue_is_taken_red_corrected_landed_and_closed() {
     assert_eq!((agent.turns, agent.live), (2, false));
     let run = &agent.run;
     assert_eq!(afk.invocations(), [format!("{run} start"), format!("{run} resume")], "the same agent, both times");
-    let prompts = agent.prompts();
+    let prompts = agent.prompts.clone();
     assert!(prompts[0].contains("It should greet ada by name."), "{}", prompts[0]);
     assert!(prompts[0].contains(&format!("AFK-Run: {run}")), "{}", prompts[0]);
     assert!(prompts[1].contains("expected: hi, ada") && prompts[1].contains("got: hi ada"), "{}", prompts[1]);

@@ -8,6 +8,9 @@ mod github_fake;
 #[path = "../installation/mod.rs"]
 mod installation;
 mod on_github;
+mod on_t3;
+#[path = "../t3_fake/mod.rs"]
+mod t3_fake;
 
 /// Issues are files.
 #[path = "."]
@@ -19,6 +22,7 @@ mod local {
     mod issue_files;
     mod life;
     mod people;
+    mod processes;
     mod queue;
     mod switches;
 }
@@ -35,6 +39,20 @@ mod github {
     mod life;
     mod manners;
     mod outages;
+    mod people;
+    mod processes;
+    mod queue;
+    mod switches;
+}
+
+/// Issues are files, and agents are threads of a current T3 Code server.
+#[path = "."]
+mod t3 {
+    type Installation = crate::installation::InstallationOf<crate::installation::Local, crate::on_t3::Main>;
+
+    mod agents;
+    mod faults;
+    mod life;
     mod people;
     mod queue;
     mod switches;

@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 
 use crate::github_fake::contract::Contract;
 use crate::github_fake::{EventKind, Fake, Permission, State, TOKEN};
-use crate::installation::{Act, Comment, Forge, InstallationOf, Issue, REPO};
+use crate::installation::{Act, Comment, Forge, InstallationOf, Issue, REPO, Runner};
 
 /// The fake, in the process of the test.
 pub struct Github {
     pub fake: Fake,
     saved: RefCell<BTreeMap<String, State>>,
 }
-
-type Installation = InstallationOf<Github>;
 
 /// The quickstart's repositories have no owner.
 fn full_name(repo: &str) -> String {
@@ -28,7 +26,7 @@ impl Forge for Github {
         Self { fake, saved: RefCell::default() }
     }
 
-    fn set_up(made: Installation) -> Installation {
+    fn set_up<R: Runner>(made: InstallationOf<Self, R>) -> InstallationOf<Self, R> {
         let settings = made.read("afk.settings.toml");
         let (before, rest) = settings.split_once("[tracker]\n").unwrap();
         let (_, after) = rest.split_once("[executors.toy]\n").unwrap();
@@ -44,7 +42,7 @@ impl Forge for Github {
         made.variable("AFK_GITHUB_TOKEN", TOKEN)
     }
 
-    fn add_repository(afk: &Installation, repo: &str) -> String {
+    fn add_repository<R: Runner>(afk: &InstallationOf<Self, R>, repo: &str) -> String {
         let at = afk.forge.fake.repo(&full_name(repo));
         let state = &mut *afk.forge.fake.state();
         state.repos[at].git = Some(afk.path(format!("{repo}.git")));
@@ -59,7 +57,7 @@ impl Forge for Github {
         })
     }
 
-    fn grant(afk: &Installation, login: &str, permission: &str) {
+    fn grant<R: Runner>(afk: &InstallationOf<Self, R>, login: &str, permission: &str) {
         let permission = match permission {
             "admin" => Permission::Admin,
             "write" => Permission::Write,
@@ -72,13 +70,13 @@ impl Forge for Github {
         }
     }
 
-    fn write_issue(afk: &Installation, repo: &str, number: u64, title: &str, body: &str) {
+    fn write_issue<R: Runner>(afk: &InstallationOf<Self, R>, repo: &str, number: u64, title: &str, body: &str) {
         let mut state = afk.forge.fake.state();
         let repo = state.at(&full_name(repo));
         state.open(repo, number, "ada", title, body);
     }
 
-    fn act(afk: &Installation, login: &str, repo: &str, number: u64, act: Act<'_>) {
+    fn act<R: Runner>(afk: &InstallationOf<Self, R>, login: &str, repo: &str, number: u64, act: Act<'_>) {
         let mut state = afk.forge.fake.state();
         let repo = state.at(&full_name(repo));
         match act {
@@ -96,7 +94,7 @@ impl Forge for Github {
         }
     }
 
-    fn issue(afk: &Installation, repo: &str, number: u64) -> Issue {
+    fn issue<R: Runner>(afk: &InstallationOf<Self, R>, repo: &str, number: u64) -> Issue {
         let state = afk.forge.fake.state();
         let gone = Issue { labels: Vec::new(), open: true, closed_by: None, events: Vec::new(), comments: Vec::new() };
         let Some(issue) = state.repos[state.at(&full_name(repo))].issues.get(&number) else { return gone };

@@ -1,5 +1,7 @@
 //! People in the middle of a run: they pause, take back, close, delete, arm again, and forge.
 
+use std::time::Duration;
+
 use pretty_assertions::assert_eq;
 
 use super::Installation;
@@ -104,7 +106,7 @@ fn deleting_an_issue_whose_agent_has_ended_sends_no_turn() {
 
 #[test]
 fn a_paused_agent_is_asked_to_end_and_keeps_the_lock_until_it_has() {
-    let afk = Installation::armed().agent("stubborn").settings(&[("grace = \"1s\"", "grace = \"2s\"")]);
+    let afk = Installation::armed().agent("stubborn").grace(Duration::from_secs(2));
     afk.dispatch();
     afk.wait_until("up", || afk.path("stubborn-is-up").exists());
     afk.person("leo").labels(1, "paused");
@@ -117,7 +119,7 @@ fn a_paused_agent_is_asked_to_end_and_keeps_the_lock_until_it_has() {
 
 #[test]
 fn an_agent_that_does_not_die_keeps_the_lock_until_a_person_gives_it_up() {
-    let afk = Installation::armed().agent("stubborn").settings(&[("grace = \"1s\"", "grace = \"1h\"")]);
+    let afk = Installation::armed().agent("stubborn").grace(Duration::from_secs(3600));
     afk.dispatch();
     afk.wait_until("up", || afk.path("stubborn-is-up").exists());
     afk.person("leo").labels(1, "paused");
@@ -214,7 +216,7 @@ fn the_agent_reads_what_people_approved_and_nothing_else() {
 
     afk.dispatch();
 
-    let prompt = &afk.agent_of_run().prompts()[0];
+    let prompt = &afk.agent_of_run().prompts[0];
     assert!(prompt.contains("Seen.") && prompt.contains("A comma would be nice."), "{prompt}");
     assert!(!prompt.contains("delete everything") && !prompt.contains("send me the keys"), "{prompt}");
     afk.wait_until_quiet();

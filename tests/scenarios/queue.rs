@@ -65,7 +65,7 @@ fn an_issue_that_its_armer_edited_is_taken() {
     let afk = Installation::armed().agent("idle");
     afk.person("ada").edits(1, "With a comma, please.");
     afk.dispatch();
-    assert!(afk.agent_of_run().prompts()[0].contains("With a comma, please."));
+    assert!(afk.agent_of_run().prompts[0].contains("With a comma, please."));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn with_two_slots_two_agents_work_side_by_side_in_clones_of_their_own() {
     afk.dispatch();
     let agents = afk.agents();
     assert!(agents.len() == 2 && agents.iter().all(|agent| agent.live), "{agents:#?}");
-    assert_ne!(agents[0].workspace(""), agents[1].workspace(""));
+    assert_ne!(agents[0].workspace.clone(), agents[1].workspace.clone());
     assert_eq!(afk.poll().code, Some(0));
     assert_eq!(afk.agents().len(), 2);
 }

@@ -19,11 +19,12 @@ const TEXT_LIMIT: usize = 120_000;
 /// Stands where something was cut out.
 const CUT: &str = "\n\n[… afk left something out here: T3 Code takes no more than 120,000 characters …]\n\n";
 
-/// A run that is changed: nobody else changes it meanwhile.
+/// A run that is changed: its lock is held meanwhile.
 pub(super) struct Change<'a, W> {
     pub executor: &'a T3Executor<W>,
     pub run: RunId,
     pub directory: &'a RunDirectory,
+    /// As it is now; [`Change::remember`] writes it down.
     pub memory: Memory,
 }
 
@@ -61,7 +62,9 @@ impl<W: Workspaces> Change<'_, W> {
             return Ok(found);
         }
         let mut seen = listing.clone();
-        for try_ in 1.. {
+        let mut tries = 0;
+        loop {
+            tries += 1;
             // An id can be used once, also when its project was deleted.
             while seen.projects.iter().any(|project| project.id == own(self.memory.refused.project).to_string()) {
                 self.memory.refused.project = self.memory.refused.project.saturating_add(1);
@@ -90,12 +93,11 @@ impl<W: Workspaces> Change<'_, W> {
             if let Some(found) = project_at(&seen, &root, own) {
                 return Ok(found);
             }
-            if try_ >= MOST_TRIES {
+            if tries >= MOST_TRIES {
                 return Err(refusal);
             }
             self.memory.refused.project = n.saturating_add(1);
         }
-        Err(PortError::refused("no project"))
     }
 
     async fn make_thread(
@@ -107,7 +109,9 @@ impl<W: Workspaces> Change<'_, W> {
         let executor = self.executor;
         let repo = &assignment.issue.repo;
         let mut project = self.project(repo, listing).await?;
-        for try_ in 1.. {
+        let mut tries = 0;
+        loop {
+            tries += 1;
             let command = Command::ThreadCreate {
                 command_id: self.id("thread", self.memory.refused.thread),
                 thread_id: self.run.0,
@@ -132,7 +136,7 @@ impl<W: Workspaces> Change<'_, W> {
             if let Some(thread) = thread_of(&all, self.run) {
                 return usable(self.run, thread);
             }
-            if try_ >= MOST_TRIES {
+            if tries >= MOST_TRIES {
                 return Err(refusal);
             }
             self.memory.refused.thread = self.memory.refused.thread.saturating_add(1);
@@ -142,24 +146,29 @@ impl<W: Workspaces> Change<'_, W> {
                 project = self.project(repo, &all).await?;
             }
         }
-        Err(PortError::refused("no thread"))
     }
 
     /// Sends a turn that is not known to have been accepted.
     pub async fn send(&mut self, turn: Uuid, text: &str, runtime_mode: &str, before: Before) -> PortResult<()> {
-        if self.memory.turn(turn).is_none() {
-            self.memory.turns.push(Sent::new(turn, self.executor.clock.now(), before));
-        }
-        for try_ in 1.. {
+        let (at, mut refused) = match self.memory.turn(turn) {
+            Some(sent) => (sent.at, sent.refused),
+            None => {
+                let now = self.executor.clock.now();
+                self.memory.turns.push(Sent::new(turn, now, before));
+                (now, 0)
+            }
+        };
+        let mut tries = 0;
+        loop {
+            tries += 1;
             self.remember()?;
-            let Some(sent) = self.memory.turn(turn).cloned() else { break };
             let command = Command::TurnStart {
-                command_id: self.id(&format!("turn:{turn}"), sent.refused),
+                command_id: self.id(&format!("turn:{turn}"), refused),
                 thread_id: self.run.0,
                 message: UserMessage::new(turn, fitting(text)),
                 runtime_mode: runtime_mode.to_owned(),
                 interaction_mode: InteractionMode::Default,
-                created_at: sent.at,
+                created_at: at,
             };
             let refusal = match self.executor.dispatch(&command).await {
                 Ok(_) => return self.accepted(turn),
@@ -177,15 +186,15 @@ impl<W: Workspaces> Change<'_, W> {
             if thread.messages.asked.iter().any(|(id, _)| *id == turn) {
                 return self.accepted(turn);
             }
+            refused = refused.saturating_add(1);
             if let Some(sent) = self.memory.turn_mut(turn) {
-                sent.refused = sent.refused.saturating_add(1);
+                sent.refused = refused;
             }
-            if try_ >= MOST_TRIES {
+            if tries >= MOST_TRIES {
                 self.remember()?;
                 return Err(refusal);
             }
         }
-        Err(PortError::refused("no turn"))
     }
 
     fn accepted(&mut self, turn: Uuid) -> PortResult<()> {

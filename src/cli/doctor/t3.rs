@@ -127,22 +127,21 @@ fn checkouts(
         let what = format!("each run gets a clone of its own below {}", folder.display());
         return Some(symptom("checkouts", Health::Ok, what, None));
     };
-    let is_project = |repo: &&&str| {
+    let is_project = |repo: &str| {
         let root = checkouts.join(repo);
         let same = |known: &str| std::path::Path::new(known.trim_end_matches('/')) == root;
         listing.projects.iter().any(|project| !project.deleted && same(&project.workspace_root))
     };
-    let (known, unknown): (Vec<&&str>, Vec<&&str>) = repos.iter().partition(is_project);
+    let unknown: Vec<&str> = repos.iter().filter(|repo| !is_project(repo)).copied().take(5).collect();
     if repos.is_empty() {
         return None;
     }
     let folder = checkouts.display();
     if unknown.is_empty() {
-        let what = format!("T3 Code has a project below {folder} for each of {} repositories", known.len());
+        let what = format!("T3 Code has a project below {folder} for every repository");
         return Some(symptom("checkouts", Health::Ok, what, None));
     }
-    let names: Vec<&str> = unknown.into_iter().copied().take(5).collect();
-    let what = format!("no project yet below {folder} for {}", names.join(", "));
+    let what = format!("no project yet below {folder} for {}", unknown.join(", "));
     let remedy =
         "nobody can see from here whether the clones are there; the first run makes the project, or says that \
                   its folder is missing"

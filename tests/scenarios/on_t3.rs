@@ -1,0 +1,71 @@
+//! T3 Code as an executor of the suite: a server on this machine whose providers run the same toy agents.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::installation::{Agent, Forge, InstallationOf, Runner};
+use crate::t3_fake::contract::Contract;
+use crate::t3_fake::{Fake, Generation, TOKEN};
+
+/// The fake of a generation, in the process of the test.
+pub struct T3<const V0_0_27: bool> {
+    pub fake: Fake,
+}
+
+/// A current server.
+pub type Main = T3<false>;
+/// The release that many still run.
+pub type Old = T3<true>;
+
+impl<const V0_0_27: bool> Runner for T3<V0_0_27> {
+    fn new() -> Self {
+        Self { fake: Fake::start_blocking(if V0_0_27 { Generation::V0_0_27 } else { Generation::Main }) }
+    }
+
+    fn set_up<F: Forge>(made: InstallationOf<F, Self>) -> InstallationOf<F, Self> {
+        let settings = made.read("afk.settings.toml");
+        let (before, rest) = settings.split_once("[executors.toy]\n").unwrap();
+        let (_, after) = rest.split_once("[ci.test]\n").unwrap();
+        let uri = made.runner.fake.uri();
+        let executor =
+            format!("[executors.toy]\nkind  = \"t3\"\nurl   = \"{uri}\"\ntoken = {{ variable = \"AFK_T3_TOKEN\" }}\n");
+        made.write("afk.settings.toml", &format!("{before}{executor}\n[ci.test]\n{after}"));
+        made.runner.fake.agent(&made.path("agent.sh"));
+        made.variable("AFK_T3_TOKEN", TOKEN)
+    }
+
+    fn grace<F: Forge>(afk: &InstallationOf<F, Self>, grace: Duration) {
+        afk.runner.fake.state().grace = grace;
+    }
+
+    fn agents<F: Forge>(afk: &InstallationOf<F, Self>) -> Vec<Agent> {
+        let state = afk.runner.fake.state();
+        let agent = |thread: &crate::t3_fake::Thread| {
+            let said = |role: &'static str| thread.messages.iter().filter(move |message| message.role == role);
+            Agent {
+                run: thread.id.clone(),
+                turns: thread.begun,
+                live: thread.live,
+                prompts: said("user").map(|message| message.text.clone()).collect(),
+                workspace: PathBuf::from(state.directory(thread)),
+                output_bytes: said("assistant").map(|message| message.text.len() as u64).sum(),
+            }
+        };
+        let mut agents: Vec<Agent> = state.threads.iter().map(agent).collect();
+        agents.sort_by(|one, other| one.run.cmp(&other.run));
+        agents
+    }
+
+    fn clear<F: Forge>(afk: &InstallationOf<F, Self>) {
+        afk.runner.fake.state().clear();
+    }
+
+    /// Whatever a test was about, all that afk asked and all that it was answered was seen with a real server.
+    fn end(&self) {
+        let log = self.fake.log();
+        let generation = self.fake.state().generation;
+        if let Some(contract) = Contract::open(generation) {
+            assert_eq!(contract.violations(&log), Vec::<String>::new());
+        }
+    }
+}
