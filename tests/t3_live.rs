@@ -4,6 +4,8 @@
 //! It fails on anything that is not as recorded in the contract that afk was written by. The same run goes over the fake
 //! servers too, which are held to that contract.
 
+#![allow(clippy::print_stdout, reason = "it is for a person who watches")]
+
 mod t3_fake;
 
 use std::os::unix::fs::PermissionsExt;
