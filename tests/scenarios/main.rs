@@ -56,4 +56,17 @@ mod t3 {
     mod people;
     mod queue;
     mod switches;
+    mod t3_calls;
+    mod threads;
+}
+
+/// The same, on the release that many still run: what an executor has a part in.
+#[path = "."]
+mod t3_v0_0_27 {
+    type Installation = crate::installation::InstallationOf<crate::installation::Local, crate::on_t3::Old>;
+
+    mod agents;
+    mod life;
+    mod t3_calls;
+    mod threads;
 }

@@ -1,0 +1,220 @@
+//! afk and a server of T3 Code that loses answers, refuses commands, is away, or does not know the token any more.
+
+use std::fs;
+
+use chrono::{TimeDelta, Utc};
+use pretty_assertions::assert_eq;
+use serde_json::json;
+
+use super::Installation;
+use crate::t3_fake::{Exchange, Fault, Generation, READ_ONLY, Trouble};
+
+fn commands(log: &[Exchange], kind: &str) -> usize {
+    log.iter().filter(|exchange| exchange.command.as_deref() == Some(kind)).count()
+}
+
+/// Polls until the issue is dispatched: a lost answer may make a tick fail.
+fn dispatch_in_the_end(afk: &Installation) {
+    for _ in 0..4 {
+        let ran = afk.poll();
+        assert!(matches!(ran.code, Some(0 | 3)), "{ran}");
+        if afk.issue(1).has("agent-in-progress") {
+            return;
+        }
+    }
+    panic!("it is not dispatched: {:#?}", afk.issue(1));
+}
+
+/// The toy agent went through its life once: one project, one thread, a turn and a correction.
+#[track_caller]
+fn was_lived_once(afk: &Installation, what: &str) {
+    let issue = afk.watch_until_over();
+    assert_eq!((issue.state().as_deref(), issue.attempts()), (Some("done"), 1), "{what}");
+    let agent = afk.agent_of_run();
+    assert_eq!((agent.turns, agent.prompts.len(), afk.invocations().len()), (2, 2, 2), "{what}");
+    assert_eq!(afk.runner.fake.state().projects.len(), 1, "{what}");
+}
+
+#[test]
+fn whatever_answer_is_lost_while_an_agent_is_brought_up_there_is_one_of_everything() {
+    for what in ["project.create", "thread.create", "thread.turn.start"] {
+        for fault in [Fault::LostBefore, Fault::LostAfter, Fault::BadGateway, Fault::Truncated] {
+            let afk = Installation::armed().hasty();
+            afk.runner.fake.trouble(Trouble::next(fault.clone(), what));
+            dispatch_in_the_end(&afk);
+            was_lived_once(&afk, &format!("{what} {fault:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_command_that_was_refused_once_is_asked_for_under_another_id() {
+    for what in ["project.create", "thread.create", "thread.turn.start"] {
+        let afk = Installation::armed().hasty();
+        afk.runner.fake.trouble(Trouble::next(Fault::Refused, what));
+        dispatch_in_the_end(&afk);
+        was_lived_once(&afk, what);
+    }
+}
+
+#[test]
+fn whatever_becomes_of_a_corrective_turn_on_its_way_there_is_one() {
+    for fault in [Fault::LostBefore, Fault::LostAfter, Fault::Refused] {
+        let afk = Installation::armed().hasty();
+        afk.dispatch();
+        afk.runner.fake.trouble(Trouble::next(fault.clone(), "thread.turn.start"));
+        let issue = afk.watch_until("over", |issue| issue.outcome().is_some());
+        assert_eq!(issue.attempts(), 1, "{fault:?}");
+        was_lived_once(&afk, &format!("{fault:?}"));
+    }
+}
+
+#[test]
+fn an_interrupt_whose_answer_is_lost_is_asked_for_again() {
+    let impatient = ("stall_timeout        = \"2m\"", "stall_timeout        = \"1s\"");
+    for fault in [Fault::LostBefore, Fault::LostAfter, Fault::Refused] {
+        let afk = Installation::armed().agent("hangs").hasty().policy(&[impatient]);
+        afk.dispatch();
+        afk.runner.fake.trouble(Trouble::next(fault.clone(), "thread.turn.interrupt"));
+        let issue = afk.watch_until("over", |issue| issue.outcome().is_some() && !issue.has("agent-in-progress"));
+        assert_eq!(issue.state().as_deref(), Some("needs-human"), "{fault:?}");
+        assert!(!afk.agent_of_run().live, "{fault:?}");
+    }
+}
+
+#[test]
+fn one_listing_serves_any_number_of_runs() {
+    let mut counts = Vec::new();
+    for runs in [1_u64, 3] {
+        let afk = Installation::armed().agent("waits").policy(&[("slots_per_repo = 1", "slots_per_repo = 3")]);
+        for number in 2..=runs {
+            afk.write_issue(number, "Another one", "Greet ada by name.");
+            afk.arm(number, "ada");
+        }
+        afk.dispatch();
+        afk.wait_until("at work", || afk.agents().iter().filter(|agent| agent.turns == 1).count() as u64 == runs);
+        afk.watch();
+        afk.runner.fake.take_log();
+        assert_eq!(afk.watch().code, Some(0));
+        let log = afk.runner.fake.take_log();
+        let listings = log.iter().filter(|exchange| exchange.path.starts_with("/api/orchestration/"));
+        let listings: Vec<&str> = listings.map(|exchange| exchange.path.as_str()).collect();
+        if afk.runner.fake.state().generation == Generation::Main {
+            assert_eq!(listings, ["/api/orchestration/shell"]);
+        } else {
+            // It is asked each time whether it can do better by now.
+            assert_eq!(listings, ["/api/orchestration/shell", "/api/orchestration/snapshot"]);
+        }
+        counts.push(log.len());
+        afk.write("go", "");
+    }
+    assert_eq!(counts[0], counts[1], "more runs, more requests");
+}
+
+#[test]
+fn a_token_that_expires_in_mid_run_is_said_so_and_the_run_goes_on_with_another() {
+    let afk = Installation::armed().agent("waits").hasty();
+    afk.dispatch();
+    let until = afk.runner.fake.state().tokens[0].expires_at;
+    afk.runner.fake.state().tokens[0].expires_at = Utc::now() - TimeDelta::seconds(1);
+
+    for command in ["watch", "poll"] {
+        let ran = afk.afk(&[command]);
+        assert_eq!(ran.code, Some(3), "{ran}");
+        let said = ran.to_string();
+        assert!(said.contains("token") && said.contains("t3 auth session issue"), "{ran}");
+        assert!(!said.contains(crate::t3_fake::TOKEN), "{ran}");
+    }
+    assert_eq!(afk.issue(1).state().as_deref(), Some("working"));
+
+    afk.runner.fake.state().tokens[0].expires_at = until;
+    afk.write("go", "");
+    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
+    assert_eq!(afk.invocations().len(), 1);
+}
+
+#[test]
+fn a_token_that_may_only_read_starts_nothing_and_the_missing_scope_is_named() {
+    let afk = Installation::armed().variable("AFK_T3_TOKEN", READ_ONLY);
+    let ran = afk.poll();
+    assert_eq!(ran.code, Some(3), "{ran}");
+    assert!(ran.to_string().contains("`orchestration:operate`"), "{ran}");
+    assert_eq!((afk.agents().len(), afk.issue(1).labels.len()), (0, 1));
+}
+
+#[test]
+fn a_server_that_is_away_in_mid_run_changes_nothing() {
+    let afk = Installation::armed().agent("waits").hasty();
+    afk.dispatch();
+    afk.runner.fake.trouble(Trouble::always(Fault::BadGateway, ""));
+    for command in ["watch", "poll", "watch"] {
+        let ran = afk.afk(&[command]);
+        assert_eq!(ran.code, Some(3), "{ran}");
+    }
+    assert_eq!(afk.issue(1).state().as_deref(), Some("working"));
+
+    afk.runner.fake.state().troubles.clear();
+    afk.write("go", "");
+    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
+    assert_eq!((afk.agents().len(), afk.invocations().len()), (1, 1));
+}
+
+#[test]
+fn a_server_that_never_answers_is_waited_for_no_longer_than_the_settings_say() {
+    let afk = Installation::armed().settings(&[("data = \"data\"", "data = \"data\"\ncall_timeout = \"3s\"\n#")]);
+    afk.runner.fake.trouble(Trouble::always(Fault::Silent, ""));
+    let ran = afk.poll();
+    assert_eq!(ran.code, Some(3), "{ran}");
+    assert_eq!((afk.agents().len(), afk.issue(1).labels.len()), (0, 1));
+}
+
+#[test]
+fn a_run_that_afk_forgot_is_followed_to_its_end() {
+    let afk = Installation::armed().agent("waits").hasty();
+    afk.dispatch();
+    let run = afk.agent_of_run().run;
+    fs::remove_file(afk.path(format!("data/t3/toy/runs/{run}/run.json"))).unwrap();
+    assert_eq!(afk.watch().code, Some(0));
+
+    afk.write("go", "");
+    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
+    assert_eq!((afk.agents().len(), afk.invocations().len()), (1, 1));
+}
+
+#[test]
+fn a_project_that_a_person_deleted_is_made_anew() {
+    let afk = Installation::armed().agent("right").hasty();
+    afk.dispatch();
+    afk.watch_until_over();
+    let project = afk.runner.fake.state().projects[0].id.clone();
+    let delete = json!({ "type": "project.delete", "commandId": "ui", "projectId": project, "force": true });
+    assert_eq!(afk.runner.fake.person(&delete), 200);
+
+    afk.write_issue(2, "The next one", "Greet ada by name.");
+    afk.arm(2, "ada");
+    afk.dispatch();
+    afk.wait_until_quiet();
+    afk.watch_until("free", |_| !afk.issue(2).has("agent-in-progress"));
+    assert_eq!(afk.issue(2).state().as_deref(), Some("done"));
+    assert_eq!(afk.runner.fake.state().projects.len(), 2);
+}
+
+#[test]
+fn a_project_that_a_person_made_for_the_same_root_is_used() {
+    let afk = Installation::armed().agent("right").hasty();
+    // The checkout is there once afk has tried.
+    afk.runner.fake.trouble(Trouble::next(Fault::LostBefore, "project.create"));
+    assert_eq!(afk.poll().code, Some(3));
+    let log = afk.runner.fake.take_log();
+    assert_eq!(commands(&log, "project.create"), 1);
+    let asked =
+        log.into_iter().find_map(|exchange| exchange.body.filter(|body| body["type"] == "project.create")).unwrap();
+    let mut mine = asked.clone();
+    (mine["projectId"], mine["commandId"]) = (json!("of-a-person"), json!("ui"));
+    assert_eq!(afk.runner.fake.person(&mine), 200);
+
+    dispatch_in_the_end(&afk);
+    afk.watch_until_over();
+    assert_eq!(afk.runner.fake.state().projects.len(), 1);
+    assert_eq!(afk.runner.fake.state().threads[0].project, "of-a-person");
+}
