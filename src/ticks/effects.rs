@@ -347,6 +347,8 @@ pub fn accept_turn(record: &mut Record, turn: uuid::Uuid, now: DateTime<Utc>) {
     record.told = Some(record.sending.take().map_or_else(|| record.subject().to_owned(), |sending| sending.commit));
     record.turn = turn;
     record.turn_at = now;
+    // Whatever it was told before, it is at work again.
+    record.interrupted_at = None;
 }
 
 /// Asks the agent of a run to stop, where it may still be alive.

@@ -129,6 +129,11 @@ impl Standing {
         }
     }
 
+    /// Whether the lock is this run's, and no earlier one's of the issue.
+    pub fn goes_on(self) -> bool {
+        matches!(self, Standing::Active | Standing::Adopt)
+    }
+
     /// Whether it takes a slot of its repository. Releasing does until it is done.
     pub fn is_in_flight(self) -> bool {
         self != Standing::Finished

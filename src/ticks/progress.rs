@@ -14,10 +14,11 @@ use crate::text::{self, harmless};
 
 use super::facts::RunView;
 use super::fleet::Run;
-use super::record::{Record, Recorded};
+use super::record::{Record, Recorded, words};
 use super::world::Tick;
 
-/// Writes the comment of a run, with its record: creates it, or edits it where its text changed.
+/// Writes the comment of a run, with its record: creates it, or edits it where its text changed. Without a `view` of the
+/// run, what a comment says to people stays as it is.
 ///
 /// # Errors
 /// When the tracker refuses, or the record has grown too large to be written.
@@ -30,7 +31,11 @@ pub async fn save(tick: &Tick<'_>, run: &mut Run, record: Record, view: Option<&
             super::record::MAX_BYTES
         ))
     })?;
-    let body = format!("{}\n{block}", text_of(tick.policy.rules(&record.repo), &record, view));
+    let said = match (&run.recorded, view) {
+        (Some(recorded), None) => words(&recorded.body).to_owned(),
+        _ => text_of(tick.policy.rules(&record.repo), &record, view),
+    };
+    let body = format!("{said}\n{block}");
     let (comment, twins) = match &run.recorded {
         Some(recorded) => {
             if recorded.body.trim_end() != body {

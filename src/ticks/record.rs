@@ -279,6 +279,11 @@ impl Seal {
     }
 }
 
+/// What a comment with a record says to people: all before the block.
+pub fn words(body: &str) -> &str {
+    body.rsplit_once(OPEN).map_or(body, |(words, _)| words).trim_end()
+}
+
 /// The newest record of a run that has ended.
 pub fn newest_ended(records: Vec<Recorded>) -> Option<Record> {
     let ended = records.into_iter().map(|recorded| recorded.record).filter(|record| record.outcome.is_some());

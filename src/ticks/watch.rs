@@ -1,7 +1,5 @@
 //! watch: where each run in flight stands, what is due, and doing it.
 
-use chrono::TimeDelta;
-
 use crate::engine::identity::Purpose;
 use crate::engine::pending::PendingRow;
 use crate::engine::step::{Circumstances, End, HeldBy, advance};
@@ -25,13 +23,14 @@ use super::world::Tick;
 /// When the tracker or the installation as a whole cannot be asked. What fails for one run is in the tick's report.
 pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
     let mut fleet = observe(tick).await?;
-    let mut runs = std::mem::take(&mut fleet.runs);
-    for run in &mut runs {
-        if let Err(error) = follow(tick, &fleet, run).await {
+    // Each in its turn, while the fleet shows how the others stand.
+    for _ in 0..fleet.runs.len() {
+        let mut run = fleet.runs.remove(0);
+        if let Err(error) = follow(tick, &fleet, &mut run).await {
             tick.problem(&run.reference, error);
         }
+        fleet.runs.push(run);
     }
-    fleet.runs = runs;
     Ok(fleet)
 }
 
@@ -290,7 +289,7 @@ fn end_if_terminal(rules: &Rules, record: &mut Record, reason: Option<String>) {
 
 /// Releases the lock of an ended run, last of all, and only once its agent is seen to have ended or was given up.
 async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
-    let Some(record) = run.record().cloned() else { return Ok(()) };
+    let Some(mut record) = run.record().cloned() else { return Ok(()) };
     let label = &rules(tick, &record).labels.in_progress.value;
     let mut live = match fleet.presence(record.run, Some(&record.executor)) {
         AgentPresence::Live => true,
@@ -302,14 +301,15 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         }
     };
     let effect_timeout = rules(tick, &record).effect_timeout;
+    let now = tick.world.clock.now();
     // One that no row told to end may go on for a while, and not for ever: a turn may have reached it late.
-    let told_to_end = record.interrupted_at.or_else(|| {
-        let overdue = record.since.checked_add_signed(TimeDelta::from_std(effect_timeout).ok()?)?;
-        (overdue <= tick.world.clock.now()).then_some(overdue)
-    });
-    if let Some(first) = told_to_end.filter(|_| live) {
+    let due = record.interrupted_at.is_some() || since(record.since, now) >= effect_timeout;
+    if live && due {
         let asked = interrupt(tick, fleet, &record).await;
-        if since(first, tick.world.clock.now()) < effect_timeout {
+        let first = *record.interrupted_at.get_or_insert(now);
+        // However long ago the run has ended: nobody is given up who was not told for as long.
+        save(tick, run, record.clone(), None).await?;
+        if since(first, now) < effect_timeout {
             asked?;
         } else {
             tick.problem(
@@ -333,11 +333,15 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         // Out of the way or not, the run is over.
         tick.problem(&run.reference, format!("its agent's session was not put away: {error}"));
     }
-    match tick.world.tracker.remove_label(&run.reference, label).await {
-        Err(error) if error.kind != PortErrorKind::NotFound => return Err(error),
-        _ => {}
+    // A record that the tracker put back to an older text may end once more while a later run is at work.
+    let another = fleet.runs.iter().any(|other| other.reference == run.reference && other.standing.goes_on());
+    if !another {
+        match tick.world.tracker.remove_label(&run.reference, label).await {
+            Err(error) if error.kind != PortErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        run.labelled = false;
     }
-    run.labelled = false;
     if fleet.presence(record.run, Some(&record.executor)) != AgentPresence::Live {
         run.standing = Standing::Finished;
     }
@@ -347,7 +351,8 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         Some(RunOutcome::Cancelled) => "taken back",
         None => "",
     };
-    tick.event(&run.reference, "released", format!("{}, {outcome}", record.state));
+    let what = if another { "over; the lock is another run's" } else { "released" };
+    tick.event(&run.reference, what, format!("{}, {outcome}", record.state));
     Ok(())
 }
 

@@ -43,10 +43,11 @@ pub enum Defect {
     CorrectedWithoutEnd,
     DoorbellsForgotten,
     DisarmedAnew,
+    EndUntold,
 }
 
 impl Defect {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::LabelBeforeDispatch,
         Self::RandomRunIds,
         Self::RandomTurnIds,
@@ -72,6 +73,7 @@ impl Defect {
         Self::CorrectedWithoutEnd,
         Self::DoorbellsForgotten,
         Self::DisarmedAnew,
+        Self::EndUntold,
     ];
 
     /// What the defective afk does.
@@ -102,6 +104,7 @@ impl Defect {
             Self::CorrectedWithoutEnd => "forgets how often it corrected",
             Self::DoorbellsForgotten => "forgets a doorbell that cannot be rung",
             Self::DisarmedAnew => "takes ready off when a run ends, whoever put it there since",
+            Self::EndUntold => "writes down that it told an agent to end, and does not tell it",
         }
     }
 
@@ -346,6 +349,9 @@ impl Executor for Defective {
         Ok(())
     }
     async fn interrupt(&self, run: RunId) -> PortResult<()> {
+        if self.is(Defect::EndUntold) {
+            return Ok(());
+        }
         self.edge.interrupt(run).await
     }
 }

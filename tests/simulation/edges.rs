@@ -140,7 +140,11 @@ impl Edge {
     /// A call that changes the world.
     async fn write(&self, call: &'static str, write: Write) -> PortResult<String> {
         invariants::of_call(&mut self.truth.borrow_mut(), self.tick, &write);
+        let asked_at = self.truth.borrow().machine_time();
         let fate = self.boundary(call).await;
+        if let (Write::Interrupt { run }, false) = (&write, fate == Fate::Killed) {
+            self.truth.borrow_mut().told_to_end.entry(*run).or_insert(asked_at);
+        }
         let apply = |write: &Write| self.truth.borrow_mut().apply(Some(self.tick), write);
         match fate {
             Fate::Fails(kind) => Err(self.fail(call, kind)),

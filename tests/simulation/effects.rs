@@ -58,6 +58,7 @@ impl Truth {
                 agent.late |= late;
                 (agent.alive, agent.last_activity) = (true, now);
                 let issue = agent.assignment.issue.clone();
+                self.told_to_end.remove(run);
                 self.tell(|| format!("      the agent of {issue} gets another turn"));
                 invariants::of_turn(self, tick, *run);
             }

@@ -14,7 +14,6 @@ use afk::ports::{Assignment, IssueRef, Notice, StageVerdict};
 use afk::ticks::record::{Found, Record};
 use chrono::TimeDelta;
 
-use crate::policies::POLICIES;
 use crate::truth::{
     AFK, Agent, BELLS, Card, Eye, FORGER, HUMAN, IN_PROGRESS, PAUSED, READY, ROBOT, TickId, Truth, Write,
 };
@@ -31,7 +30,7 @@ fn hold(truth: &mut Truth, invariant: &'static str, holds: Holds) {
     }
 }
 
-/// What two ticks at once cannot keep where nothing locks one of them out.
+/// What two ticks at once cannot keep where nothing, or not the same thing, locks one of them out.
 pub const WITHOUT_A_LOCK: [&str; 3] = ["live agents fit the slots", "one progress comment a run", "rings once"];
 
 /// A tick is about to make a call that changes the world.
@@ -43,7 +42,7 @@ pub fn of_call(truth: &mut Truth, tick: TickId, write: &Write) {
             if begun {
                 return;
             }
-            let off = nothing_begins_while_switched_off(truth, &assignment.issue);
+            let off = nothing_begins_while_switched_off(truth, eye, &assignment.issue);
             let approved = truth.approved.contains(&assignment.run);
             let rested = dispatched_on_what_was_true(truth, eye, assignment, approved);
             truth.approved.insert(assignment.run);
@@ -56,8 +55,8 @@ pub fn of_call(truth: &mut Truth, tick: TickId, write: &Write) {
                 return;
             }
             let issue = agent.assignment.issue.clone();
-            let off = nothing_begins_while_switched_off(truth, &issue);
-            let (red, bounded, ours) = if POLICIES[eye.policy].shipped {
+            let off = nothing_begins_while_switched_off(truth, eye, &issue);
+            let (red, bounded, ours) = if eye.policy.shipped {
                 (
                     a_turn_answers_a_red_commit(eye, *run),
                     corrections_are_bounded(eye, agent.turns.len(), &issue),
@@ -76,8 +75,7 @@ pub fn of_call(truth: &mut Truth, tick: TickId, write: &Write) {
         }
         Write::Close { issue } => {
             let green = closed_only_on_green(truth, eye, issue);
-            let ours =
-                if POLICIES[eye.policy].shipped { no_close_of_what_was_taken_back(truth, eye, issue) } else { Ok(()) };
+            let ours = if eye.policy.shipped { no_close_of_what_was_taken_back(truth, eye, issue) } else { Ok(()) };
             hold(truth, "closed only on green", green);
             hold(truth, "nothing is closed that was taken back", ours);
         }
@@ -120,7 +118,7 @@ pub fn of_turn(truth: &mut Truth, tick: Option<TickId>, run: RunId) {
     let Some(agent) = truth.agents.get(&run).cloned() else { return };
     let commit = eye.newest.get(&run).cloned().unwrap_or_default();
     // The policy may have got stricter while both were at work.
-    let slots = truth.policies.iter().map(|policy| POLICIES[*policy].off.rules(&agent.assignment.issue.repo));
+    let slots = truth.policies.iter().map(|policy| policy.off.rules(&agent.assignment.issue.repo));
     let slots = slots.map(|rules| rules.dispatch.slots_per_repo.value).max().unwrap_or(0);
     let within = live_agents_fit_the_slots(truth, &agent.assignment, slots);
     hold(truth, "live agents fit the slots", within);
@@ -190,8 +188,8 @@ fn state_in_words(record: &Record) -> String {
 }
 
 /// No agent is started and no turn sent while the kill switch is on in any form, at the moment afk asks for it.
-fn nothing_begins_while_switched_off(truth: &Truth, issue: &IssueRef) -> Holds {
-    demand(truth.switched_off().is_none(), || format!("{issue}, although the kill switch is on"))
+fn nothing_begins_while_switched_off(truth: &Truth, eye: &Eye, issue: &IssueRef) -> Holds {
+    demand(truth.switched_off(eye.installation).is_none(), || format!("{issue}, although the kill switch is on"))
 }
 
 /// Nothing unlisted, closed, untrusted, held, edited or blocked is dispatched. One that was cut short is brought up
@@ -222,7 +220,7 @@ fn dispatched_on_what_was_true(truth: &Truth, eye: &Eye, assignment: &Assignment
     let edited = |card: &Card| {
         card.edits.iter().any(|edit| edit.by.as_deref() != Some(by.as_str()) && edit.at > event.at - window)
     };
-    let looked_at = POLICIES[eye.policy].shipped;
+    let looked_at = eye.policy.shipped;
     demand(!looked_at || eye.ever(issue, |card| !edited(card)), || format!("{issue} was edited after {by} armed it"))?;
     let closed = |number: &u64| {
         let blocker = IssueRef { repo: issue.repo.clone(), number: *number };
@@ -273,7 +271,7 @@ fn a_turn_answers_a_red_commit(eye: &Eye, run: RunId) -> Holds {
 
 /// A run gets no more corrective turns than the policy allows.
 fn corrections_are_bounded(eye: &Eye, turns: usize, issue: &IssueRef) -> Holds {
-    let most = POLICIES[eye.policy].attempts;
+    let most = eye.policy.attempts;
     demand(turns <= most, || format!("{issue} is sent correction {turns}, and {most} are allowed"))
 }
 
@@ -331,15 +329,13 @@ fn locked_only_where_an_agent_is(truth: &Truth, issue: &IssueRef) -> Holds {
     demand(begun || goes_on, || format!("{issue} is locked, and there is no agent"))
 }
 
-/// The lock goes off only when the agent has ended, or its interrupt was given up after `limits.effect_timeout`.
+/// The lock goes off only when the agent has ended, or `limits.effect_timeout` after it was first told to.
 fn unlocked_only_when_the_agent_has_ended(truth: &Truth, eye: &Eye, issue: &IssueRef) -> Holds {
     let timeout = TimeDelta::from_std(truth.policy_of(eye).rules(&issue.repo).effect_timeout).unwrap();
     let live = truth.agents.values().filter(|agent| agent.works() && agent.assignment.issue == *issue && !agent.late);
     for agent in live {
         let run = agent.assignment.run;
-        let record = truth.accounts.get(&run).and_then(|account| account.record.as_ref());
-        let given_up = record.and_then(|record| record.interrupted_at);
-        let given_up = given_up.is_some_and(|at| truth.machine_time() - at >= timeout);
+        let given_up = truth.told_to_end.get(&run).is_some_and(|at| truth.machine_time() - *at >= timeout);
         demand(given_up || truth.abandoned.contains(&run) || !eye.stale.is_empty(), || {
             format!("{issue} is unlocked, and its agent works")
         })?;
@@ -435,8 +431,7 @@ fn every_run_has_ended(truth: &Truth) -> Holds {
     for (issue, card) in &truth.cards {
         let (records, _) = truth.seal.read_all(issue, AFK, &card.comments);
         for record in records.into_iter().map(|recorded| recorded.record) {
-            let unlisted = truth.broken.as_ref() == Some(&issue.repo);
-            if unlisted || truth.accounts.get(&record.run).is_some_and(|account| account.overtaken) {
+            if truth.accounts.get(&record.run).is_some_and(|account| account.overtaken) {
                 continue;
             }
             let shown = (record.outcome.is_some(), record.pending.is_none());
@@ -446,19 +441,19 @@ fn every_run_has_ended(truth: &Truth) -> Holds {
     Ok(())
 }
 
-/// No issue carries the lock, except where a person put it there, or nobody can list the repository. A lock that a person
-/// hid by renaming its label, and showed again, is that person's where nothing is enrolled any more: afk does not look
-/// into such a repository once nothing of it is in flight.
+/// No issue carries the lock, except where a person put it there. A lock that a person hid by renaming its label, and
+/// showed again, is that person's where nothing is enrolled any more, or nobody can list the repository: nothing leads afk
+/// there once nothing of it is in flight.
 fn no_lock_is_left(truth: &Truth) -> Holds {
     for (issue, card) in &truth.cards {
         let locked = card.issue.labels.iter().any(|label| label == IN_PROGRESS);
-        let enrolled = truth.policy.is_some_and(|policy| POLICIES[policy].off.enrolled(&issue.repo));
-        let by_rename = truth.unveiled.contains(issue) && !enrolled;
+        let enrolled = truth.policy.is_some_and(|policy| policy.off.enrolled(&issue.repo));
+        let listed = enrolled && truth.broken.as_ref() != Some(&issue.repo);
+        let by_rename = truth.unveiled.contains(issue) && !listed;
         let mut events = card.events.iter().filter(|event| event.label == IN_PROGRESS);
         let event = events.rfind(|event| event.added).filter(|_| !by_rename);
         let by_afk = event.is_some_and(|event| event.by.as_deref() == Some(AFK));
-        let listed = truth.broken.as_ref() != Some(&issue.repo);
-        demand(!locked || !by_afk || !listed, || format!("{issue} is locked for ever"))?;
+        demand(!locked || !by_afk, || format!("{issue} is locked for ever"))?;
     }
     Ok(())
 }
@@ -475,7 +470,7 @@ fn no_agent_is_forgotten(truth: &Truth) -> Holds {
 /// Where a repository is free and an issue may be dispatched, the next poll starts an agent. `but`: not asked of these
 /// repositories.
 pub fn work_goes_on(truth: &mut Truth, started_before: usize, but: &BTreeSet<String>) {
-    let Some(policy) = truth.policy.map(|policy| &POLICIES[policy].off) else { return };
+    let Some(policy) = truth.policy.map(|policy| &policy.off) else { return };
     // What a lock or an agent that does not end occupies, whoever put it there.
     let locks = truth.cards.iter().filter(|(_, card)| card.issue.labels.iter().any(|label| label == IN_PROGRESS));
     let agents = truth.agents.values().filter(|agent| agent.works() || agent.ghost);

@@ -22,8 +22,8 @@ use crate::chance::Chance;
 use crate::defects::{Defect, Defective};
 use crate::edges::{Bell, Desk, Edge, Fate};
 use crate::invariants::{self, TICKS_TO_END, WITHOUT_A_LOCK};
-use crate::policies::POLICIES;
-use crate::script::{Act, Script, Step};
+use crate::policies::choices;
+use crate::script::{Act, Apart, Script, Step};
 use crate::truth::{BELLS, Card, Eye, HUMAN, IN_PROGRESS, KEY, PAUSED, READY, ROBOT, TickId, Truth, Violation};
 
 /// After so long a tick is over, whatever it is at.
@@ -51,10 +51,12 @@ pub struct Lived {
 
 pub struct Life {
     truth: Rc<RefCell<Truth>>,
-    installation: Installation,
+    installations: Vec<Installation>,
+    /// Which of them the next tick is of.
+    turns: Chance,
     open: Vec<OpenTick>,
     ticks: usize,
-    unlocked: bool,
+    apart: Apart,
     defect: Option<Defect>,
 }
 
@@ -88,13 +90,14 @@ pub fn live(script: &Script, folder: &Path, narrate: bool, defect: Option<Defect
 
 impl Life {
     fn begin(script: &Script, folder: &Path, narrate: bool, defect: Option<Defect>) -> Self {
-        let mut truth = Truth::new();
+        let mut truth = Truth::of(choices(script.policies));
         truth.story = narrate.then(Vec::new);
-        truth.policy = Some(script.policy);
-        truth.policies.insert(script.policy);
-        truth.excused = if script.unlocked { &WITHOUT_A_LOCK } else { &[] };
+        let policy = &truth.choices[script.policy];
+        truth.policy = Some(policy);
+        truth.policies.push(policy);
+        truth.excused = if script.apart == Apart::ByItsLock { &[] } else { &WITHOUT_A_LOCK };
         truth.tell(|| format!("seed {}, policy {}", script.seed, script.policy));
-        for change in &POLICIES[script.policy].changes {
+        for change in &policy.changes {
             truth.tell(|| format!("its rules are those of the shipped policy, but {change}"));
         }
         let mut chance = Chance::of(!script.seed);
@@ -122,8 +125,19 @@ impl Life {
                 Card { issue, events: Vec::new(), edits: Vec::new(), comments: Vec::new(), blocked_by: Vec::new() };
             truth.cards.insert(reference, Rc::new(card));
         }
-        let (installation, unlocked) = (Installation::new(folder), script.unlocked);
-        Self { truth: Rc::new(RefCell::new(truth)), installation, open: Vec::new(), ticks: 0, unlocked, defect }
+        let mut installations = vec![Installation::new(folder)];
+        if script.apart == Apart::ByTwoLocks {
+            installations.push(Installation::new(folder.join("another")));
+        }
+        Self {
+            truth: Rc::new(RefCell::new(truth)),
+            installations,
+            turns: Chance::of(script.seed ^ 1),
+            open: Vec::new(),
+            ticks: 0,
+            apart: script.apart,
+            defect,
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -133,7 +147,8 @@ impl Life {
     fn take(&mut self, step: Step) {
         match step {
             Step::Tick(kind, calls) => {
-                self.start(kind);
+                let installation = self.turns.below(self.installations.len());
+                self.start(kind, installation);
                 if let Some(place) = self.open.len().checked_sub(1) {
                     self.go(place, calls);
                 }
@@ -160,7 +175,7 @@ impl Life {
             Step::Crash => self.crash(0, "is killed"),
             Step::Wait(seconds) => self.wait(seconds),
             Step::Person(act @ (Act::Stop | Act::StopOne | Act::UndoStop | Act::Abandon), pick) => {
-                self.order(act, pick);
+                self.order(act, pick, (pick >> 24) as usize % self.installations.len());
             }
             Step::Person(act, pick) => self.truth.borrow_mut().person(act, pick),
             Step::Agent(deed, pick) => self.truth.borrow_mut().deed(deed, pick),
@@ -184,25 +199,26 @@ impl Life {
     }
 
     /// Starts a tick as the command line does: policy, kill switch, lock.
-    fn start(&mut self, kind: TickKind) {
+    fn start(&mut self, kind: TickKind, installation: usize) {
         let mut truth = self.truth.borrow_mut();
-        let Some(index) = truth.policy else {
+        let Some(policy) = truth.policy else {
             return truth.tell(|| format!("afk {} finds a broken policy", kind.word()));
         };
-        let off = truth.switched_off().is_some() && !Defect::blind_to_the_switch(self.defect, kind);
+        let off = truth.switched_off(installation).is_some() && !Defect::blind_to_the_switch(self.defect, kind);
         if off && kind == TickKind::Poll {
             return truth.tell(|| "afk poll finds the kill switch on".to_owned());
         }
-        let lock = match self.installation.lock() {
+        let lock = match self.installations[installation].lock() {
             Ok(Some(lock)) => Some(lock),
-            _ if self.unlocked || self.defect == Some(Defect::NoTickLock) => None,
+            _ if self.apart == Apart::Not || self.defect == Some(Defect::NoTickLock) => None,
             _ => return truth.tell(|| format!("afk {} finds another tick at work", kind.word())),
         };
         truth.tell(|| format!("afk {}", kind.word()));
         self.ticks += 1;
         let id = self.ticks;
         let eye = Eye {
-            policy: index,
+            installation,
+            policy,
             start: truth.snapshot(),
             versions: Vec::new(),
             permissions: vec![truth.permissions.clone()],
@@ -216,8 +232,8 @@ impl Life {
         drop(truth);
         let desk = Rc::new(RefCell::new(Desk::default()));
         let edge = Edge { truth: self.truth.clone(), desk: desk.clone(), tick: id };
-        let world = self.world(&edge, kind);
-        let policy = if off { &POLICIES[index].on } else { &POLICIES[index].off };
+        let world = self.world(&edge, kind, installation);
+        let policy = if off { &policy.on } else { &policy.off };
         let mut open = OpenTick { id, kind, began, work: Box::pin(tick(kind, policy, world)), desk, _lock: lock };
         // To its first call.
         let ready = open.work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -225,7 +241,7 @@ impl Life {
         self.open.push(open);
     }
 
-    fn world(&self, edge: &Edge, kind: TickKind) -> World {
+    fn world(&self, edge: &Edge, kind: TickKind, installation: usize) -> World {
         let blind = Defect::blind_to_the_switch(self.defect, kind);
         let truth = self.truth.clone();
         let bell = |name: &str| (name.to_owned(), Rc::new(Bell(edge.clone(), name.to_owned())) as Rc<dyn Notifier>);
@@ -233,7 +249,7 @@ impl Life {
             if self.defect == Some(Defect::TrustsByAssociation) { Vec::new() } else { vec![KEY.to_owned().into()] };
         let seal = Seal::new("sim", keys);
         let kill_switch: Box<dyn Fn() -> Option<String>> =
-            Box::new(move || truth.borrow().switched_off().filter(|_| !blind));
+            Box::new(move || truth.borrow().switched_off(installation).filter(|_| !blind));
         let common = |tracker, code, ci, executor| World {
             tracker,
             code,
@@ -243,7 +259,7 @@ impl Life {
             clock: Rc::new(edge.clone()),
             seal,
             agent_logins: vec![ROBOT.to_owned()],
-            installation: self.installation.clone(),
+            installation: self.installations[installation].clone(),
             kill_switch,
             calls: Rc::default(),
             cost: Box::new(|| None),
@@ -311,15 +327,15 @@ impl Life {
         }
     }
 
-    /// `afk stop` and `afk abandon`, which wait for no tick.
-    fn order(&mut self, act: Act, pick: u32) {
+    /// `afk stop` and `afk abandon`, which one installation is told, and which wait for no tick.
+    fn order(&mut self, act: Act, pick: u32, installation: usize) {
         let mut truth = self.truth.borrow_mut();
         let now = truth.machine_time();
         let agents: Vec<_> = truth.agents.values().cloned().collect();
         let one = (!agents.is_empty()).then(|| agents[pick as usize % agents.len()].clone());
         let run = one.as_ref().map(|agent| agent.assignment.run);
         let mut interrupted = Vec::new();
-        let given = self.installation.give_orders(|orders| match act {
+        let given = self.installations[installation].give_orders(|orders| match act {
             Act::Stop => {
                 orders.stopped_at.get_or_insert(now);
                 interrupted.extend(agents.iter().map(|agent| agent.assignment.run));
@@ -339,11 +355,11 @@ impl Life {
         match act {
             Act::Stop => {
                 truth.tell(|| "afk stop".to_owned());
-                truth.stopped = true;
+                truth.stopped.insert(installation);
             }
             Act::UndoStop => {
                 truth.tell(|| "afk stop --undo".to_owned());
-                truth.stopped = false;
+                truth.stopped.remove(&installation);
             }
             Act::StopOne => {
                 truth.tell(|| {
@@ -374,7 +390,7 @@ impl Life {
             truth.outages.clear();
             truth.next.clear();
             truth.skew = TimeDelta::zero();
-            truth.policy = Some(script.policy);
+            truth.policy = Some(&truth.choices[script.policy]);
             (truth.switch_in_policy, truth.switch_in_environment) = (false, false);
             let runs: Vec<_> = truth.agents.keys().copied().collect();
             for run in runs {
@@ -389,7 +405,9 @@ impl Life {
                 }
             }
         }
-        self.order(Act::UndoStop, 0);
+        for installation in 0..self.installations.len() {
+            self.order(Act::UndoStop, 0, installation);
+        }
         // Beyond every bound of the policy.
         self.take(Step::Wait(25 * 60 * 60));
         self.watch_to_the_end();
@@ -410,7 +428,10 @@ impl Life {
             if self.is_over() {
                 return;
             }
-            self.take(Step::Tick(TickKind::Watch, None));
+            for installation in 0..self.installations.len() {
+                self.start(TickKind::Watch, installation);
+                self.take(Step::Go(None));
+            }
             self.take(Step::Wait(61 * 60));
         }
     }

@@ -7,7 +7,6 @@ use afk::policy::facts::{AgentStatus, IssueStatus, PullRequestStatus};
 use afk::ports::*;
 use afk::ticks::record::{Record, Seal};
 
-use crate::policies::{COUNT, POLICIES};
 use crate::script::{Act, Deed, Word};
 use crate::truth::{AFK, Commit, FORGER, HUMAN, IN_PROGRESS, PAUSED, READY, ROBOT, Truth};
 
@@ -125,11 +124,11 @@ impl Truth {
                 self.tell(|| format!("{who} sets AFK_KILL_SWITCH={on}"));
             }
             Act::MergePolicy => {
-                let policy = pick as usize % COUNT;
-                let changes = POLICIES[policy].changes.join(", ");
-                self.tell(|| format!("{who} merges policy {policy} {changes}"));
+                let index = pick as usize % self.choices.len();
+                let policy = &self.choices[index];
+                self.tell(|| format!("{who} merges policy {index} {}", policy.changes.join(", ")));
                 self.policy = Some(policy);
-                self.policies.insert(policy);
+                self.policies.push(policy);
             }
             Act::BreakPolicy => {
                 self.tell(|| format!("{who} merges a policy that is broken"));
@@ -204,7 +203,7 @@ impl Truth {
             prompt: String::new(),
             brief_sha256: FORGER.to_owned(),
         };
-        let record = Record::of_dispatch(&POLICIES[0].off, "t3", &assignment);
+        let record = Record::of_dispatch(&self.choices[0].off, "t3", &assignment);
         let (who, seal) = match act {
             Act::ForgeRecord => ("mallory", Seal::new("sim", vec![crate::truth::KEY.to_owned().into()])),
             _ => (AFK, Seal::new("sim", Vec::new())),
@@ -289,7 +288,7 @@ impl Truth {
 
     fn push(&mut self, deed: Deed, run: RunId, issue: &IssueRef) {
         let sha = format!("{:040x}", self.id());
-        let landing = self.policy.map(|policy| POLICIES[policy].off.rules(&issue.repo).agent.landing);
+        let landing = self.policy.map(|policy| policy.off.rules(&issue.repo).agent.landing);
         Rc::make_mut(&mut self.commits).push(Commit {
             sha: sha.clone(),
             at: self.now,

@@ -2,8 +2,9 @@
 //! drawn by chance. The other half have gates and rows left out, moved or changed as well, whatever comes of it, as long
 //! as `check-policy` accepts it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::Mutex;
 
 use afk::policy::{InstalledNames, Policy, Severity, Surroundings, check};
 use afk::verify::prove;
@@ -14,10 +15,11 @@ use crate::chance::Chance;
 const SHIPPED: usize = 16;
 /// How many have others.
 const CHANGED: usize = 16;
-/// All of them.
+/// All of them, to choose from in one life.
 pub const COUNT: usize = SHIPPED + CHANGED;
 
 /// A policy, with its kill switch as it is written, and with the kill switch on.
+#[derive(Debug)]
 pub struct Pair {
     pub off: Policy,
     pub on: Policy,
@@ -30,20 +32,25 @@ pub struct Pair {
     pub changes: Vec<String>,
 }
 
-pub static POLICIES: LazyLock<Vec<Pair>> = LazyLock::new(|| {
+/// The policies to choose from, of which the changed ones are drawn from this seed on. Made once, and kept.
+pub fn choices(first: u64) -> &'static [Pair] {
+    static MADE: Mutex<BTreeMap<u64, &[Pair]>> = Mutex::new(BTreeMap::new());
+    MADE.lock().unwrap().entry(first).or_insert_with(|| make(first).leak())
+}
+
+fn make(first: u64) -> Vec<Pair> {
     let shipped = (0..SHIPPED).map(|index| {
         let (text, attempts) = with_limits(index);
         pair(&text, attempts, Vec::new()).unwrap_or_else(|| panic!("policy {index} is not accepted"))
     });
-    let first = std::env::var("AFK_SIMULATION_POLICIES").map_or(0, |first| first.parse().unwrap());
-    let changed = (first..).filter_map(|index: usize| {
-        let (mut text, attempts) = with_limits(index % SHIPPED);
-        let mut chance = Chance::of(!index as u64);
+    let changed = (first..).filter_map(|index| {
+        let (mut text, attempts) = with_limits((index % SHIPPED as u64) as usize);
+        let mut chance = Chance::of(!index);
         let changes = (0..=chance.below(3)).filter_map(|_| change(&mut text, &mut chance)).collect();
         pair(&text, attempts, changes)
     });
     shipped.chain(changed.take(CHANGED)).collect()
-});
+}
 
 /// `None`: `check-policy` does not accept it.
 fn pair(text: &str, attempts: usize, changes: Vec<String>) -> Option<Pair> {

@@ -11,13 +11,19 @@ use crate::script::Act::*;
 use crate::script::Deed::*;
 use crate::script::Step::{self, *};
 use crate::script::Word::*;
-use crate::script::{SMALL, Script};
+use crate::script::{Apart, SMALL, Script};
 use crate::shrink::in_fresh;
 
 /// Lives it, and asks that what made it dangerous still happens in it.
 #[track_caller]
 fn keeps_every_invariant(seed: u64, policy: usize, steps: &[Step], still: &[&str]) {
-    let script = Script { seed, size: SMALL, policy, unlocked: false, steps: steps.to_vec() };
+    keeps_every_invariant_under(0, seed, policy, steps, still);
+}
+
+/// The same, under a policy of those that are changed from another seed on.
+#[track_caller]
+fn keeps_every_invariant_under(policies: u64, seed: u64, policy: usize, steps: &[Step], still: &[&str]) {
+    let script = Script { seed, size: SMALL, policies, policy, apart: Apart::ByItsLock, steps: steps.to_vec() };
     let folder = scratch();
     let lived = in_fresh(folder.path(), 0, |folder| live(&script, folder, true, None));
     let story = lived.story.join("\n");
@@ -331,5 +337,46 @@ fn a_correction_of_a_commit_that_was_corrected_before_is_not_counted_when_its_an
             Tick(Watch, None),
         ],
         &["gets another turn", "doing fix-forward", "what timed out takes effect now"],
+    );
+}
+
+#[test]
+fn an_agent_that_was_first_told_to_end_long_after_its_run_is_not_given_up_at_once() {
+    keeps_every_invariant_under(
+        1000,
+        1_795_391_483_005_529,
+        26,
+        &[
+            Person(Arm, 2102554325),
+            Tick(Poll, None),
+            Wait(620),
+            Tick(Watch, None),
+            Wait(8000),
+            Next("executor interrupt", Partial),
+            Tick(Watch, None),
+            Tick(Watch, None),
+        ],
+        &["\", \\\"interrupt\\\"]\" became \"]\"", "executor interrupt cannot read", "is interrupted"],
+    );
+}
+
+#[test]
+fn an_earlier_run_that_was_put_back_does_not_unlock_a_later_one_when_it_ends_once_more() {
+    keeps_every_invariant(
+        9_945,
+        0,
+        &[
+            Person(Arm, 1483391319),
+            Person(Arm, 2618561829),
+            Tick(Poll, None),
+            Wait(620),
+            Next("tracker edit_comment", ComesLate(2000)),
+            Tick(Watch, None),
+            Tick(Watch, None),
+            Person(ArmAgain, 1540807602),
+            Tick(Watch, None),
+            Tick(Poll, None),
+        ],
+        &["arms acme/r0#5 again", "what timed out takes effect now"],
     );
 }

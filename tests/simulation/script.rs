@@ -6,7 +6,7 @@ use afk::ports::PortErrorKind;
 
 use crate::chance::Chance;
 use crate::edges::Fate;
-use crate::policies;
+use crate::policies::COUNT;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -115,14 +115,32 @@ pub const SMALL: Size = Size { repos: 3, issues: 8, steps: 100 };
 /// A fleet.
 pub const FLEET: Size = Size { repos: 10, issues: 50, steps: 300 };
 
+/// What keeps ticks apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apart {
+    /// The lock of the one installation.
+    ByItsLock,
+    /// Nothing: two pollers and two watchers go on call by call.
+    Not,
+    /// Two installations, each with its own lock, for one tracker and one executor.
+    ByTwoLocks,
+}
+
+impl Apart {
+    pub const ALL: [(&str, Self); 3] =
+        [("lock", Self::ByItsLock), ("none", Self::Not), ("two-locks", Self::ByTwoLocks)];
+}
+
 /// Everything that a life is lived by.
 #[derive(Debug, Clone)]
 pub struct Script {
     pub seed: u64,
     pub size: Size,
+    /// The first seed of the changed policies.
+    pub policies: u64,
+    /// Which of the policies to choose from.
     pub policy: usize,
-    /// Ticks have no lock in common.
-    pub unlocked: bool,
+    pub apart: Apart,
     pub steps: Vec<Step>,
 }
 
@@ -151,10 +169,10 @@ pub const CALLS: [&str; 21] = [
 ];
 
 impl Script {
-    /// The life of a seed.
-    pub fn of(seed: u64, size: Size) -> Self {
+    /// The life of a seed, under policies of which the changed ones are drawn from another.
+    pub fn of(seed: u64, size: Size, policies: u64) -> Self {
         let mut chance = Chance::of(seed);
-        let policy = if chance.one_in(4) { 0 } else { chance.below(policies::COUNT) };
+        let policy = if chance.one_in(4) { 0 } else { chance.below(COUNT) };
         let mut steps = Vec::new();
         for _ in 0..size.issues / 2 {
             steps.push(Step::Person(Act::Arm, chance.pick()));
@@ -163,7 +181,7 @@ impl Script {
         while steps.len() < size.steps {
             scene(&mut chance, size, &mut steps);
         }
-        Self { seed, size, policy, unlocked: false, steps }
+        Self { seed, size, policies, policy, apart: Apart::ByItsLock, steps }
     }
 }
 

@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::edges::Fate;
-use crate::policies::POLICIES;
+use crate::policies::Pair;
 
 pub const AFK: &str = "afk";
 /// The login that agents use.
@@ -116,7 +116,9 @@ pub struct Snapshot {
 /// What a tick was shown, by what is true.
 #[derive(Debug)]
 pub struct Eye {
-    pub policy: usize,
+    /// Whose tick it is.
+    pub installation: usize,
+    pub policy: &'static Pair,
     pub start: Snapshot,
     /// Every version of an issue, and of the permissions, since the tick began.
     pub versions: Vec<(IssueRef, Rc<Card>)>,
@@ -171,13 +173,18 @@ pub struct Truth {
     pub agents: BTreeMap<RunId, Rc<Agent>>,
     pub commits: Rc<Vec<Commit>>,
     pub permissions: BTreeMap<String, String>,
-    /// The policy that is merged, by its index; `None`: it is broken.
-    pub policy: Option<usize>,
+    /// Every policy that there is to merge.
+    pub choices: &'static [Pair],
+    /// The policy that is merged; `None`: it is broken.
+    pub policy: Option<&'static Pair>,
     /// The kill switch in the policy, in the environment, by `afk stop`.
     pub switch_in_policy: bool,
     pub switch_in_environment: bool,
-    pub stopped: bool,
+    /// Which installations were told so.
+    pub stopped: BTreeSet<usize>,
     pub abandoned: BTreeSet<RunId>,
+    /// When afk first told an agent to end since its newest turn, by this machine's clock; whatever came of the call.
+    pub told_to_end: BTreeMap<RunId, DateTime<Utc>>,
     /// Issues whose lock a person hid, and showed again, by renaming its label.
     pub unveiled: BTreeSet<IssueRef>,
     /// Calls that fail until somebody mends it, by name.
@@ -196,7 +203,7 @@ pub struct Truth {
     /// Every run whose agent was ever begun.
     pub started: BTreeMap<RunId, Assignment>,
     /// Every policy that was ever merged.
-    pub policies: BTreeSet<usize>,
+    pub policies: Vec<&'static Pair>,
     /// Runs whose dispatch rested on what was true.
     pub approved: BTreeSet<RunId>,
     pub turns_about: BTreeSet<(RunId, String)>,
@@ -246,7 +253,8 @@ impl Snapshot {
 }
 
 impl Truth {
-    pub fn new() -> Self {
+    /// A world in which these policies may be merged.
+    pub fn of(choices: &'static [Pair]) -> Self {
         let now = "2026-11-22T12:00:00Z".parse().unwrap();
         let permissions = [("ada", "write"), ("leo", "admin"), ("mallory", "read"), (AFK, "admin"), (ROBOT, "write")];
         Self {
@@ -257,11 +265,13 @@ impl Truth {
             agents: BTreeMap::new(),
             commits: Rc::default(),
             permissions: permissions.map(|(login, level)| (login.to_owned(), level.to_owned())).into(),
-            policy: Some(0),
+            choices,
+            policy: None,
             switch_in_policy: false,
             switch_in_environment: false,
-            stopped: false,
+            stopped: BTreeSet::new(),
             abandoned: BTreeSet::new(),
+            told_to_end: BTreeMap::new(),
             unveiled: BTreeSet::new(),
             outages: BTreeMap::new(),
             broken: None,
@@ -273,7 +283,7 @@ impl Truth {
             accounts: BTreeMap::new(),
             runs_of_armings: BTreeMap::new(),
             started: BTreeMap::new(),
-            policies: BTreeSet::new(),
+            policies: Vec::new(),
             approved: BTreeSet::new(),
             turns_about: BTreeSet::new(),
             dispatches: 0,
@@ -308,9 +318,10 @@ impl Truth {
         self.issued
     }
 
-    /// Why the kill switch is on, in any form.
-    pub fn switched_off(&self) -> Option<String> {
-        let on = self.policy.is_none() || self.switch_in_policy || self.switch_in_environment || self.stopped;
+    /// Why the kill switch is on for an installation, in any form.
+    pub fn switched_off(&self, installation: usize) -> Option<String> {
+        let everywhere = self.policy.is_none() || self.switch_in_policy || self.switch_in_environment;
+        let on = everywhere || self.stopped.contains(&installation);
         on.then(|| "the operator says so".to_owned())
     }
 
@@ -390,6 +401,6 @@ impl Truth {
     }
 
     pub fn policy_of(&self, eye: &Eye) -> &'static afk::policy::Policy {
-        &POLICIES[eye.policy].off
+        &eye.policy.off
     }
 }

@@ -328,6 +328,33 @@ async fn a_session_is_put_away_where_the_policy_asks_for_it_and_only_once_its_ag
 }
 
 #[tokio::test]
+async fn an_agent_that_no_row_told_to_end_is_given_up_only_after_it_was_told_for_as_long_as_an_effect_is_tried() {
+    let stand_down = r#"stand-down     = [{ remove_label = "ready" }, "interrupt"]"#;
+    let changes = [(stand_down, r#"stand-down     = [{ remove_label = "ready" }]"#)];
+    let (sim, run) = Sim::under(policy(&changes)).dispatched(7).await;
+    sim.fail("executor interrupt", PortErrorKind::Unreachable);
+    sim.label("ada", 7, "ready-for-agent", false);
+    sim.watch().await;
+    let locked = || sim.labels(7).contains(&"agent-in-progress".to_owned());
+    let said = || sim.state.borrow().cards[&7].comments[0].body.split("<!--").next().unwrap_or_default().to_owned();
+    assert_eq!((sim.record(7).state.as_str(), sim.record(7).interrupted_at), ("released", None));
+    let before = said();
+    sim.later(10 * 3600);
+    let (_, report) = sim.watch().await;
+    assert!(report.problems.iter().any(|problem| problem.contains("executor interrupt fails")), "{report:?}");
+    assert!(locked(), "it was told just now, for the first time");
+    sim.later(3599);
+    sim.watch().await;
+    assert!(locked());
+    sim.later(1);
+    let (fleet, report) = sim.watch().await;
+    assert!(report.problems.iter().any(|problem| problem.contains(&format!("afk abandon {run}"))), "{report:?}");
+    assert!(!locked());
+    assert_eq!(fleet.in_flight(), ["acme/app"], "a live agent keeps its slot");
+    assert_eq!(said(), before, "people are shown what they were shown");
+}
+
+#[tokio::test]
 async fn times_over_a_run() {
     use afk::ticks::{facts, fleet, world::Tick};
     let (sim, run) = Sim::new().dispatched(7).await;

@@ -191,6 +191,9 @@ mod tests {
 
     use super::*;
 
+    /// What it is; the thread; what was asked of it; and what that means, so many seconds after it was accepted.
+    type Row<'a> = (&'a str, Value, Asked, Vec<(i64, &'a str)>);
+
     const MESSAGE: Uuid = Uuid::from_u128(7);
     /// The session before the turn, and after it.
     const EARLIER: &str = "2026-11-22T12:00:00Z";
@@ -254,7 +257,7 @@ mod tests {
         let waits = [(5, "starting"), (59, "starting"), (60, failed_later)];
         let running = [(5, "running"), (100_000, "running")];
         let idle = [(0, "idle"), (61, "idle")];
-        let rows: Vec<(&str, Value, Asked, Vec<(i64, &str)>)> = vec![
+        let rows: Vec<Row<'_>> = vec![
             ("no session yet", json!({}), first(), waits.to_vec()),
             ("session starting", json!({ "session": session("starting", LATER) }), first(), starting.to_vec()),
             (

@@ -95,8 +95,8 @@ impl<'a> Examination<'a> {
         let mut enrolled = Vec::new();
         if let Some(afk) = self.tracker().await {
             self.identity(&afk);
-            let mut seen = BTreeMap::new();
             enrolled = self.repositories().await;
+            let mut seen = BTreeMap::new();
             for repo in &enrolled {
                 self.repository(repo, &afk, fix, &mut seen).await;
             }
