@@ -15,6 +15,7 @@ mod probe;
 mod reading;
 mod server;
 mod setup;
+mod shelf;
 mod tracker;
 mod writes;
 
