@@ -345,6 +345,11 @@ pub struct RunRange {
 pub trait Code {
     /// The default branch and its newest commit, read afresh.
     async fn head(&self, repo: &str) -> PortResult<Head>;
+    /// Says which runs are about to be asked about, each once: a host that can be asked about many at once is. That this
+    /// fails means nothing.
+    async fn expect(&self, _ranges: &[RunRange]) -> PortResult<()> {
+        Ok(())
+    }
     /// The commits of a run, found by the line `AFK-Run: <run id>` in their messages, never by date. Refused for a
     /// landing that the code host does not know, as plain git knows no pull requests.
     async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits>;

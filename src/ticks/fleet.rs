@@ -172,7 +172,8 @@ impl Fleet {
 
     /// The run in flight of an issue.
     pub fn run_of(&self, issue: &IssueRef) -> Option<&Run> {
-        self.runs_in_flight().find(|run| run.reference == *issue)
+        // Numbers tell most of them apart, and there may be very many to tell.
+        self.runs_in_flight().find(|run| run.reference.number == issue.number && run.reference == *issue)
     }
 
     /// What the executors say of a run. `executor` is the one the record names; without it any of them may know.
@@ -304,8 +305,8 @@ pub async fn runs_of(
         agent,
         standing,
     };
-    let agents_here: Vec<&(String, AgentReport)> =
-        fleet.agents.values().filter(|(_, agent)| agent.issue == *reference).collect();
+    let is_here = |agent: &AgentReport| agent.issue.number == reference.number && agent.issue == *reference;
+    let agents_here: Vec<&(String, AgentReport)> = fleet.agents.values().filter(|(_, agent)| is_here(agent)).collect();
     let found = match records_of(tick, fleet, reference, issue.is_some()).await {
         Ok(found) => found,
         Err(error) => {

@@ -1,7 +1,7 @@
 //! What `poll` would decide now, and why: the queue, read and judged. Changes nothing; `poll`, `explain` and `status`
 //! all stand on it, so that an explanation is the very decision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::identity::RunId;
 use crate::engine::select::{Candidate, Decision, Outcome, select};
@@ -69,6 +69,22 @@ struct Queue {
 }
 
 impl Queue {
+    fn with_capacity(count: usize) -> Self {
+        Self {
+            armed: Vec::with_capacity(count),
+            candidates: Vec::with_capacity(count),
+            unread: Vec::with_capacity(count),
+        }
+    }
+
+    fn remove(&mut self, indices: &BTreeSet<usize>) {
+        for index in indices.iter().rev() {
+            self.armed.remove(*index);
+            self.candidates.remove(*index);
+            self.unread.remove(*index);
+        }
+    }
+
     fn push(&mut self, armed: Armed, candidate: Candidate, unread: bool) {
         self.armed.push(armed);
         self.candidates.push(candidate);
@@ -162,10 +178,9 @@ pub async fn survey(tick: &Tick<'_>, read_all: Option<&IssueRef>) -> PortResult<
 /// What was remembered of an issue may deny it, never dispatch it: the chosen ones are read anew, and those that are no
 /// longer armed leave the queue. Says whether there were any.
 async fn read_chosen_anew(tick: &Tick<'_>, fleet: &mut Fleet, queue: &mut Queue, decisions: &[Decision]) -> bool {
-    let mut any = false;
-    for ((mut armed, mut candidate, unread), decision) in std::mem::take(queue).into_entries().zip(decisions) {
+    let (mut any, mut left) = (false, BTreeSet::new());
+    for (index, ((armed, candidate, unread), decision)) in queue.entries().zip(decisions).enumerate() {
         if !(armed.issue.remembered && matches!(decision.outcome, Outcome::Dispatch(_))) {
-            queue.push(armed, candidate, unread);
             continue;
         }
         any = true;
@@ -173,20 +188,26 @@ async fn read_chosen_anew(tick: &Tick<'_>, fleet: &mut Fleet, queue: &mut Queue,
         let rules = tick.policy.rules(&reference.repo);
         match tick.world.tracker.issue(&reference).await {
             Ok(Some(issue)) if issue.status == IssueStatus::Open && issue.has_label(&rules.labels.ready.value) => {
-                candidate = free_facts(tick, rules, fleet, &issue);
-                armed = Armed::new(issue);
-                read_costly_facts(tick, fleet, &mut armed, &mut candidate).await;
-                queue.push(armed, candidate, false);
+                *candidate = free_facts(tick, rules, fleet, &issue);
+                *armed = Armed::new(issue);
+                read_costly_facts(tick, fleet, armed, candidate).await;
+                *unread = false;
             }
-            Ok(_) => {}
-            Err(error) => tick.problem(&reference, error),
+            Ok(_) => {
+                left.insert(index);
+            }
+            Err(error) => {
+                tick.problem(&reference, error);
+                left.insert(index);
+            }
         }
     }
+    queue.remove(&left);
     any
 }
 
 async fn armed_issues(tick: &Tick<'_>, fleet: &Fleet) -> Queue {
-    let mut found: BTreeMap<IssueRef, (Armed, Candidate)> = BTreeMap::new();
+    let mut found: BTreeMap<&String, Vec<(Armed, Candidate)>> = BTreeMap::new();
     let mut failures = Vec::new();
     for repo in fleet.repos.iter().filter(|repo| tick.policy.enrolled(repo) && !fleet.unreadable.contains_key(*repo)) {
         let rules = tick.policy.rules(repo);
@@ -195,17 +216,24 @@ async fn armed_issues(tick: &Tick<'_>, fleet: &Fleet) -> Queue {
                 for unreadable in &listing.unreadable {
                     tick.problem(&unreadable.issue, &unreadable.error);
                 }
-                for issue in listing.issues {
+                let entry = |issue: Issue| {
                     let facts = free_facts(tick, rules, fleet, &issue);
-                    found.insert(issue.reference.clone(), (Armed::new(issue), facts));
-                }
+                    (Armed::new(issue), facts)
+                };
+                let mut armed: Vec<_> = listing.issues.into_iter().map(entry).collect();
+                armed.sort_by_key(|(armed, _)| armed.issue.reference.number);
+                armed.dedup_by_key(|(armed, _)| armed.issue.reference.number);
+                found.insert(repo, armed);
             }
             Err(error) => failures.push((repo.clone(), error.message)),
         }
     }
     tick.problems(failures);
-    let mut queue = Queue::default();
-    found.into_values().for_each(|(armed, candidate)| queue.push(armed, candidate, true));
+    // There may be very many of them, so none is held twice.
+    let mut queue = Queue::with_capacity(found.values().map(Vec::len).sum());
+    for (armed, candidate) in found.into_values().flatten() {
+        queue.push(armed, candidate, true);
+    }
     queue
 }
 

@@ -515,7 +515,7 @@ mod tests {
         for _ in 0..2 {
             for repo in &repos {
                 assert_eq!(memory.issue(repo, 3).unwrap().title, "by itself");
-                assert_eq!(memory.own_comments(repo, 2), [own.clone()]);
+                assert_eq!(memory.own_comments(repo, 2), std::slice::from_ref(&own));
             }
         }
         drop(memory);
@@ -523,7 +523,7 @@ mod tests {
         for repo in &repos {
             assert_eq!(memory.recall(repo, &key(), &print("10:00:00")), Some(vec![1, 2]));
             assert_eq!(memory.issue(repo, 1).unwrap(), reading("10:00:00"));
-            assert_eq!(memory.own_comments(repo, 2), [own.clone()]);
+            assert_eq!(memory.own_comments(repo, 2), std::slice::from_ref(&own));
             let file = folder.path().join(format!("github/lists/{}.jsonl", repo.replace('/', "+")));
             assert!(!std::fs::read_to_string(file).unwrap().contains("by itself"));
         }

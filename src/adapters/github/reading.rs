@@ -101,7 +101,7 @@ pub fn known(login: String) -> Option<String> {
 }
 
 /// How a list goes on.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PageInfo {
     pub has_next_page: bool,
