@@ -4,7 +4,7 @@ use afk::policy::facts::AgentStatus;
 use afk::ports::{FailedJob, PortErrorKind, StageVerdict};
 use pretty_assertions::assert_eq;
 
-use crate::world::{FIRST, SECOND, Sim};
+use crate::world::{FIRST, SECOND, Sim, policy};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -350,10 +350,8 @@ async fn without_the_list_of_repositories_what_is_in_flight_is_followed_and_noth
 
 #[tokio::test]
 async fn a_watch_reads_one_listing_of_the_executor_and_asks_ci_about_newest_commits_only() {
-    let (sim, first) = Sim::new().dispatched(7).await;
-    let mut sim = sim;
+    let (mut sim, first) = Sim::under(policy(&[("slots_per_repo = 1", "slots_per_repo = 9")])).dispatched(7).await;
     for number in 8..12 {
-        sim.policy.base.dispatch.slots_per_repo.value = 10;
         sim = sim.dispatched(number).await.0;
     }
     sim.state.borrow_mut().calls.clear();
@@ -368,10 +366,13 @@ async fn a_watch_reads_one_listing_of_the_executor_and_asks_ci_about_newest_comm
     let stages = sim.policy.base.stages.len();
     assert_eq!((sim.calls("executor list"), sim.calls("ci verdict")), (1, 5 * stages));
 
-    // A run that has ended is judged no more, although its agent lives on and it is still in flight.
+    // A run that has ended is judged no more.
     sim.agent_is(first, AgentStatus::Idle);
     sim.ci(StageVerdict::Green);
-    sim.later(180);
+    for _ in 0..2 {
+        sim.watch().await;
+        sim.later(180);
+    }
     sim.watch().await;
     let ended = (7..12).filter(|number| sim.record(*number).outcome.is_some()).count();
     assert!(ended > 0);
