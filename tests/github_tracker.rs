@@ -430,6 +430,55 @@ async fn a_list_that_did_not_change_is_served_from_memory_and_never_believed_for
 }
 
 #[tokio::test]
+async fn a_list_that_cannot_be_read_does_not_stand_in_the_way_of_the_others() {
+    let hub = Hub::new().await;
+    let repos = ["acme/a", "acme/b", "acme/c"];
+    let patterns: Vec<RepoPattern> = repos.iter().map(|repo| RepoPattern::parse(repo).unwrap()).collect();
+    let named = |index: usize, mut repo: Value| {
+        repo["nameWithOwner"] = json!(repos[index]);
+        repo
+    };
+    let minute = Arc::new(Mutex::new(0));
+    let shown = minute.clone();
+    let probes = json!({ "r0": named(0, probed(1, "2026-11-22T10:00:00Z")), "r1": named(1, probed(1, "2026-11-22T10:00:00Z")), "r2": named(2, probed(1, "2026-11-22T10:00:00Z")) });
+    let answer = move |_: &Request| {
+        let date = format!("Sun, 22 Nov 2026 12:0{}:00 GMT", *shown.lock().unwrap());
+        ResponseTemplate::new(200).insert_header("date", date).set_body_json(json!({ "data": probes }))
+    };
+    Mock::given(body_string_contains("query Probe(")).respond_with(answer).mount(&hub.server).await;
+    for (index, name) in ["a", "b", "c"].into_iter().enumerate() {
+        let now = minute.clone();
+        let repository = named(index, page(json!([issue(1, json!({}))]))["repository"].clone());
+        let answer = move |_: &Request| {
+            let broken = *now.lock().unwrap() > 0 && name != "c";
+            let error = json!({ "message": "boom", "path": ["repository", "issues"] });
+            let errors = if broken { json!([error]) } else { json!([]) };
+            let data = json!({ "data": { "repository": repository }, "errors": errors });
+            ResponseTemplate::new(200).insert_header("date", NOW).set_body_json(data)
+        };
+        Mock::given(body_string_contains("query LabelledIssues"))
+            .and(body_partial_json(json!({ "variables": { "name": name } })))
+            .respond_with(answer)
+            .mount(&hub.server)
+            .await;
+    }
+    let mut read = Vec::new();
+    for time in 0..3 {
+        *minute.lock().unwrap() = time;
+        let tick = hub.tick();
+        tick.repos(&patterns).await.unwrap();
+        for repo in repos {
+            if let Ok(listing) = tick.labelled(repo, "ready-for-agent", true).await
+                && !listing.issues[0].remembered
+            {
+                read.push((time, repo));
+            }
+        }
+    }
+    assert_eq!(read, [(0, "acme/a"), (0, "acme/b"), (0, "acme/c"), (2, "acme/c")]);
+}
+
+#[tokio::test]
 async fn a_list_that_changed_a_moment_ago_is_not_remembered() {
     let hub = Hub::new().await;
     hub.answers("Probe", json!({ "r0": probed(1, "2026-11-22T11:59:59Z") })).await;

@@ -136,6 +136,17 @@ pub async fn survey(tick: &Tick<'_>, read_all: Option<&IssueRef>) -> PortResult<
     let is_asked = |armed: &Armed| read_all == Some(&armed.issue.reference);
     let by_arming = tick.policy.base.priority.order.iter().any(|key| key.by == OrderBy::ArmedAt);
     for (armed, candidate, unread) in queue.entries() {
+        if is_asked(armed) && armed.issue.remembered {
+            // Who asks wants to know how it is now.
+            let rules = tick.policy.rules(&armed.issue.reference.repo);
+            if let Ok(Some(issue)) = tick.world.tracker.issue(&armed.issue.reference).await
+                && issue.status == IssueStatus::Open
+                && issue.has_label(&rules.labels.ready.value)
+            {
+                *candidate = free_facts(tick, rules, &fleet, &issue);
+                *armed = Armed::new(issue);
+            }
+        }
         if by_arming || is_asked(armed) {
             read_costly_facts(tick, &mut fleet, armed, candidate).await;
             *unread = false;

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -16,8 +17,8 @@ use super::reading::{Reader, Reading};
 use super::{Github, Server, parts};
 use crate::policy::{CloseReason, RepoPattern, pattern};
 use crate::ports::{
-    Blocker, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortResult, Repositories, Shortcoming,
-    Tracker, Unreadable,
+    Blocker, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortErrorKind, PortResult, Repositories,
+    Shortcoming, Tracker, Unreadable,
 };
 
 /// How many pages of unchanged lists of one kind are read again in each tick, but one list at least, those first whose
@@ -342,7 +343,7 @@ impl GithubTracker {
         // What was read may lag behind what was probed.
         let mut is_as_probed = false;
         let mut pages = Pages::of(repo, label, key);
-        while let Some(page) = self.read_page(&mut pages).await? {
+        while let Some(page) = self.read_page(&mut pages).await.inspect_err(|error| self.was_cut_short(repo, error))? {
             listing.unreadable.extend(page.unreadable);
             for read in page.issues {
                 let issue = IssueRef { repo: repo.to_owned(), number: read.node.number };
@@ -365,6 +366,15 @@ impl GithubTracker {
             .then(|| (Edition { fingerprint: probe.fingerprint.clone(), read_at: probe.at }, numbers));
         self.memory().remember(repo, key, edition);
         Ok(listing)
+    }
+
+    /// Where a list could not be read to its end, the next tick goes on behind it: it may be more than a tick can read.
+    fn was_cut_short(&self, repo: &str, error: &PortError) {
+        if error.kind == PortErrorKind::Unreachable {
+            let after =
+                self.state.borrow().repos.range::<str, _>((Bound::Excluded(repo), Bound::Unbounded)).next().cloned();
+            self.memory().go_on_at(after.as_deref().unwrap_or_default());
+        }
     }
 
     /// The text of an issue that was read, as long as there is room for it.
