@@ -250,7 +250,8 @@ pub trait Tracker {
     async fn login(&self) -> PortResult<String>;
     /// The tracker's own time, which its events are stamped with.
     async fn now(&self) -> PortResult<DateTime<Utc>>;
-    /// The repositories that match any of the patterns. One pattern that cannot be followed does not hold back the others.
+    /// The repositories that match any of the patterns, in the order in which they are to be read: a tick may not come to
+    /// the last of them. One pattern that cannot be followed does not hold back the others.
     async fn repos(&self, patterns: &[RepoPattern]) -> PortResult<Repositories>;
     /// The issues of a repository that carry a label, all of them: open ones only, or closed ones too.
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing>;
@@ -265,7 +266,7 @@ pub trait Tracker {
     async fn blockers(&self, issue: &IssueRef) -> PortResult<Vec<Blocker>>;
     /// The granted permission of a login: `admin`, `maintain`, `write`, `triage`, `read`; `none` for a stranger.
     async fn permission(&self, repo: &str, login: &str) -> PortResult<String>;
-    /// The same, of up to an hour ago: like a remembered issue, good enough to deny, never to dispatch. May be cheaper.
+    /// The same, of some hours ago at the most: like a remembered issue, good enough to deny, never to dispatch. May be cheaper.
     async fn remembered_permission(&self, repo: &str, login: &str) -> PortResult<String> {
         self.permission(repo, login).await
     }
@@ -358,6 +359,11 @@ pub struct RunRange {
 pub trait Code {
     /// The default branch and its newest commit, read afresh.
     async fn head(&self, repo: &str) -> PortResult<Head>;
+    /// Says which runs are about to be asked about, each once: a host that can be asked about many at once is. That this
+    /// fails means nothing.
+    async fn expect(&self, _ranges: &[RunRange]) -> PortResult<()> {
+        Ok(())
+    }
     /// The commits of a run, found by the line `AFK-Run: <run id>` in their messages, never by date. Refused for a
     /// landing that the code host does not know, as plain git knows no pull requests.
     async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits>;

@@ -1,6 +1,7 @@
 //! The GitHub tracker against answers that are written down here, one by one.
 
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use afk::adapters::git::{Forge, GitMirrors};
@@ -44,6 +45,24 @@ impl Hub {
             Manners { write_interval: Duration::ZERO, backoff: Duration::from_millis(1), ..Manners::default() };
         GithubTracker::new(Github::new(&server, credential, http, manners), server)
             .remembering(self.folder.path(), true)
+    }
+
+    /// Whether anything is remembered of the repository.
+    fn remembers(&self, repo: &str) -> bool {
+        let file = format!("github/lists/{}.jsonl", repo.replace('/', "+"));
+        self.folder.path().join(file).exists()
+    }
+
+    /// A probe of one repository is answered by what stands there then.
+    async fn probes(&self) -> Arc<Mutex<Value>> {
+        let probe = Arc::new(Mutex::new(Value::Null));
+        let shown = probe.clone();
+        let answer = move |_: &Request| {
+            let data = json!({ "data": { "r0": *shown.lock().unwrap() } });
+            ResponseTemplate::new(200).insert_header("date", NOW).set_body_json(data)
+        };
+        Mock::given(body_string_contains("query Probe(")).respond_with(answer).mount(&self.server).await;
+        probe
     }
 
     /// From now on, an operation of GraphQL is answered so.
@@ -450,6 +469,55 @@ async fn a_list_that_did_not_change_is_served_from_memory_and_never_believed_for
 }
 
 #[tokio::test]
+async fn a_list_that_cannot_be_read_does_not_stand_in_the_way_of_the_others() {
+    let hub = Hub::new().await;
+    let repos = ["acme/a", "acme/b", "acme/c"];
+    let patterns: Vec<RepoPattern> = repos.iter().map(|repo| RepoPattern::parse(repo).unwrap()).collect();
+    let named = |index: usize, mut repo: Value| {
+        repo["nameWithOwner"] = json!(repos[index]);
+        repo
+    };
+    let minute = Arc::new(Mutex::new(0));
+    let shown = minute.clone();
+    let probes = json!({ "r0": named(0, probed(1, "2026-11-22T10:00:00Z")), "r1": named(1, probed(1, "2026-11-22T10:00:00Z")), "r2": named(2, probed(1, "2026-11-22T10:00:00Z")) });
+    let answer = move |_: &Request| {
+        let date = format!("Sun, 22 Nov 2026 12:0{}:00 GMT", *shown.lock().unwrap());
+        ResponseTemplate::new(200).insert_header("date", date).set_body_json(json!({ "data": probes }))
+    };
+    Mock::given(body_string_contains("query Probe(")).respond_with(answer).mount(&hub.server).await;
+    for (index, name) in ["a", "b", "c"].into_iter().enumerate() {
+        let now = minute.clone();
+        let repository = named(index, page(json!([issue(1, json!({}))]))["repository"].clone());
+        let answer = move |_: &Request| {
+            let broken = *now.lock().unwrap() > 0 && name != "c";
+            let error = json!({ "message": "boom", "path": ["repository", "issues"] });
+            let errors = if broken { json!([error]) } else { json!([]) };
+            let data = json!({ "data": { "repository": repository }, "errors": errors });
+            ResponseTemplate::new(200).insert_header("date", NOW).set_body_json(data)
+        };
+        Mock::given(body_string_contains("query LabelledIssues"))
+            .and(body_partial_json(json!({ "variables": { "name": name } })))
+            .respond_with(answer)
+            .mount(&hub.server)
+            .await;
+    }
+    let mut read = Vec::new();
+    for time in 0..3 {
+        *minute.lock().unwrap() = time;
+        let tick = hub.tick();
+        tick.repos(&patterns).await.unwrap();
+        for repo in repos {
+            if let Ok(listing) = tick.labelled(repo, "ready-for-agent", true).await
+                && !listing.issues[0].remembered
+            {
+                read.push((time, repo));
+            }
+        }
+    }
+    assert_eq!(read, [(0, "acme/a"), (0, "acme/b"), (0, "acme/c"), (2, "acme/c")]);
+}
+
+#[tokio::test]
 async fn a_list_that_changed_a_moment_ago_is_not_remembered() {
     let hub = Hub::new().await;
     hub.answers("Probe", json!({ "r0": probed(1, "2026-11-22T11:59:59Z") })).await;
@@ -458,8 +526,7 @@ async fn a_list_that_changed_a_moment_ago_is_not_remembered() {
         let listing = hub.tick().labelled("acme/app", "ready-for-agent", true).await.unwrap();
         assert!(!listing.issues[0].remembered);
     }
-    let kept = std::fs::read_to_string(hub.folder.path().join("github.json")).unwrap();
-    assert!(!kept.contains("ready-for-agent"), "{kept}");
+    assert!(!hub.remembers("acme/app"));
 }
 
 #[tokio::test]
@@ -468,8 +535,7 @@ async fn a_list_that_lags_behind_what_was_probed_is_not_remembered() {
     hub.answers("Probe", json!({ "r0": probed(1, "2026-11-22T11:30:00Z") })).await;
     hub.answers("LabelledIssues", page(json!([issue(1, json!({}))]))).await;
     hub.tick().labelled("acme/app", "ready-for-agent", true).await.unwrap();
-    let kept = std::fs::read_to_string(hub.folder.path().join("github.json")).unwrap();
-    assert!(!kept.contains("ready-for-agent"), "{kept}");
+    assert!(!hub.remembers("acme/app"));
 }
 
 #[tokio::test]
@@ -653,7 +719,7 @@ async fn a_comment_that_was_just_written_counts_before_the_reading_shows_it() {
     assert_eq!(comments.iter().map(|comment| comment.id.as_str()).collect::<Vec<_>>(), ["5"]);
 
     // Two minutes later, the reading is believed: somebody has deleted it.
-    let file = hub.folder.path().join("github.json");
+    let file = hub.folder.path().join("github/created.json");
     let kept = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, kept.replace("2026-11-22T12:00:00Z", "2026-11-22T11:58:00Z")).unwrap();
     assert_eq!(hub.tick().own_comments(&app(1)).await, Ok(Vec::new()));
@@ -766,13 +832,53 @@ async fn what_was_remembered_of_a_repository_is_gone_from_disk_before_afk_writes
     hub.answers("Probe", json!({ "r0": probed(1, "2026-11-22T10:00:00Z") })).await;
     hub.answers("LabelledIssues", page(json!([issue(1, json!({}))]))).await;
     hub.tick().labelled("acme/app", "ready-for-agent", true).await.unwrap();
-    let file = hub.folder.path().join("github.json");
-    assert!(std::fs::read_to_string(&file).unwrap().contains("acme/app"));
+    assert!(hub.remembers("acme/app"));
     let tick = hub.tick();
 
     tick.create_comment(&app(1), "hello").await.unwrap_err();
 
-    assert!(!std::fs::read_to_string(&file).unwrap().contains("acme/app"));
+    assert!(!hub.remembers("acme/app"));
+}
+
+#[tokio::test]
+async fn of_many_comments_only_the_first_page_is_read_until_somebody_asks_for_records() {
+    let hub = Hub::new().await;
+    let own = json!({ "fullDatabaseId": "5", "viewerDidAuthor": true, "updatedAt": "2026-11-22T09:30:00Z" });
+    let more = json!({ "pageInfo": { "hasNextPage": true, "endCursor": "A" }, "nodes": [] });
+    let long = issue(1, json!({ "comments": more }));
+    let patterns = [RepoPattern::parse("acme/app").unwrap()];
+    hub.answers("LabelledIssues", page(json!([long.clone()]))).await;
+    hub.has(long).await;
+    let rest = json!({ "data": { "repository": repository(json!({ "issue": issue(1, json!({ "comments": all_of(json!([own])) })) })) } });
+    Mock::given(body_string_contains("query OneIssue("))
+        .and(body_partial_json(json!({ "variables": { "commentsAfter": "A" } })))
+        .respond_with(ResponseTemplate::new(200).insert_header("date", NOW).set_body_json(rest))
+        .with_priority(1)
+        .mount(&hub.server)
+        .await;
+    let comment = json!({ "id": 5, "user": { "login": "afk" }, "created_at": "2026-11-22T09:20:00Z", "updated_at": "2026-11-22T09:30:00Z", "body": "hello" });
+    hub.rest("GET", "/repos/acme/app/issues/comments/5", 200, comment).await;
+    let probes = hub.probes().await;
+    let look = async |count: u64, wants_records: bool| {
+        *probes.lock().unwrap() = probed(count, "2026-11-22T10:00:00Z");
+        let before = hub.asked().await.len();
+        let tick = hub.tick();
+        tick.repos(&patterns).await.unwrap();
+        let listing = tick.labelled("acme/app", "ready-for-agent", true).await.unwrap();
+        let records = if wants_records { tick.own_comments(&app(1)).await.unwrap().len() } else { 0 };
+        (listing.issues[0].remembered, records, hub.asked().await.split_off(before))
+    };
+
+    let (remembered, _, asked) = look(1, false).await;
+    assert_eq!((remembered, &asked[..]), (false, &["Viewer", "Probe", "LabelledIssues"].map(str::to_owned)[..]));
+    let (_, records, asked) = look(1, true).await;
+    let comment = "GET /repos/acme/app/issues/comments/5";
+    assert_eq!(records, 1);
+    assert_eq!(asked, ["Viewer", "Probe", "LabelledIssues", "OneIssue", "OneIssue", comment]);
+    // Another issue of the list changed; this one did not, and what was read of it may deny.
+    let (remembered, records, asked) = look(2, true).await;
+    assert_eq!((remembered, records), (true, 1));
+    assert_eq!(asked, ["Viewer", "Probe", "LabelledIssues"]);
 }
 
 #[tokio::test]

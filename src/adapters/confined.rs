@@ -377,6 +377,18 @@ impl Directory {
         }
     }
 
+    /// [`Directory::remove`], so that no power cut brings it back.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove_for_good(&self, name: &str) -> PortResult<()> {
+        match rustix::fs::unlinkat(&self.descriptor, component(name)?, AtFlags::empty()) {
+            Ok(()) => self.sync(),
+            Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(failed("remove", &self.path_of(name), &error.into())),
+        }
+    }
+
     fn sync(&self) -> PortResult<()> {
         rustix::fs::fsync(&self.descriptor).map_err(|error| failed("write", &self.path, &error.into()))
     }

@@ -137,6 +137,7 @@ guarded!(Tracker {
 
 guarded!(Code {
     reads head(&self, repo: &str) -> Head;
+    reads expect(&self, ranges: &[RunRange]) -> ();
     reads run_commits(&self, range: &RunRange) -> RunCommits;
     reads can_land(&self, repo: &str, landing: Landing) -> ();
 });

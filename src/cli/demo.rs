@@ -132,11 +132,11 @@ impl Demo<'_> {
             Performed::Ran { policy, outcome, report, .. } => {
                 self.tell(kind, &report);
                 if let Outcome::Polled(survey, _) = &outcome {
-                    let candidates = survey.candidates();
+                    let candidates = &survey.candidates;
                     for (index, (armed, decision)) in survey.armed.iter().zip(&survey.decisions).enumerate() {
                         let name = candidates.get(index).and_then(|candidate| fired(&policy, candidate, decision));
                         if let Some(name) = name {
-                            let why = crate::engine::select::sentence(&policy, &candidates, index, decision);
+                            let why = crate::engine::select::sentence(&policy, candidates, index, decision);
                             self.say("afk poll", &format!("{}: not taken, {name}", armed.issue.reference), &why);
                         }
                     }

@@ -13,7 +13,7 @@ use crate::ticks::world::Tick;
 
 /// One line an armed issue: what becomes of it, and why.
 pub fn write(policy: &Policy, survey: &Survey, dry_run: bool, out: &mut Output) {
-    let candidates = survey.candidates();
+    let candidates = &survey.candidates;
     for (index, (armed, decision)) in survey.armed.iter().zip(&survey.decisions).enumerate() {
         let reference = printable(&armed.issue.reference.to_string()).into_owned();
         match decision.outcome {
@@ -25,7 +25,7 @@ pub fn write(policy: &Policy, survey: &Survey, dry_run: bool, out: &mut Output) 
             _ => {
                 let name =
                     candidates.get(index).and_then(|candidate| fired(policy, candidate, decision)).unwrap_or("-");
-                let why = sentence(policy, &candidates, index, decision);
+                let why = sentence(policy, candidates, index, decision);
                 out.line(format_args!("not taken  {reference}  {name}: {}", printable(&why)));
             }
         }
@@ -66,8 +66,9 @@ pub async fn runs(tick: &Tick<'_>, fleet: &Fleet) -> Vec<Value> {
 
 /// Every armed issue with its facts, its decision and its trace.
 pub fn documents(policy: &Policy, survey: &Survey) -> Value {
-    let candidates = survey.candidates();
-    let issues = survey.armed.iter().zip(&survey.decisions).enumerate().map(|(index, (armed, decision))| {
+    let candidates = &survey.candidates;
+    let read = survey.armed.iter().zip(candidates).zip(&survey.decisions).enumerate();
+    let issues = read.map(|(index, ((armed, candidate), decision))| {
         let gates = &policy.rules(&armed.issue.reference.repo).gates;
         let trace: Map<String, Value> = gates
             .iter()
@@ -78,12 +79,12 @@ pub fn documents(policy: &Policy, survey: &Survey) -> Value {
             "issue": armed.issue.reference.to_string(),
             "title": crate::text::clean_line(&armed.issue.title, 300),
             "dispatch": match decision.outcome { Outcome::Dispatch(place) => json!(place), _ => Value::Null },
-            "fired": candidates.get(index).and_then(|candidate| fired(policy, candidate, decision)),
-            "why": sentence(policy, &candidates, index, decision),
+            "fired": fired(policy, candidate, decision),
+            "why": sentence(policy, candidates, index, decision),
             "gates": trace,
-            "facts": facts(&armed.candidate.facts),
-            "armed_at": armed.candidate.armed_at,
-            "created_at": armed.candidate.created_at,
+            "facts": facts(&candidate.facts),
+            "armed_at": candidate.armed_at,
+            "created_at": candidate.created_at,
         })
     });
     Value::Array(issues.collect())

@@ -204,7 +204,7 @@ fn beat(tick: &Tick<'_>, kind: TickKind) -> Beat {
 
 /// Armed issues without a run: what the next poll dispatches, then the others in the order of the policy.
 fn queue(policy: &Policy, survey: &Survey) -> Vec<Queued> {
-    let candidates = survey.candidates();
+    let candidates = &survey.candidates;
     let place = |index: usize| match survey.decisions.get(index).map(|decision| decision.outcome) {
         Some(Outcome::Dispatch(place)) => Some(place),
         _ => None,
@@ -224,16 +224,17 @@ fn queue(policy: &Policy, survey: &Survey) -> Vec<Queued> {
     });
     let queued = indices.into_iter().filter_map(|index| {
         let (armed, decision) = (survey.armed.get(index)?, survey.decisions.get(index)?);
+        let candidate = candidates.get(index)?;
         let gates = policy.rules(&armed.issue.reference.repo).gates.iter().enumerate();
         let denies = |gate| matches!(decision.trace.verdict(gate), Verdict::Fails | Verdict::Unknown);
         Some(Queued {
             issue: shown(&armed.issue.reference.to_string()),
             title: shown(&armed.issue.title),
             place: place(index),
-            priority: armed.candidate.facts.priority.known().copied(),
-            fired: fired(policy, &armed.candidate, decision).map(str::to_owned),
+            priority: candidate.facts.priority.known().copied(),
+            fired: fired(policy, candidate, decision).map(str::to_owned),
             denied_by: gates.filter(|(gate, _)| denies(*gate)).map(|(_, gate)| gate.name.clone()).collect(),
-            why: shown(&sentence(policy, &candidates, index, decision)),
+            why: shown(&sentence(policy, candidates, index, decision)),
         })
     });
     queued.collect()

@@ -61,13 +61,7 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
     let IssueReading { issue, status, held, mut remarks } = read_issue(tick, fleet, run, record).await;
     let agent = run.agent.as_ref().map(|(_, report)| report);
     let agent_status = agent_status(fleet, record, agent);
-    let range = RunRange {
-        repo: record.repo.clone(),
-        number: record.issue,
-        run: record.run,
-        base: record.base.clone(),
-        landing: record.landing,
-    };
+    let range = range(record);
     let commits = world.code.run_commits(&range).await;
     let newest = commits.as_ref().ok().and_then(|commits| commits.commits.last()).map(|commit| commit.sha.clone());
     let mut stages = Vec::new();
@@ -137,6 +131,17 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
     }
     remarks.extend(stages.iter().filter_map(|(_, verdict)| verdict.as_ref().err().map(|error| error.message.clone())));
     RunView { facts, record, issue, commits: commits.ok(), stages, agent: agent.cloned(), remarks }
+}
+
+/// Where the commits of a run are looked for.
+pub fn range(record: &Record) -> RunRange {
+    RunRange {
+        repo: record.repo.clone(),
+        number: record.issue,
+        run: record.run,
+        base: record.base.clone(),
+        landing: record.landing,
+    }
 }
 
 /// What the tracker says of a run's issue.

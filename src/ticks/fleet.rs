@@ -28,8 +28,8 @@ pub struct Fleet {
     pub hinted: BTreeSet<IssueRef>,
     /// Executors that could not be asked, and why.
     pub unasked: BTreeMap<String, String>,
-    /// Repositories that were looked at.
-    pub repos: BTreeSet<String>,
+    /// Repositories that were looked at, in the order in which the tracker wants them to be read.
+    pub repos: Vec<String>,
     /// Repositories whose locks could not be read, and why.
     pub unreadable: BTreeMap<String, String>,
     /// What people told this installation.
@@ -177,7 +177,8 @@ impl Fleet {
 
     /// The run in flight of an issue.
     pub fn run_of(&self, issue: &IssueRef) -> Option<&Run> {
-        self.runs_in_flight().find(|run| run.reference == *issue)
+        // Numbers tell most of them apart, and there may be very many to tell.
+        self.runs_in_flight().find(|run| run.reference.number == issue.number && run.reference == *issue)
     }
 
     /// What the executors say of a run. `executor` is the one the record names; without it any of them may know.
@@ -245,10 +246,12 @@ pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
         }
         Err(error) => tick.problem("allowlist", &error),
     }
-    fleet.repos.extend(leads.iter().map(|lead| lead.repo.clone()));
+    let listed: BTreeSet<String> = fleet.repos.iter().cloned().collect();
+    let more: BTreeSet<String> = leads.iter().map(|lead| lead.repo.clone()).collect();
+    fleet.repos.extend(more.difference(&listed).cloned());
 
     let mut issues: BTreeMap<IssueRef, Option<Issue>> = leads.into_iter().map(|lead| (lead, None)).collect();
-    let mut unlisted = BTreeSet::new();
+    let (mut unlisted, mut failures) = (BTreeSet::new(), Vec::new());
     for repo in fleet.repos.clone() {
         let label = tick.policy.rules(&repo).labels.in_progress.value.clone();
         match world.tracker.labelled(&repo, &label, false).await {
@@ -260,12 +263,13 @@ pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
                 issues.extend(listing.issues.into_iter().map(|issue| (issue.reference.clone(), Some(issue))));
             }
             Err(error) => {
-                tick.problem(&repo, &error);
+                failures.push((repo.clone(), error.message.clone()));
                 unlisted.extend(issues.keys().filter(|lead| lead.repo == repo).cloned());
                 fleet.unreadable.insert(repo, error.message);
             }
         }
     }
+    tick.problems(failures);
     for (reference, mut issue) in issues {
         let mut unknown = false;
         if unlisted.contains(&reference) {
@@ -306,8 +310,8 @@ pub async fn runs_of(
         agent,
         standing,
     };
-    let agents_here: Vec<&(String, AgentReport)> =
-        fleet.agents.values().filter(|(_, agent)| agent.issue == *reference).collect();
+    let is_here = |agent: &AgentReport| agent.issue.number == reference.number && agent.issue == *reference;
+    let agents_here: Vec<&(String, AgentReport)> = fleet.agents.values().filter(|(_, agent)| is_here(agent)).collect();
     let found = match records_of(tick, fleet, reference, issue.is_some()).await {
         Ok(found) => found,
         Err(error) => {

@@ -1,7 +1,7 @@
 //! What `poll` would decide now, and why: the queue, read and judged. Changes nothing; `poll`, `explain` and `status`
 //! all stand on it, so that an explanation is the very decision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::identity::RunId;
 use crate::engine::select::{Candidate, Decision, Outcome, select};
@@ -21,6 +21,8 @@ pub struct Survey {
     pub fleet: Fleet,
     /// Every armed issue, in the order of repository and number.
     pub armed: Vec<Armed>,
+    /// The facts of each, for the engine.
+    pub candidates: Vec<Candidate>,
     /// One decision an armed issue.
     pub decisions: Vec<Decision>,
 }
@@ -30,11 +32,10 @@ pub struct Survey {
 pub struct Armed {
     /// The issue.
     pub issue: Issue,
-    /// The facts, for the engine.
-    pub candidate: Candidate,
-    /// Who armed it; `None` before that was read, and where no event tells.
+    /// Who armed it; `None` before that was read, where no event tells, and once a gate has denied it, unless somebody
+    /// asks about it.
     pub arming: Option<Arming>,
-    /// What the facts rest on, for people.
+    /// What the facts rest on, for people who ask about it.
     pub evidence: Evidence,
 }
 
@@ -53,17 +54,54 @@ pub struct Evidence {
 
 impl Armed {
     /// An issue of which only the listing is known.
-    fn new(candidate: Candidate, issue: Issue) -> Self {
-        Self { issue, candidate, arming: None, evidence: Evidence::default() }
+    fn new(issue: Issue) -> Self {
+        Self { issue, arming: None, evidence: Evidence::default() }
+    }
+}
+
+/// The armed issues while they are read, in the order of repository and number; an entry of each an issue.
+#[derive(Debug, Default)]
+struct Queue {
+    armed: Vec<Armed>,
+    candidates: Vec<Candidate>,
+    /// Whether the costly facts are still to be read.
+    unread: Vec<bool>,
+}
+
+impl Queue {
+    fn with_capacity(count: usize) -> Self {
+        Self {
+            armed: Vec::with_capacity(count),
+            candidates: Vec::with_capacity(count),
+            unread: Vec::with_capacity(count),
+        }
+    }
+
+    fn remove(&mut self, indices: &BTreeSet<usize>) {
+        for index in indices.iter().rev() {
+            self.armed.remove(*index);
+            self.candidates.remove(*index);
+            self.unread.remove(*index);
+        }
+    }
+
+    fn push(&mut self, armed: Armed, candidate: Candidate, unread: bool) {
+        self.armed.push(armed);
+        self.candidates.push(candidate);
+        self.unread.push(unread);
+    }
+
+    fn into_entries(self) -> impl Iterator<Item = (Armed, Candidate, bool)> {
+        self.armed.into_iter().zip(self.candidates).zip(self.unread).map(|((armed, it), unread)| (armed, it, unread))
+    }
+
+    fn entries(&mut self) -> impl Iterator<Item = (&mut Armed, &mut Candidate, &mut bool)> {
+        let entries = self.armed.iter_mut().zip(&mut self.candidates).zip(&mut self.unread);
+        entries.map(|((armed, candidate), unread)| (armed, candidate, unread))
     }
 }
 
 impl Survey {
-    /// The candidates, for the engine's sentences.
-    pub fn candidates(&self) -> Vec<Candidate> {
-        self.armed.iter().map(|armed| armed.candidate.clone()).collect()
-    }
-
     /// The armed issues that are dispatched, in order.
     pub fn dispatched(&self) -> Vec<&Armed> {
         let mut chosen: Vec<(usize, &Armed)> = self
@@ -87,61 +125,73 @@ impl Survey {
 /// When the tracker as a whole cannot be asked; single repositories and issues fail alone.
 pub async fn survey(tick: &Tick<'_>, read_all: Option<&IssueRef>) -> PortResult<Survey> {
     let mut fleet = observe(tick).await?;
-    let mut armed = armed_issues(tick, &fleet).await;
-    if let Some(asked) = read_all.filter(|asked| armed.iter().all(|armed| armed.issue.reference != **asked)) {
-        armed.extend(armed_elsewhere(tick, &fleet, asked).await);
-        armed.sort_by(|left, right| left.issue.reference.cmp(&right.issue.reference));
+    let mut queue = armed_issues(tick, &fleet).await;
+    if let Some(asked) = read_all.filter(|asked| queue.armed.iter().all(|armed| armed.issue.reference != **asked)) {
+        let found = armed_elsewhere(tick, &fleet, asked).await;
+        let mut all: Vec<_> = queue.into_entries().chain(found).collect();
+        all.sort_by(|left, right| left.0.issue.reference.cmp(&right.0.issue.reference));
+        queue = Queue::default();
+        all.into_iter().for_each(|(armed, candidate, unread)| queue.push(armed, candidate, unread));
     }
-    let mut unread: Vec<bool> = armed.iter().map(|_| true).collect();
+    let is_asked = |armed: &Armed| read_all == Some(&armed.issue.reference);
     let by_arming = tick.policy.base.priority.order.iter().any(|key| key.by == OrderBy::ArmedAt);
-    for (armed, unread) in armed.iter_mut().zip(&mut unread) {
-        if read_all == Some(&armed.issue.reference) || by_arming {
-            read_costly_facts(tick, &mut fleet, armed).await;
+    for (armed, candidate, unread) in queue.entries() {
+        if is_asked(armed) && armed.issue.remembered {
+            // Who asks wants to know how it is now.
+            let rules = tick.policy.rules(&armed.issue.reference.repo);
+            if let Ok(Some(issue)) = tick.world.tracker.issue(&armed.issue.reference).await
+                && issue.status == IssueStatus::Open
+                && issue.has_label(&rules.labels.ready.value)
+            {
+                *candidate = free_facts(tick, rules, &fleet, &issue);
+                *armed = Armed::new(issue);
+            }
+        }
+        if by_arming || is_asked(armed) {
+            read_costly_facts(tick, &mut fleet, armed, candidate).await;
             *unread = false;
         }
     }
     let mut read = 0;
     loop {
-        count_in_flight(&fleet, &mut armed);
-        let candidates: Vec<Candidate> = armed.iter().map(|armed| armed.candidate.clone()).collect();
-        let decisions = select(tick.policy, &candidates, &fleet.in_flight());
+        let in_flight = fleet.in_flight();
+        count_in_flight(&in_flight, &mut queue.candidates);
+        let decisions = select(tick.policy, &queue.candidates, &in_flight);
         let is_next = |decision: &Decision| decision.outcome == Outcome::Unread;
-        let read_any = decisions.iter().zip(&unread).any(|(decision, unread)| is_next(decision) && *unread);
+        let read_any = decisions.iter().zip(&queue.unread).any(|(decision, unread)| is_next(decision) && *unread);
         // Behind those that were denied others come up, a few at a time. As many again as were read in vain are read
         // along, or a long queue would be selected from once for each few of it.
         let mut along = if read_any { read } else { 0 };
-        for ((armed, decision), unread) in armed.iter_mut().zip(&decisions).zip(&mut unread) {
+        for ((armed, candidate, unread), decision) in queue.entries().zip(&decisions) {
             let waits = matches!(decision.outcome, Outcome::Slot(_) | Outcome::Capacity(_));
             if *unread && (is_next(decision) || (waits && along > 0)) {
                 if waits {
                     along -= 1;
                 }
-                read_costly_facts(tick, &mut fleet, armed).await;
+                read_costly_facts(tick, &mut fleet, armed, candidate).await;
                 *unread = false;
                 read += 1;
+            } else if matches!(decision.outcome, Outcome::Gate(_)) && !is_asked(armed) {
+                // There may be very many of them. Without its text, it counts as remembered.
+                armed.issue.body = String::new();
+                armed.issue.remembered = true;
+                armed.arming = None;
+                armed.evidence = Evidence::default();
             }
         }
-        if !read_any && !read_chosen_anew(tick, &mut fleet, &mut armed, &decisions, &mut unread).await {
-            return Ok(Survey { fleet, armed, decisions });
+        if !read_any && !read_chosen_anew(tick, &mut fleet, &mut queue, &decisions).await {
+            let Queue { armed, candidates, .. } = queue;
+            return Ok(Survey { fleet, armed, candidates, decisions });
         }
     }
 }
 
 /// What was remembered of an issue may deny it, never dispatch it: the chosen ones are read anew, and those that are no
 /// longer armed leave the queue. Says whether there were any.
-async fn read_chosen_anew(
-    tick: &Tick<'_>,
-    fleet: &mut Fleet,
-    queue: &mut Vec<Armed>,
-    decisions: &[Decision],
-    unread: &mut Vec<bool>,
-) -> bool {
-    let mut any = false;
-    let all = std::mem::take(queue).into_iter().zip(decisions).zip(std::mem::take(unread));
-    for ((mut armed, decision), is_unread) in all {
+async fn read_chosen_anew(tick: &Tick<'_>, fleet: &mut Fleet, queue: &mut Queue, decisions: &[Decision]) -> bool {
+    let (mut any, mut left) = (false, BTreeSet::new());
+    for (index, ((armed, candidate, unread), decision)) in queue.entries().zip(decisions).enumerate() {
         if !(armed.issue.remembered && matches!(decision.outcome, Outcome::Dispatch(_))) {
-            queue.push(armed);
-            unread.push(is_unread);
             continue;
         }
         any = true;
@@ -149,20 +199,27 @@ async fn read_chosen_anew(
         let rules = tick.policy.rules(&reference.repo);
         match tick.world.tracker.issue(&reference).await {
             Ok(Some(issue)) if issue.status == IssueStatus::Open && issue.has_label(&rules.labels.ready.value) => {
-                armed = Armed::new(free_facts(tick, rules, fleet, &issue), issue);
-                read_costly_facts(tick, fleet, &mut armed).await;
-                queue.push(armed);
-                unread.push(false);
+                *candidate = free_facts(tick, rules, fleet, &issue);
+                *armed = Armed::new(issue);
+                read_costly_facts(tick, fleet, armed, candidate).await;
+                *unread = false;
             }
-            Ok(_) => {}
-            Err(error) => tick.problem(&reference, error),
+            Ok(_) => {
+                left.insert(index);
+            }
+            Err(error) => {
+                tick.problem(&reference, error);
+                left.insert(index);
+            }
         }
     }
+    queue.remove(&left);
     any
 }
 
-async fn armed_issues(tick: &Tick<'_>, fleet: &Fleet) -> Vec<Armed> {
-    let mut found: BTreeMap<IssueRef, Armed> = BTreeMap::new();
+async fn armed_issues(tick: &Tick<'_>, fleet: &Fleet) -> Queue {
+    let mut found: BTreeMap<&String, Vec<(Armed, Candidate)>> = BTreeMap::new();
+    let mut failures = Vec::new();
     for repo in fleet.repos.iter().filter(|repo| tick.policy.enrolled(repo) && !fleet.unreadable.contains_key(*repo)) {
         let rules = tick.policy.rules(repo);
         match tick.world.tracker.labelled(repo, &rules.labels.ready.value, true).await {
@@ -170,27 +227,40 @@ async fn armed_issues(tick: &Tick<'_>, fleet: &Fleet) -> Vec<Armed> {
                 for unreadable in &listing.unreadable {
                     tick.problem(&unreadable.issue, &unreadable.error);
                 }
-                for issue in listing.issues {
+                let entry = |issue: Issue| {
                     let facts = free_facts(tick, rules, fleet, &issue);
-                    found.insert(issue.reference.clone(), Armed::new(facts, issue));
-                }
+                    (Armed::new(issue), facts)
+                };
+                let mut armed: Vec<_> = listing.issues.into_iter().map(entry).collect();
+                armed.sort_by_key(|(armed, _)| armed.issue.reference.number);
+                armed.dedup_by_key(|(armed, _)| armed.issue.reference.number);
+                found.insert(repo, armed);
             }
-            Err(error) => tick.problem(repo, error),
+            Err(error) => failures.push((repo.clone(), error.message)),
         }
     }
-    found.into_values().collect()
+    tick.problems(failures);
+    // There may be very many of them, so none is held twice.
+    let mut queue = Queue::with_capacity(found.values().map(Vec::len).sum());
+    for (armed, candidate) in found.into_values().flatten() {
+        queue.push(armed, candidate, true);
+    }
+    queue
 }
 
 /// An armed issue of a repository that is not listed because it is not enrolled: only somebody who asks about it sees
 /// it, with the gate that denies it.
-async fn armed_elsewhere(tick: &Tick<'_>, fleet: &Fleet, asked: &IssueRef) -> Option<Armed> {
+async fn armed_elsewhere(tick: &Tick<'_>, fleet: &Fleet, asked: &IssueRef) -> Option<(Armed, Candidate, bool)> {
     if tick.policy.enrolled(&asked.repo) {
         return None;
     }
     let rules = tick.policy.rules(&asked.repo);
     let issue = tick.world.tracker.issue(asked).await.ok().flatten()?;
     let armed = issue.status == IssueStatus::Open && issue.has_label(&rules.labels.ready.value);
-    armed.then(|| Armed::new(free_facts(tick, rules, fleet, &issue), issue))
+    armed.then(|| {
+        let facts = free_facts(tick, rules, fleet, &issue);
+        (Armed::new(issue), facts, true)
+    })
 }
 
 /// What the listing alone tells.
@@ -226,18 +296,26 @@ fn free_facts(tick: &Tick<'_>, rules: &Rules, fleet: &Fleet, issue: &Issue) -> C
 }
 
 /// Slots are counted at the start of the tick, over everything that is known to be in flight.
-fn count_in_flight(fleet: &Fleet, armed: &mut [Armed]) {
-    let in_flight = fleet.in_flight();
-    let count = |number: usize| Observed::Known(i64::try_from(number).unwrap_or(i64::MAX));
-    for armed in armed {
-        let here = in_flight.iter().filter(|repo| repo.eq_ignore_ascii_case(&armed.issue.reference.repo)).count();
-        armed.candidate.facts.in_flight_in_repo = count(here);
-        armed.candidate.facts.in_flight = count(in_flight.len());
+fn count_in_flight(in_flight: &[String], candidates: &mut [Candidate]) {
+    let known = |number: usize| Observed::Known(i64::try_from(number).unwrap_or(i64::MAX));
+    // Issues of a repository come one after the other.
+    let mut last: Option<(String, usize)> = None;
+    for candidate in candidates {
+        let facts = &mut candidate.facts;
+        let here = match &last {
+            Some((repo, count)) if *repo == facts.repo => *count,
+            _ => in_flight.iter().filter(|repo| repo.eq_ignore_ascii_case(&facts.repo)).count(),
+        };
+        if last.as_ref().is_none_or(|(repo, _)| *repo != facts.repo) {
+            last = Some((facts.repo.clone(), here));
+        }
+        facts.in_flight_in_repo = known(here);
+        facts.in_flight = known(in_flight.len());
     }
 }
 
 /// Reads what each costs a call: the arming and what depends on it, the author's trust, the blockers, and earlier runs.
-async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed) {
+async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed, candidate: &mut Candidate) {
     let reference = armed.issue.reference.clone();
     let rules = tick.policy.rules(&reference.repo);
     let events = tick.world.tracker.label_events(&reference).await;
@@ -255,9 +333,9 @@ async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed
         _ => false,
     };
     match &arming {
-        Ok(arming) => read_arming_facts(tick, &fleet.afk, armed, arming).await,
+        Ok(arming) => read_arming_facts(tick, &fleet.afk, armed, candidate, arming).await,
         Err(why) => {
-            let facts = &mut armed.candidate.facts;
+            let facts = &mut candidate.facts;
             for fact in [&mut facts.trusted, &mut facts.edited_since_armed, &mut facts.already_run] {
                 *fact = Observed::Unknown(why.clone());
             }
@@ -266,8 +344,8 @@ async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed
         }
     }
     let author = armed.issue.author.as_deref();
-    armed.candidate.facts.author_trusted = arming::trust_in(tick, &fleet.afk, &armed.issue, author).await.fact;
-    armed.candidate.facts.open_blockers = match tick.world.tracker.blockers(&reference).await {
+    candidate.facts.author_trusted = arming::trust_in(tick, &fleet.afk, &armed.issue, author).await.fact;
+    candidate.facts.open_blockers = match tick.world.tracker.blockers(&reference).await {
         Ok(blockers) => {
             let open = blockers.iter().filter(|blocker| blocker.open).map(|blocker| blocker.reference.clone());
             let open = open.collect();
@@ -277,15 +355,15 @@ async fn read_costly_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed
         Err(error) => Observed::Unknown(error.message),
     };
     armed.arming = arming.ok();
-    read_run_facts(tick, fleet, armed, locked_before).await;
+    read_run_facts(tick, fleet, armed, candidate, locked_before).await;
 }
 
 /// What follows from who armed the issue, and when.
-async fn read_arming_facts(tick: &Tick<'_>, afk: &str, armed: &mut Armed, arming: &Arming) {
+async fn read_arming_facts(tick: &Tick<'_>, afk: &str, armed: &mut Armed, candidate: &mut Candidate, arming: &Arming) {
     let reference = &armed.issue.reference;
     let rules = tick.policy.rules(&reference.repo);
-    let facts = &mut armed.candidate.facts;
-    armed.candidate.armed_at = Some(arming.at);
+    let facts = &mut candidate.facts;
+    candidate.armed_at = Some(arming.at);
     facts.armed_for = Observed::Known(since(arming.at, tick.world.clock.now()));
     facts.armed_by = match &arming.by {
         Some(login) => Observed::Known(login.clone()),
@@ -304,10 +382,16 @@ async fn read_arming_facts(tick: &Tick<'_>, afk: &str, armed: &mut Armed, arming
 }
 
 /// Whether the issue has a run, and whether its arming had one. A run that only the comments lead to joins the fleet.
-async fn read_run_facts(tick: &Tick<'_>, fleet: &mut Fleet, armed: &mut Armed, locked_before: bool) {
+async fn read_run_facts(
+    tick: &Tick<'_>,
+    fleet: &mut Fleet,
+    armed: &mut Armed,
+    candidate: &mut Candidate,
+    locked_before: bool,
+) {
     let reference = &armed.issue.reference;
     let run = armed.arming.as_ref().map(|arming| arming.run);
-    let facts = &mut armed.candidate.facts;
+    let facts = &mut candidate.facts;
     let comments = match tick.world.tracker.own_comments(reference).await {
         Ok(comments) => comments,
         Err(error) => {

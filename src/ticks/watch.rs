@@ -23,6 +23,7 @@ use super::world::Tick;
 /// When the tracker or the installation as a whole cannot be asked. What fails for one run is in the tick's report.
 pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
     let mut fleet = observe(tick).await?;
+    expect(tick, &fleet).await;
     // Each in its turn, while the fleet shows how the others stand.
     for _ in 0..fleet.runs.len() {
         let mut run = fleet.runs.remove(0);
@@ -40,6 +41,7 @@ pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
 /// As [`watch`].
 pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
     let fleet = observe(tick).await?;
+    expect(tick, &fleet).await;
     for run in &fleet.runs {
         let Some(record) = run.record().filter(|_| run.standing == Standing::Active) else {
             tick.event(&run.reference, "would repair", run.standing.word());
@@ -62,6 +64,17 @@ pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
         tick.event(&run.reference, format!("{}: {what}{passing}", record.state), String::new());
     }
     Ok(fleet)
+}
+
+/// Says whose commits are about to be asked for. Where that fails, they are asked for one by one.
+async fn expect(tick: &Tick<'_>, fleet: &Fleet) {
+    let active = fleet.runs.iter().filter(|run| run.standing == Standing::Active);
+    let ranges: Vec<_> = active.filter_map(Run::record).map(facts::range).collect();
+    if ranges.len() > 1
+        && let Err(error) = tick.world.code.expect(&ranges).await
+    {
+        tracing::debug!(%error, "asked one by one");
+    }
 }
 
 async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {

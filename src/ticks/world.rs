@@ -154,6 +154,22 @@ impl<'w> Tick<'w> {
         }
     }
 
+    /// Says what could not be done of several things; where the same went wrong with many, it is said once.
+    pub fn problems(&self, failures: impl IntoIterator<Item = (String, String)>) {
+        let mut by_error: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (about, error) in failures {
+            by_error.entry(error).or_default().push(about);
+        }
+        for (error, about) in by_error {
+            match about.as_slice() {
+                [first, more @ ..] if more.len() > 2 => {
+                    self.problem(format_args!("{first} and {} more", more.len()), error);
+                }
+                few => few.iter().for_each(|about| self.problem(about, &error)),
+            }
+        }
+    }
+
     /// What happened so far.
     pub fn into_report(self) -> Report {
         self.report.into_inner()

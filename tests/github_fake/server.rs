@@ -150,10 +150,10 @@ impl Desk {
             method: asked.method.clone(),
             path: asked.path.clone(),
             query: asked.query.clone(),
-            body: asked.body.clone().and_then(Result::ok),
+            body: asked.body.clone().and_then(Result::ok).filter(|_| !state.short_log),
             login: caller.login.clone(),
             status: reply.status,
-            answer: reply.body.clone(),
+            answer: if state.short_log { None } else { reply.body.clone() },
             points: reply.points,
             spoilt: fault.is_some(),
         });

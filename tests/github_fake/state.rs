@@ -25,6 +25,8 @@ pub struct State {
     pub limits: Limits,
     pub troubles: Vec<Trouble>,
     pub log: Vec<Exchange>,
+    /// Bodies and answers are not kept in the log: there may be very many of them.
+    pub short_log: bool,
     /// A server from before issue dependencies.
     pub old_server: bool,
     /// Labels of whoever may not set them are dropped without a word, also where one would be refused.
@@ -202,6 +204,7 @@ impl State {
             limits: Limits::default(),
             troubles: Vec::new(),
             log: Vec::new(),
+            short_log: false,
             old_server: false,
             drops_labels: false,
             scopes: BTreeMap::new(),

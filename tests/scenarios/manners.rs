@@ -1,5 +1,7 @@
 //! What afk asks of GitHub is counted and said, and a GitHub that has enough of it is not asked.
 
+use std::collections::BTreeSet;
+
 use pretty_assertions::assert_eq;
 use serde_json::Value;
 
@@ -53,4 +55,47 @@ fn a_github_that_asks_to_be_left_alone_is_not_asked_by_the_ticks_until_then() {
             afk.dispatch();
         }
     }
+}
+
+#[test]
+fn with_a_small_budget_every_repository_has_its_turn_and_the_last_one_is_not_starved() {
+    const BUDGET: usize = 40;
+    let busy: Vec<String> = (0..40).map(|number| format!("acme/a{number:02}")).collect();
+    let listed: Vec<String> = busy.iter().map(|name| format!("\"{name}\"")).collect();
+    let afk = Installation::armed()
+        .agent("right")
+        .policy(&[("[\"greeter\"]", &format!("[{}, \"greeter\"]", listed.join(", ")))])
+        .settings(&[("[tracker]\n", &format!("[tracker]\nrequests_per_tick = {BUDGET}\n"))]);
+    for name in &busy {
+        let repo = afk.forge.fake.repo(name);
+        let mut state = afk.forge.fake.state();
+        state.open(repo, 1, "mallory", "Not yours to say", "");
+        state.label(repo, 1, "mallory", "ready-for-agent");
+    }
+    let mut read = BTreeSet::new();
+    let mut ticks = 0;
+    while afk.agents().is_empty() {
+        ticks += 1;
+        assert!(ticks <= 4, "the last repository is starved");
+        // Somebody writes something everywhere, all the time: no list is ever as it was.
+        for name in &busy {
+            let mut state = afk.forge.fake.state();
+            let repo = state.at(name);
+            state.comment(repo, 1, "mallory", "And?");
+        }
+        afk.forge.fake.take_log();
+        let ran = afk.poll();
+        assert_eq!(ran.code, Some(3), "{ran}");
+        let log = afk.forge.fake.take_log();
+        let reads = log.iter().filter(|exchange| exchange.method == "GET" || exchange.path == "/graphql");
+        assert!(reads.filter(|exchange| exchange.counts()).count() <= BUDGET, "{ran}");
+        let lists = log.iter().filter_map(|exchange| exchange.body.as_ref());
+        let lists = lists.filter(|body| body["query"].as_str().is_some_and(|it| it.contains("query LabelledIssues")));
+        let before = read.len();
+        read.extend(lists.map(|body| body["variables"]["name"].as_str().unwrap().to_owned()));
+        assert!(read.len() > before || read.len() == busy.len() + 1, "{ran}");
+        assert!(ran.stdout.contains("more: github: not read in this tick"), "{ran}");
+    }
+    assert_eq!(read.len(), busy.len() + 1, "every repository was read: {read:?}");
+    assert!(ticks > 1, "one tick must not be enough here");
 }

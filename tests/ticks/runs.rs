@@ -396,3 +396,36 @@ async fn without_the_list_of_repositories_what_is_in_flight_is_followed_and_noth
     sim.poll().await;
     assert_eq!(sim.writes(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_watch_reads_one_listing_of_the_executor_and_asks_ci_about_newest_commits_only() {
+    let (mut sim, first) = Sim::under(policy(&[("slots_per_repo = 1", "slots_per_repo = 9")])).dispatched(7).await;
+    for number in 8..12 {
+        sim = sim.dispatched(number).await.0;
+    }
+    sim.state.borrow_mut().calls.clear();
+    sim.watch().await;
+    assert_eq!((sim.calls("executor list"), sim.calls("ci verdict")), (1, 0), "there is nothing to judge");
+
+    // One question a run and stage, about the newest of its commits.
+    sim.push(FIRST);
+    sim.push(SECOND);
+    sim.ci(StageVerdict::Pending(String::new()));
+    sim.watch().await;
+    let stages = sim.policy.base.stages.len();
+    assert_eq!((sim.calls("executor list"), sim.calls("ci verdict")), (1, 5 * stages));
+
+    // A run that has ended is judged no more.
+    sim.agent_is(first, AgentStatus::Idle);
+    sim.ci(StageVerdict::Green);
+    for _ in 0..2 {
+        sim.watch().await;
+        sim.later(180);
+    }
+    sim.watch().await;
+    let ended = (7..12).filter(|number| sim.record(*number).outcome.is_some()).count();
+    assert!(ended > 0);
+    sim.state.borrow_mut().calls.clear();
+    sim.watch().await;
+    assert_eq!((sim.calls("executor list"), sim.calls("ci verdict")), (1, (5 - ended) * stages));
+}

@@ -63,6 +63,8 @@ pub struct State {
     pub losing: BTreeSet<String>,
     /// Every writing call that took effect.
     pub writes: Vec<String>,
+    /// How often each call was made, as `who method`.
+    pub calls: BTreeMap<String, usize>,
 }
 
 /// The world, the policy it is under, and the data directory of the installation.
@@ -124,6 +126,7 @@ impl Sim {
             failing: BTreeMap::new(),
             losing: BTreeSet::new(),
             writes: Vec::new(),
+            calls: BTreeMap::new(),
         }));
         let edge = || Edge(state.clone());
         let data = tempfile::tempdir().unwrap();
@@ -226,6 +229,11 @@ impl Sim {
         self.state.borrow_mut().verdict = verdict;
     }
 
+    /// How often a call was made since that was asked last.
+    pub fn calls(&self, call: &str) -> usize {
+        self.state.borrow_mut().calls.remove(call).unwrap_or_default()
+    }
+
     pub fn labels(&self, number: u64) -> Vec<String> {
         self.state.borrow().cards[&number].issue.labels.clone()
     }
@@ -260,6 +268,7 @@ impl Sim {
 
 impl Edge {
     fn may_fail(&self, call: &str) -> PortResult<()> {
+        *self.0.borrow_mut().calls.entry(call.to_owned()).or_default() += 1;
         match self.0.borrow().failing.get(call) {
             Some(kind) => Err(PortError::new(*kind, format!("{call} fails"))),
             None => Ok(()),

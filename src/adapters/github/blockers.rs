@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::memory::State;
 use super::probe::{aliased, aliased_part, expect_parts, names};
-use super::tracker::GithubTracker;
+use super::tracker::{GithubTracker, Known};
 use super::{parse, parts};
 use crate::adapters::blocked_by::{Target, blocked_by};
 use crate::ports::{Blocker, IssueRef, PortError, PortResult};
@@ -129,26 +127,33 @@ pub fn add_mentions(blockers: &mut Vec<Named>, body: &str, repo: &str, is_here: 
 
 impl GithubTracker {
     /// Everything that blocks an issue. What cannot be read blocks.
+    ///
+    /// An issue that was asked for by itself gets what the server says now. Others may be denied by a blocker that was open
+    /// when it was asked about last, and those that are remembered by what is remembered: so what a tick asks does not
+    /// grow with the number of issues, and every blocker has its turn.
     pub(super) async fn read_blockers(&self, issue: &IssueRef) -> PortResult<Vec<Blocker>> {
         let reading = self.reading(issue).await?;
+        let how = self.how_known(issue);
+        let now = self.viewer().await?.now;
         let named = reading.blockers.iter().filter_map(|named| named.issue.as_ref());
         let unasked: BTreeSet<IssueRef> = named.filter(|issue| !self.is_resolved(issue)).cloned().collect();
-        self.resolve(&unasked).await?;
-        let memory = self.memory();
-        let is_open = |named: &Named| {
-            let state = named.issue.as_ref().and_then(|issue| memory.contents.blockers.get(&issue.to_string()));
-            state.is_none_or(|state| state.open)
+        if !unasked.is_empty() && (how == Known::Asked || self.may_resolve()) {
+            self.resolve(&unasked).await?;
+        }
+        let is_closed = |issue: &IssueRef| {
+            self.memory().blocks(issue, now);
+            let state = self.memory().blocker(issue);
+            state.is_some_and(|state| !state.open) && (how == Known::Remembered || self.is_resolved(issue))
         };
         let blocker = |named: &Named| Blocker {
             reference: named.shown.clone(),
-            open: is_open(named),
+            open: !named.issue.as_ref().is_some_and(is_closed),
             evidence: named.evidence.clone(),
         };
         Ok(reading.blockers.iter().map(blocker).collect())
     }
 
-    /// Asks for the state of blockers. What room is left in the question is filled up with others that may be asked
-    /// about next.
+    /// Asks for the state of blockers. What room is left in the question is filled up with others.
     async fn resolve(&self, wanted: &BTreeSet<IssueRef>) -> PortResult<()> {
         let can_be = |issue: &&IssueRef| parts(&issue.repo).is_ok() && i32::try_from(issue.number).is_ok();
         let mut asked: Vec<IssueRef> = wanted.iter().filter(can_be).cloned().collect();
@@ -156,7 +161,9 @@ impl GithubTracker {
             return Ok(());
         }
         let room = asked.len().next_multiple_of(AT_ONCE) - asked.len();
-        asked.extend(self.unresolved(wanted).iter().filter(can_be).take(room).cloned());
+        let others = self.memory().unsettled_blockers();
+        let others = others.iter().filter(|issue| !wanted.contains(issue) && !self.is_resolved(issue));
+        asked.extend(others.filter(can_be).take(room).cloned());
         let mut waiting: Vec<&[IssueRef]> = asked.chunks(AT_ONCE).collect();
         while let Some(chunk) = waiting.pop() {
             let numbers: Vec<String> = (0..chunk.len()).map(|index| format!("$number{index}: Int!")).collect();
@@ -182,28 +189,9 @@ impl GithubTracker {
                     Ok(Part { issue_or_pull_request: Some(thing) }) => !thing.closed,
                     _ => true,
                 };
-                self.resolved(issue, State { open, at });
+                self.resolved(issue, open, at);
             }
         }
         Ok(())
-    }
-
-    /// What blocks any open issue that is known in this tick, and was not asked about yet: those that nothing is known
-    /// of first, then those that were open when they were asked about last, longest ago first.
-    fn unresolved(&self, but: &BTreeSet<IssueRef>) -> Vec<IssueRef> {
-        let memory = self.memory();
-        let mut found: BTreeSet<(Option<DateTime<Utc>>, &IssueRef)> = BTreeSet::new();
-        let readings = memory.contents.repositories.values().flat_map(|repository| repository.issues.values());
-        for blocker in readings.filter(|reading| reading.closed.is_none()).flat_map(|reading| &reading.blockers) {
-            let Some(issue) = blocker.issue.as_ref().filter(|issue| !but.contains(issue)) else { continue };
-            match memory.contents.blockers.get(&issue.to_string()) {
-                Some(state) if state.open => found.insert((Some(state.at), issue)),
-                Some(_) => false,
-                None => found.insert((None, issue)),
-            };
-        }
-        let found: Vec<IssueRef> = found.into_iter().map(|(_, issue)| issue.clone()).collect();
-        drop(memory);
-        found.into_iter().filter(|issue| !self.is_resolved(issue)).collect()
     }
 }

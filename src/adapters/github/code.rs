@@ -1,14 +1,17 @@
 //! Commits on GitHub: git says what they are, through afk's mirrors; GraphQL says what the pull request of a run is,
 //! and whether a mirror is behind at all.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::probe::{aliased, aliased_part, names};
 use super::reading::PageInfo;
-use super::{Github, parts};
+use super::{Github, parse, parts};
 use crate::adapters::git::{GitMirrors, is_commit};
 use crate::policy::Landing;
 use crate::policy::facts::PullRequestStatus;
@@ -17,6 +20,9 @@ use crate::text::clean_line;
 
 const HEAD: &str = include_str!("head.graphql");
 const PULL_REQUESTS: &str = include_str!("pull_requests.graphql");
+/// What is asked about several repositories at once, and how many they are.
+const HEADS: &str = include_str!("heads.graphql");
+const AT_ONCE: usize = 100;
 /// The most pages of pull requests that are read of one branch: forks may give as many as they like its name.
 const MOST_PAGES: usize = 20;
 
@@ -25,14 +31,19 @@ const MOST_PAGES: usize = 20;
 pub struct GithubCode {
     github: Github,
     mirrors: Rc<GitMirrors>,
+    /// What was asked about several at once.
+    expected: Rc<RefCell<BTreeMap<Wanted, Repository>>>,
 }
+
+/// A repository, and the branch whose pull requests are wanted.
+type Wanted = (String, Option<String>);
 
 #[derive(Debug, Deserialize)]
 struct RepositoryAnswer {
     repository: Option<Repository>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Repository {
     default_branch_ref: Option<Branch>,
@@ -40,18 +51,18 @@ struct Repository {
     pull_requests: PullRequests,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Branch {
     name: String,
     target: Option<Object>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Object {
     oid: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PullRequests {
     #[serde(default)]
@@ -60,7 +71,7 @@ struct PullRequests {
     nodes: Vec<Option<PullRequest>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PullRequest {
     number: u64,
@@ -92,11 +103,17 @@ impl PullRequest {
 impl GithubCode {
     /// The code host that `github` is, read through `mirrors`.
     pub fn new(github: Github, mirrors: Rc<GitMirrors>) -> Self {
-        Self { github, mirrors }
+        Self { github, mirrors, expected: Rc::default() }
     }
 
     /// The default branch, with a mirror that has its newest commit, and the pull requests of a branch, newest first.
-    async fn ask(&self, repo: &str, branch: Option<&str>) -> PortResult<(Head, Vec<PullRequest>)> {
+    /// `expected`: the first answer, where it is there already.
+    async fn ask(
+        &self,
+        repo: &str,
+        branch: Option<&str>,
+        mut expected: Option<Repository>,
+    ) -> PortResult<(Head, Vec<PullRequest>)> {
         let (owner, name) = parts(repo)?;
         let (document, mut variables) = match branch {
             Some(branch) => (PULL_REQUESTS, json!({ "owner": owner, "name": name, "branch": branch })),
@@ -104,10 +121,15 @@ impl GithubCode {
         };
         let (mut pull_requests, mut pages) = (Vec::new(), 0_usize);
         let default_branch = loop {
-            let (answer, _) = self.github.query::<RepositoryAnswer>(document, variables.clone()).await?;
-            let repository = answer
-                .repository
-                .ok_or_else(|| PortError::not_found(format!("github: there is no repository {repo}")))?;
+            let repository = match expected.take() {
+                Some(repository) => repository,
+                None => {
+                    let (answer, _) = self.github.query::<RepositoryAnswer>(document, variables.clone()).await?;
+                    answer
+                        .repository
+                        .ok_or_else(|| PortError::not_found(format!("github: there is no repository {repo}")))?
+                }
+            };
             pull_requests.extend(repository.pull_requests.nodes.into_iter().flatten());
             pages += 1;
             match repository.pull_requests.page_info {
@@ -134,6 +156,39 @@ impl GithubCode {
         Ok((head, pull_requests))
     }
 
+    fn expected(&self, repo: &str, branch: Option<&str>) -> Option<Repository> {
+        self.expected.borrow().get(&(repo.to_ascii_lowercase(), branch.map(str::to_owned))).cloned()
+    }
+
+    /// Asks about several repositories, and branches of theirs, at once. What cannot be told so is asked for one by one.
+    async fn ask_at_once(&self, wanted: &[Wanted]) -> PortResult<()> {
+        let with_branch = wanted.iter().any(|(_, branch)| branch.is_some());
+        let selection = if with_branch {
+            "...Headed pullRequests(headRefName: $branch{index}, first: 100, orderBy: { field: CREATED_AT, direction: DESC }) \
+             { ...Proposed }"
+        } else {
+            "...Headed"
+        };
+        let branches: Vec<String> = match with_branch {
+            true => (0..wanted.len()).map(|index| format!("$branch{index}: String!")).collect(),
+            false => Vec::new(),
+        };
+        let mut document = aliased("Heads", &branches.join(", "), wanted.len(), selection);
+        let fragments = HEADS.split("\n\n").filter(|fragment| with_branch || fragment.contains("Headed"));
+        document.extend(fragments);
+        let mut variables = names(wanted.iter().map(|(repo, _)| repo.as_str()))?;
+        for (index, (_, branch)) in wanted.iter().enumerate().filter(|_| with_branch) {
+            variables.insert(format!("branch{index}"), json!(branch));
+        }
+        let reply = self.github.ask(&document, Value::Object(variables)).await?;
+        for (index, of) in wanted.iter().enumerate() {
+            if let Ok(repository) = aliased_part(&reply, index).and_then(parse::<Repository>) {
+                self.expected.borrow_mut().insert(of.clone(), repository);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the mirror has the head of a pull request, fetched where it is missing. GitHub keeps it under the
     /// number, also when the branch was deleted after the merge.
     async fn fetch(&self, repo: &str, pull_request: &PullRequest) -> PortResult<bool> {
@@ -149,7 +204,9 @@ impl GithubCode {
 
     async fn by_pull_request(&self, range: &RunRange) -> PortResult<RunCommits> {
         let repo = &range.repo;
-        let (head, pull_requests) = self.ask(repo, Some(&range.run.branch())).await?;
+        let branch = range.run.branch();
+        let expected = self.expected(repo, Some(&branch));
+        let (head, pull_requests) = self.ask(repo, Some(&branch), expected).await?;
         let mut found = self.mirrors.landed(range, &head).await?;
         let Some(pull_request) = of_the_run(&pull_requests, &head.branch) else { return Ok(found) };
         found.pull_request = pull_request.status()?;
@@ -200,13 +257,30 @@ fn of_the_run<'a>(pull_requests: &'a [PullRequest], default_branch: &str) -> Opt
 #[async_trait(?Send)]
 impl Code for GithubCode {
     async fn head(&self, repo: &str) -> PortResult<Head> {
-        Ok(self.ask(repo, None).await?.0)
+        Ok(self.ask(repo, None, None).await?.0)
+    }
+
+    async fn expect(&self, ranges: &[RunRange]) -> PortResult<()> {
+        let (mut heads, mut branches) = (Vec::new(), Vec::new());
+        for range in ranges.iter().filter(|range| parts(&range.repo).is_ok()) {
+            let repo = range.repo.to_ascii_lowercase();
+            match range.landing {
+                Landing::Push => heads.push((repo, None)),
+                Landing::PullRequest => branches.push((repo, Some(range.run.branch()))),
+            }
+        }
+        heads.sort();
+        heads.dedup();
+        for chunk in heads.chunks(AT_ONCE).chain(branches.chunks(AT_ONCE)).filter(|chunk| chunk.len() > 1) {
+            self.ask_at_once(chunk).await?;
+        }
+        Ok(())
     }
 
     async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits> {
         match range.landing {
             Landing::Push => {
-                let (head, _) = self.ask(&range.repo, None).await?;
+                let (head, _) = self.ask(&range.repo, None, self.expected(&range.repo, None)).await?;
                 self.mirrors.landed(range, &head).await
             }
             Landing::PullRequest => self.by_pull_request(range).await,

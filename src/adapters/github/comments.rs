@@ -87,21 +87,24 @@ impl GithubTracker {
     }
 
     async fn read_each(&self, issue: &IssueRef) -> PortResult<Vec<Comment>> {
-        let reading = self.reading(issue).await?;
+        let seen = match self.reading(issue).await?.own_comments {
+            Some(seen) => seen,
+            None => self.read_with_comments(issue).await?.own_comments.unwrap_or_default(),
+        };
         let now = self.viewer().await?.now;
         // What was read may not show yet what was just written.
         let mut unseen = self.memory().created(issue, now);
-        unseen.retain(|id| reading.own_comments.iter().all(|(seen, _)| seen != id));
-        let kept = self.memory().own_comments(&issue.repo, issue.number).cloned().unwrap_or_default();
+        unseen.retain(|id| seen.iter().all(|(seen, _)| seen != id));
+        let kept = self.memory().own_comments(&issue.repo, issue.number);
         let mut comments = Vec::new();
-        for (id, at) in &reading.own_comments {
+        for (id, at) in &seen {
             comments.push(match kept.iter().find(|kept| (&kept.id, &kept.updated_at) == (id, at)) {
                 Some(kept) => kept.clone(),
                 None => self.read_comment(issue, id).await?,
             });
         }
         if comments != kept {
-            self.memory().repository(&issue.repo).comments.insert(issue.number, comments.clone());
+            self.memory().keep_own_comments(&issue.repo, issue.number, &comments);
         }
         for id in unseen {
             match self.read_comment(issue, &id).await {

@@ -42,11 +42,34 @@ pub struct Read {
     pub node: Node,
 }
 
-/// All issues of a list.
+/// A page of a list.
 #[derive(Debug, Default)]
-pub struct ReadList {
+pub struct ReadPage {
     pub issues: Vec<Read>,
     pub unreadable: Vec<Unreadable>,
+}
+
+/// A list that is read page by page.
+#[derive(Debug)]
+pub struct Pages<'a> {
+    repo: &'a str,
+    label: &'a str,
+    key: &'a ListKey,
+    read: usize,
+    first: usize,
+    after: Option<String>,
+    is_over: bool,
+}
+
+impl<'a> Pages<'a> {
+    pub fn of(repo: &'a str, label: &'a str, key: &'a ListKey) -> Self {
+        Self { repo, label, key, read: 0, first: PAGE, after: None, is_over: false }
+    }
+}
+
+/// How many questions it takes to read a list of so many issues.
+pub fn pages(count: u64) -> u64 {
+    count.div_ceil(PAGE as u64)
 }
 
 impl GithubTracker {
@@ -65,18 +88,19 @@ impl GithubTracker {
         self.github().ask(&document, variables).await
     }
 
-    /// An issue, whole; `None` when there is none of that number.
-    pub(super) async fn read_one(&self, issue: &IssueRef) -> PortResult<Option<Read>> {
+    /// An issue, whole, but for comments after the first page unless they are asked for; `None` when there is none of
+    /// that number.
+    pub(super) async fn read_one(&self, issue: &IssueRef, with_comments: bool) -> PortResult<Option<Read>> {
         let Some(read) = self.read_from(issue, Vec::new()).await? else { return Ok(None) };
-        self.read_rest(issue, read).await
+        self.read_rest(issue, read, with_comments).await
     }
 
     /// Reads on until every connection of an issue is whole. One that changes in between is read from the start.
-    async fn read_rest(&self, issue: &IssueRef, mut read: Read) -> PortResult<Option<Read>> {
+    async fn read_rest(&self, issue: &IssueRef, mut read: Read, with_comments: bool) -> PortResult<Option<Read>> {
         for _ in 0..ATTEMPTS {
             let mut pages = 0;
             loop {
-                if !read.node.has_more() {
+                if !read.node.has_more(with_comments) {
                     return Ok(Some(read));
                 }
                 pages += 1;
@@ -120,56 +144,62 @@ impl GithubTracker {
         Ok(is_here.then_some(Read { repository: repository.database_id, node }))
     }
 
-    /// Every issue of a list.
-    pub(super) async fn read_list(&self, repo: &str, label: &str, key: &ListKey) -> PortResult<ReadList> {
-        let (owner, name) = parts(repo)?;
-        let mut list = ReadList::default();
-        let (mut first, mut after) = (PAGE, None);
-        for _ in 0..MOST_PAGES {
-            let variables = json!({
-                "owner": owner, "name": name, "labels": [label], "states": states(key), "first": first, "after": after,
-            });
-            let reply = match self.ask_issues(include_str!("labelled_issues.graphql"), variables).await {
-                Err(error) if super::was_too_much(&error) && first > 1 => {
-                    first = first.div_ceil(2);
-                    continue;
-                }
-                reply => reply?,
-            };
-            // What is wrong with one issue does not hold back the others.
-            let (of_issues, of_all): (Vec<_>, Vec<_>) =
-                reply.errors.into_iter().partition(|error| index_of(error).is_some());
-            let repository = repository(repo, of_all, reply.data)?;
-            let page = repository.issues.ok_or_else(|| PortError::invalid("github: the list was left out"))?;
-            for (index, node) in page.nodes.into_iter().enumerate() {
-                let wrong = of_issues.iter().find(|error| index_of(error) == Some(index) && !is_of_a_blocker(error));
-                let number = node.get("number").and_then(Value::as_u64);
-                let (Some(number), wrong) = (number, wrong.map(PortError::from)) else {
-                    return Err(wrong.map_or_else(
-                        || PortError::invalid("github: an issue of the list was left out"),
-                        PortError::from,
-                    ));
-                };
-                let issue = IssueRef { repo: repo.to_owned(), number };
-                let node = wrong.map_or_else(|| parse::<Node>(node), Err);
-                let read = match node {
-                    Ok(node) => self.read_rest(&issue, Read { repository: repository.database_id, node }).await,
-                    Err(error) => Err(error),
-                };
-                match read {
-                    Ok(read) => list.issues.extend(read),
-                    Err(error) => list.unreadable.push(Unreadable { issue, error }),
-                }
-            }
-            if !page.page_info.has_next_page {
-                return Ok(list);
-            }
-            after = page.page_info.end_cursor;
+    /// The next page of a list; `None` after the last.
+    pub(super) async fn read_page(&self, pages: &mut Pages<'_>) -> PortResult<Option<ReadPage>> {
+        if pages.is_over {
+            return Ok(None);
         }
-        Err(PortError::invalid(format!(
-            "github: more issues of {repo} carry `{}` than anybody could read",
-            clean_line(label, 60)
-        )))
+        let (owner, name) = parts(pages.repo)?;
+        let reply = loop {
+            if pages.read >= MOST_PAGES {
+                return Err(PortError::invalid(format!(
+                    "github: more issues of {} carry `{}` than anybody could read",
+                    pages.repo,
+                    clean_line(pages.label, 60)
+                )));
+            }
+            pages.read += 1;
+            let variables = json!({
+                "owner": owner, "name": name, "labels": [pages.label], "states": states(pages.key),
+                "first": pages.first, "after": pages.after,
+            });
+            match self.ask_issues(include_str!("labelled_issues.graphql"), variables).await {
+                Err(error) if super::was_too_much(&error) && pages.first > 1 => {
+                    pages.first = pages.first.div_ceil(2);
+                }
+                reply => break reply?,
+            }
+        };
+        // What is wrong with one issue does not hold back the others.
+        let (of_issues, of_all): (Vec<_>, Vec<_>) =
+            reply.errors.into_iter().partition(|error| index_of(error).is_some());
+        let repository = repository(pages.repo, of_all, reply.data)?;
+        let page = repository.issues.ok_or_else(|| PortError::invalid("github: the list was left out"))?;
+        let mut found = ReadPage::default();
+        for (index, node) in page.nodes.into_iter().enumerate() {
+            let wrong = of_issues.iter().find(|error| index_of(error) == Some(index) && !is_of_a_blocker(error));
+            let number = node.get("number").and_then(Value::as_u64);
+            let (Some(number), wrong) = (number, wrong.map(PortError::from)) else {
+                return Err(wrong
+                    .map_or_else(|| PortError::invalid("github: an issue of the list was left out"), PortError::from));
+            };
+            let issue = IssueRef { repo: pages.repo.to_owned(), number };
+            let node = wrong.map_or_else(|| parse::<Node>(node), Err);
+            let read = match node {
+                Ok(node) => {
+                    let read = Read { repository: repository.database_id, node };
+                    self.read_rest(&issue, read, false).await
+                }
+                Err(error) => Err(error),
+            };
+            match read {
+                Ok(read) => found.issues.extend(read),
+                Err(error) => found.unreadable.push(Unreadable { issue, error }),
+            }
+        }
+        pages.is_over = !page.page_info.has_next_page;
+        pages.after = page.page_info.end_cursor;
+        Ok(Some(found))
     }
 }
 

@@ -16,6 +16,7 @@ mod probe;
 mod reading;
 mod server;
 mod setup;
+mod shelf;
 mod tracker;
 mod writes;
 

@@ -19,14 +19,15 @@ pub struct Reading {
     pub labels: Vec<String>,
     pub assignees: Vec<String>,
     pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
     /// Labels put on and taken off, oldest first.
     pub events: Vec<Event>,
     /// Changes of title and body, oldest first.
     pub edits: Vec<(DateTime<Utc>, Option<String>)>,
     /// Native dependencies and what the body says, in this order.
     pub blockers: Vec<Named>,
-    /// afk's own comments: the id of each, and when it changed last.
-    pub own_comments: Vec<(String, DateTime<Utc>)>,
+    /// afk's own comments: the id of each, and when it changed last; `None`: there are more comments than were read.
+    pub own_comments: Option<Vec<(String, DateTime<Utc>)>>,
 }
 
 /// What closed an issue.
@@ -100,7 +101,7 @@ pub fn known(login: String) -> Option<String> {
 }
 
 /// How a list goes on.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PageInfo {
     pub has_next_page: bool,
@@ -244,12 +245,12 @@ impl Node {
         self.repository.database_id
     }
 
-    /// Whether any connection goes on.
-    pub fn has_more(&self) -> bool {
+    /// Whether any connection goes on; that of the comments may go on for long.
+    pub fn has_more(&self, with_comments: bool) -> bool {
         self.labels.page_info.has_next_page
             || self.assignees.page_info.has_next_page
             || self.timeline_items.page_info.has_next_page
-            || self.comments.page_info.has_next_page
+            || (with_comments && self.comments.page_info.has_next_page)
             || self.user_content_edits.as_ref().is_some_and(|edits| edits.page_info.has_next_page)
     }
 
@@ -333,7 +334,9 @@ impl Node {
         };
         let mut blockers = dependencies(self.blocked_by, repo);
         add_mentions(&mut blockers, &self.body, repo, reader.is_here);
+        let is_whole = !self.comments.page_info.has_next_page;
         let own = self.comments.nodes.into_iter().filter(|comment| comment.viewer_did_author);
+        let own = own.map(|comment| (comment.full_database_id.into_text(), comment.updated_at));
         let reading = Reading {
             title: self.title,
             url: self.url,
@@ -342,10 +345,11 @@ impl Node {
             labels: self.labels.nodes.into_iter().map(|label| label.name).collect(),
             assignees: self.assignees.nodes.into_iter().map(|person| person.login).collect(),
             created_at: self.created_at,
+            updated_at: self.updated_at,
             events,
             edits,
             blockers,
-            own_comments: own.map(|comment| (comment.full_database_id.into_text(), comment.updated_at)).collect(),
+            own_comments: is_whole.then(|| own.collect()),
         };
         Ok((reading, self.body))
     }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -9,23 +10,29 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::issues::Read;
-use super::memory::{List, ListKey, Memory, State};
+use super::issues::{Pages, Read, pages};
+use super::memory::{Edition, ListKey, Memory};
 use super::probe::Probe;
 use super::reading::{Reader, Reading};
 use super::{Github, Server, parts};
 use crate::policy::{CloseReason, RepoPattern, pattern};
 use crate::ports::{
-    Access, Blocker, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortResult, Repositories, Tracker,
-    Unreadable,
+    Access, Blocker, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortErrorKind, PortResult,
+    Repositories, Tracker, Unreadable,
 };
 
-/// How many unchanged lists of one kind are read again in each tick, those first that were read longest ago: nothing is
-/// remembered for ever.
-const READ_ANYWAY: usize = 2;
-/// A remembered permission is asked for again after this long, unless many others were in the same tick.
+/// How many pages of unchanged lists of one kind are read again in each tick, but one list at least, those first whose
+/// turn was longest ago: nothing is remembered for ever.
+const READ_ANYWAY: u64 = 2;
+/// A remembered permission is asked for again after this long, unless many others were in the same tick: ten, or so
+/// many that an hour of ticks a minute asks for all of them.
 const PERMISSION_RENEWED: TimeDelta = TimeDelta::minutes(10);
 const RENEWED_AT_ONCE: usize = 10;
+const TICKS_AN_HOUR: usize = 60;
+/// How many questions about a hundred blockers one tick asks, for issues that it need not know more of.
+const BLOCKER_QUESTIONS: u32 = 3;
+/// A page of a list is not trusted to show all that happened in the last two seconds.
+const SETTLED: TimeDelta = TimeDelta::seconds(2);
 /// How much text of issues one tick keeps, in bytes; the listings beyond go without, as remembered ones do.
 const MOST_TEXT: usize = 8 * 1024 * 1024;
 
@@ -55,13 +62,26 @@ struct TickState {
     probes: BTreeMap<(ListKey, String), PortResult<Probe>>,
     /// Lists that are read although nothing changed.
     read_anyway: BTreeSet<(ListKey, String)>,
-    /// Issues that were read in this tick, or that the server says are unchanged.
-    valid: BTreeSet<IssueRef>,
+    /// Issues that were read in this tick, or that the server says are unchanged, by their repository.
+    valid: BTreeMap<String, BTreeMap<u64, Known>>,
     /// Blockers whose state was asked for in this tick.
     resolved: BTreeSet<IssueRef>,
+    /// How often that was asked for issues that might do without.
+    blocker_questions: u32,
     /// How many remembered permissions were asked for again.
     permissions_asked: usize,
     text: usize,
+}
+
+/// How an issue is known in this tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// From an earlier tick; the server says that it is unchanged.
+    Remembered,
+    /// From a list that was read.
+    Listed,
+    /// It was asked for by itself.
+    Asked,
 }
 
 /// Who afk is, and when the server said so.
@@ -109,10 +129,24 @@ impl GithubTracker {
         self.state.borrow().resolved.contains(issue)
     }
 
-    /// The state of a blocker.
-    pub(super) fn resolved(&self, issue: &IssueRef, state: State) {
-        self.memory().contents.blockers.insert(issue.to_string(), state);
+    /// The server told the state of a blocker.
+    pub(super) fn resolved(&self, issue: &IssueRef, open: bool, at: DateTime<Utc>) {
+        self.memory().remember_blocker(issue, open, at);
         self.state.borrow_mut().resolved.insert(issue.clone());
+    }
+
+    /// Whether one more question about blockers may be asked; counts it.
+    pub(super) fn may_resolve(&self) -> bool {
+        let asked = &mut self.state.borrow_mut().blocker_questions;
+        *asked += 1;
+        *asked <= BLOCKER_QUESTIONS
+    }
+
+    /// How an issue is known, whose reading was given in this tick.
+    pub(super) fn how_known(&self, issue: &IssueRef) -> Known {
+        let state = self.state.borrow();
+        let known = state.valid.get(&issue.repo.to_ascii_lowercase()).and_then(|known| known.get(&issue.number));
+        known.copied().unwrap_or(Known::Asked)
     }
 
     pub(super) fn knows_dependencies(&self) -> bool {
@@ -156,44 +190,63 @@ impl GithubTracker {
         let repo = repo.to_ascii_lowercase();
         self.memory().forget(&repo);
         let mut state = self.state.borrow_mut();
-        state.valid.retain(|issue| issue.repo != repo);
+        state.valid.remove(&repo);
         state.probes.retain(|(_, of), _| *of != repo);
         Ok(())
     }
 
     /// Keeps a reading, and gives it and the text.
-    async fn keep(&self, issue: &IssueRef, read: Read) -> PortResult<(Reading, String)> {
+    async fn keep(&self, issue: &IssueRef, read: Read, how: Known) -> PortResult<(Reading, String)> {
         let viewer = self.viewer().await?;
         let is_here = |host: &str| self.server.is_host(host);
         let reader = Reader { login: &viewer.login, is_here: &is_here };
-        let (reading, body) = read
+        let (mut reading, body) = read
             .node
             .into_reading(&issue.repo, reader)
             .map_err(|why| PortError::invalid(format!("github: {issue} makes no sense: {why}")))?;
-        let mut memory = self.memory();
-        memory.repository(&issue.repo).issues.insert(issue.number, reading.clone());
-        drop(memory);
+        let mut how = how;
+        if how == Known::Remembered {
+            // Where the issue did not change, the comments that were read of it before are all there are.
+            let before = self.memory().issue(&issue.repo, issue.number);
+            let settled = viewer.now.signed_duration_since(reading.updated_at) >= SETTLED;
+            let before = before.filter(|before| settled && before.updated_at == reading.updated_at);
+            match before.and_then(|before| before.own_comments) {
+                Some(comments) if reading.own_comments.is_none() => reading.own_comments = Some(comments),
+                _ => how = Known::Listed,
+            }
+        }
+        self.memory().keep_issue(&issue.repo, issue.number, reading.clone());
         for named in &reading.blockers {
-            if let (Some(blocker), Some(open)) = (&named.issue, named.open) {
-                self.resolved(blocker, State { open, at: viewer.now });
+            match (&named.issue, named.open) {
+                (Some(blocker), Some(open)) => self.resolved(blocker, open, viewer.now),
+                (Some(blocker), None) => self.memory().blocks(blocker, viewer.now),
+                (None, _) => {}
             }
         }
         let mut state = self.state.borrow_mut();
         state.ids.insert(issue.repo.clone(), read.repository);
-        state.valid.insert(issue.clone());
+        state.valid.entry(issue.repo.clone()).or_default().insert(issue.number, how);
         Ok((reading, body))
+    }
+
+    /// An issue with all its comments, read anew.
+    pub(super) async fn read_with_comments(&self, issue: &IssueRef) -> PortResult<Reading> {
+        let read = self.read_one(issue, true).await?;
+        let read = read.ok_or_else(|| PortError::not_found(format!("github: there is no issue {issue}")))?;
+        Ok(self.keep(issue, read, Known::Asked).await?.0)
     }
 
     /// An issue as it is known in this tick.
     pub(super) async fn reading(&self, issue: &IssueRef) -> PortResult<Reading> {
         self.viewer().await?;
         let issue = lower(issue);
-        let is_valid = self.state.borrow().valid.contains(&issue);
-        if let Some(reading) = self.memory().issue(&issue.repo, issue.number).filter(|_| is_valid) {
-            return Ok(reading.clone());
+        let is_valid =
+            self.state.borrow().valid.get(&issue.repo).is_some_and(|known| known.contains_key(&issue.number));
+        if is_valid && let Some(reading) = self.memory().issue(&issue.repo, issue.number) {
+            return Ok(reading);
         }
         self.expect_issue(&issue).await?;
-        let reading = self.memory().issue(&issue.repo, issue.number).cloned();
+        let reading = self.memory().issue(&issue.repo, issue.number);
         reading.ok_or_else(|| PortError::not_found(format!("github: there is no issue {issue}")))
     }
 
@@ -211,22 +264,9 @@ impl GithubTracker {
         }
         let asked: Vec<String> = asked.into_iter().collect();
         let found = self.github.probe(&asked, label, key).await;
-        let mut unchanged: Vec<(DateTime<Utc>, String)> = Vec::new();
-        {
-            let memory = self.memory();
-            for (repo, probe) in &found {
-                let list = memory.list(repo, key);
-                if let (Ok(probe), Some(list)) = (probe, list)
-                    && probe.fingerprint == list.fingerprint
-                    && probe.fingerprint.count > 0
-                {
-                    unchanged.push((list.read_at, repo.clone()));
-                }
-            }
-        }
-        unchanged.sort();
+        let due = self.due(&found, key);
         let mut state = self.state.borrow_mut();
-        state.read_anyway.extend(unchanged.into_iter().take(READ_ANYWAY).map(|(_, repo)| (key.clone(), repo)));
+        state.read_anyway.extend(due.into_iter().map(|repo| (key.clone(), repo)));
         for (repo, probe) in found {
             if let Ok(probe) = &probe {
                 state.ids.insert(repo.clone(), probe.id);
@@ -239,14 +279,40 @@ impl GithubTracker {
         }
     }
 
+    /// The unchanged lists whose turn it is to be read all the same. It counts as had whatever comes of it, so that one
+    /// that cannot be read does not stand in the way of the others.
+    fn due(&self, found: &BTreeMap<String, PortResult<Probe>>, key: &ListKey) -> Vec<String> {
+        let mut memory = self.memory();
+        let mut unchanged: Vec<(DateTime<Utc>, &String, &Probe)> = Vec::new();
+        for (repo, probe) in found {
+            if let (Ok(probe), Some(list)) = (probe, memory.list(repo, key))
+                && probe.fingerprint == list.edition.fingerprint
+                && probe.fingerprint.count > 0
+            {
+                unchanged.push((list.due_at, repo, probe));
+            }
+        }
+        unchanged.sort_by_key(|(due_at, repo, _)| (*due_at, *repo));
+        let (mut due, mut read) = (Vec::new(), 0);
+        for (_, repo, probe) in unchanged {
+            let more = pages(probe.fingerprint.count);
+            if read > 0 && read + more > READ_ANYWAY {
+                break;
+            }
+            read += more;
+            memory.is_due(repo, key, probe.at);
+            due.push(repo.clone());
+        }
+        due
+    }
+
     /// A list as it is remembered, where the server says that it is unchanged.
     fn remembered(&self, repo: &str, label: &str, key: &ListKey, probe: &Probe) -> Option<Listing> {
         if self.state.borrow().read_anyway.contains(&(key.clone(), repo.to_owned())) {
             return None;
         }
         let mut memory = self.memory();
-        let list = memory.list(repo, key).filter(|list| list.fingerprint == probe.fingerprint)?;
-        let numbers = list.numbers.clone();
+        let numbers = memory.recall(repo, key, &probe.fingerprint)?;
         let mut listing = Listing::default();
         for number in &numbers {
             let issue = memory.issue(repo, *number)?.issue(&IssueRef { repo: repo.to_owned(), number: *number }, None);
@@ -256,47 +322,69 @@ impl GithubTracker {
         }
         memory.confirm(repo, key, probe.at);
         drop(memory);
-        let issues = numbers.into_iter().map(|number| IssueRef { repo: repo.to_owned(), number });
-        self.state.borrow_mut().valid.extend(issues);
+        let mut state = self.state.borrow_mut();
+        let valid = state.valid.entry(repo.to_owned()).or_default();
+        for number in numbers {
+            // What was read in this tick stays that.
+            valid.entry(number).or_insert(Known::Remembered);
+        }
         Some(listing)
     }
 
     /// Reads a list.
     async fn list(&self, repo: &str, label: &str, key: &ListKey, probe: &Probe) -> PortResult<Listing> {
-        let read = self.read_list(repo, label, key).await?;
-        // What was read may lag behind what was probed.
-        let newest = probe.fingerprint.newest;
-        let is_as_probed = read.issues.iter().any(|read| Some((read.node.number, read.node.updated_at)) == newest);
-        let mut listing = Listing { issues: Vec::new(), unreadable: read.unreadable };
+        if let Some(error) = self.github.rest.has_spent_most() {
+            self.memory().go_on_at(repo);
+            return Err(error);
+        }
+        let is_due = self.state.borrow_mut().read_anyway.remove(&(key.clone(), repo.to_owned()));
+        let mut listing = Listing::default();
         let mut numbers = Vec::new();
-        for read in read.issues {
-            let issue = IssueRef { repo: repo.to_owned(), number: read.node.number };
-            match self.keep(&issue, read).await {
-                Ok((reading, body)) => {
-                    numbers.push(issue.number);
-                    let room = {
-                        let mut state = self.state.borrow_mut();
-                        state.text = state.text.saturating_add(body.len());
-                        state.text <= MOST_TEXT
-                    };
-                    let shown = reading.issue(&issue, room.then_some(body));
-                    if belongs(&shown, label, key) {
-                        listing.issues.push(shown);
+        // What was read may lag behind what was probed.
+        let mut is_as_probed = false;
+        let mut pages = Pages::of(repo, label, key);
+        while let Some(page) = self.read_page(&mut pages).await.inspect_err(|error| self.was_cut_short(repo, error))? {
+            listing.unreadable.extend(page.unreadable);
+            for read in page.issues {
+                let issue = IssueRef { repo: repo.to_owned(), number: read.node.number };
+                is_as_probed |= Some((read.node.number, read.node.updated_at)) == probe.fingerprint.newest;
+                let how = if is_due { Known::Listed } else { Known::Remembered };
+                match self.keep(&issue, read, how).await {
+                    Ok((reading, body)) => {
+                        numbers.push(issue.number);
+                        let shown = reading.issue(&issue, self.room_for(&issue, body));
+                        if belongs(&shown, label, key) {
+                            listing.issues.push(shown);
+                        }
                     }
+                    Err(error) => listing.unreadable.push(Unreadable { issue, error }),
                 }
-                Err(error) => listing.unreadable.push(Unreadable { issue, error }),
             }
         }
-        self.state.borrow_mut().read_anyway.remove(&(key.clone(), repo.to_owned()));
         // As it was probed before it was read: what changed in between shows in the next probe.
-        let list = (is_as_probed && probe.is_settled() && listing.unreadable.is_empty()).then(|| List {
-            fingerprint: probe.fingerprint.clone(),
-            read_at: probe.at,
-            seen_at: probe.at,
-            numbers,
-        });
-        self.memory().remember(repo, key, list);
+        let edition = (is_as_probed && probe.is_settled() && listing.unreadable.is_empty())
+            .then(|| (Edition { fingerprint: probe.fingerprint.clone(), read_at: probe.at }, numbers));
+        self.memory().remember(repo, key, edition);
         Ok(listing)
+    }
+
+    /// Where a list could not be read to its end, the next tick goes on behind it: it may be more than a tick can read.
+    fn was_cut_short(&self, repo: &str, error: &PortError) {
+        if error.kind == PortErrorKind::Unreachable {
+            let after =
+                self.state.borrow().repos.range::<str, _>((Bound::Excluded(repo), Bound::Unbounded)).next().cloned();
+            self.memory().go_on_at(after.as_deref().unwrap_or_default());
+        }
+    }
+
+    /// The text of an issue that was read, as long as there is room for it.
+    fn room_for(&self, issue: &IssueRef, body: String) -> Option<String> {
+        if self.how_known(issue) == Known::Remembered {
+            return None;
+        }
+        let mut state = self.state.borrow_mut();
+        state.text = state.text.saturating_add(body.len());
+        (state.text <= MOST_TEXT).then_some(body)
     }
 }
 
@@ -347,7 +435,11 @@ impl Tracker for GithubTracker {
             found.extend(owned.into_iter().filter(|repo| patterns.iter().any(|pattern| pattern.matches(repo))));
         }
         self.state.borrow_mut().repos.extend(found.iter().cloned());
-        Ok(Repositories { names: found.into_iter().collect(), unreadable })
+        // First those that the last tick did not come to, and then round.
+        let is_loaded = self.state.borrow().memory.is_some();
+        let next = if is_loaded { self.memory().take_next() } else { None };
+        let later = next.map_or_else(BTreeSet::new, |next| found.split_off(&next));
+        Ok(Repositories { names: later.into_iter().chain(found).collect(), unreadable })
     }
 
     async fn labelled(&self, repo: &str, label: &str, only_open: bool) -> PortResult<Listing> {
@@ -369,9 +461,11 @@ impl Tracker for GithubTracker {
     async fn issue(&self, issue: &IssueRef) -> PortResult<Option<Issue>> {
         self.viewer().await?;
         let issue = lower(issue);
-        self.state.borrow_mut().valid.remove(&issue);
-        let Some(read) = self.read_one(&issue).await? else { return Ok(None) };
-        let (reading, body) = self.keep(&issue, read).await?;
+        if let Some(known) = self.state.borrow_mut().valid.get_mut(&issue.repo) {
+            known.remove(&issue.number);
+        }
+        let Some(read) = self.read_one(&issue, false).await? else { return Ok(None) };
+        let (reading, body) = self.keep(&issue, read, Known::Asked).await?;
         Ok(Some(reading.issue(&issue, Some(body))))
     }
 
@@ -409,9 +503,10 @@ impl Tracker for GithubTracker {
     async fn remembered_permission(&self, repo: &str, login: &str) -> PortResult<String> {
         let now = self.viewer().await?.now;
         let known = self.memory().permission(repo, login, now);
+        let most = (self.memory().permissions() / TICKS_AN_HOUR).max(RENEWED_AT_ONCE);
         let asked = self.state.borrow().permissions_asked;
         match known {
-            Some(known) if now.signed_duration_since(known.at) < PERMISSION_RENEWED || asked >= RENEWED_AT_ONCE => {
+            Some(known) if now.signed_duration_since(known.at) < PERMISSION_RENEWED || asked >= most => {
                 Ok(known.granted)
             }
             _ => {

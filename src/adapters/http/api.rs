@@ -132,6 +132,20 @@ impl Api {
         self.server.credential.granted()
     }
 
+    /// Whether so much of the budget is spent that nothing long should be begun: the last quarter is for what was decided
+    /// by what was read before. Gives the error to say so.
+    pub fn has_spent_most(&self) -> Option<PortError> {
+        let Server { name, manners, cost, .. } = &*self.server;
+        let most = manners.requests - manners.requests / 4;
+        (cost.borrow().counted() >= most).then(|| {
+            PortError::unreachable(format!(
+                "{name}: not read in this tick, whose {} requests (`requests_per_tick`) are spent, but for a quarter that \
+                 is kept for what was read before; the next tick goes on here",
+                manners.requests
+            ))
+        })
+    }
+
     /// Adds points that an answer of GraphQL names.
     pub fn spent_points(&self, points: u64) {
         self.server.cost.borrow_mut().points += points;

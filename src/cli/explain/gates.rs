@@ -70,12 +70,13 @@ impl QueueStory {
     pub fn of(tick: &Tick<'_>, survey: &Survey, index: usize, switched_off: Option<&str>) -> Option<Self> {
         let armed = survey.armed.get(index)?;
         let decision = survey.decisions.get(index)?;
-        let candidates = survey.candidates();
+        let candidates = &survey.candidates;
+        let candidate = candidates.get(index)?;
         let policy = tick.policy;
         let repo = &armed.issue.reference.repo;
         let rules = policy.rules(repo);
-        let facts = &armed.candidate.facts;
-        let queued = Queued { tick, survey, armed, rules };
+        let facts = &candidate.facts;
+        let queued = Queued { tick, survey, armed, candidate, rules };
         let fired_gate = match decision.outcome {
             Outcome::Gate(gate) => Some(gate),
             _ => None,
@@ -109,15 +110,15 @@ impl QueueStory {
                 Outcome::Dispatch(place) if policy.enrolled(repo) => Some(place),
                 _ => None,
             },
-            fired: fired(policy, &armed.candidate, decision).map(str::to_owned),
+            fired: fired(policy, candidate, decision).map(str::to_owned),
             why: shown(&match decision.outcome {
                 // Whatever gates are waived: the repository is not even listed.
                 Outcome::Dispatch(_) if !policy.enrolled(repo) => not_enrolled(policy, repo),
-                _ => sentence(policy, &candidates, index, decision),
+                _ => sentence(policy, candidates, index, decision),
             }),
             gates,
             to_be_dispatched,
-            place: place(policy, survey, candidates, index),
+            place: place(policy, survey, candidates.clone(), index),
             facts: queue::facts(facts),
         })
     }

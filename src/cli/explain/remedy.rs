@@ -3,7 +3,7 @@
 
 use super::words::{after, is, moment, shown, tests};
 use crate::engine::evaluate::describe;
-use crate::engine::select::{CapacityLimit, Outcome};
+use crate::engine::select::{Candidate, CapacityLimit, Outcome};
 use crate::policy::facts::{FactName, Facts, IssueFact, Reading};
 use crate::policy::{Comparison, Condition, Matcher, Policy, Quantity, Rules, Test};
 use crate::ticks::fleet::Run;
@@ -20,6 +20,8 @@ pub struct Queued<'a> {
     pub survey: &'a Survey,
     /// The issue.
     pub armed: &'a Armed,
+    /// Its facts.
+    pub candidate: &'a Candidate,
     /// The rules of its repository.
     pub rules: &'a Rules,
 }
@@ -66,7 +68,7 @@ pub fn either(words: &[String]) -> String {
 impl Queued<'_> {
     /// What a gate rests on: of all that it reads, or, where it denies, of what makes it.
     pub fn evidence(&self, require: &Condition<IssueFact>, denies: bool) -> Vec<String> {
-        let facts = &self.armed.candidate.facts;
+        let facts = &self.candidate.facts;
         let lacking = crate::engine::evaluate::lacking(require, facts);
         let read = if denies { lacking } else { tests(require) };
         let mut said: Vec<String> = Vec::new();
@@ -84,7 +86,7 @@ impl Queued<'_> {
     }
 
     fn evidence_of(&self, test: &Test<IssueFact>) -> Option<String> {
-        let facts = &self.armed.candidate.facts;
+        let facts = &self.candidate.facts;
         let evidence = &self.armed.evidence;
         let now = self.tick.world.clock.now();
         let reading = facts.read(test.fact);
@@ -166,7 +168,7 @@ impl Queued<'_> {
             let (name, place) = (shown(&blocker.reference), shown(&blocker.evidence));
             format!("{name} is closed, or no longer named as a blocker ({place})")
         });
-        let known = self.armed.candidate.facts.open_blockers.known().is_some();
+        let known = self.candidate.facts.open_blockers.known().is_some();
         match (test.fact, &test.matcher) {
             (IssueFact::OpenBlockers, Matcher::Empty(value)) if *value == wanted && known => closed.collect(),
             _ => vec![self.remedy(test, wanted)],
@@ -174,7 +176,7 @@ impl Queued<'_> {
     }
 
     fn remedy(&self, test: &Test<IssueFact>, wanted: bool) -> String {
-        let facts = &self.armed.candidate.facts;
+        let facts = &self.candidate.facts;
         let ready = &self.rules.labels.ready.value;
         let repo = &self.armed.issue.reference.repo;
         let fact = test.fact.spec().name;
@@ -238,12 +240,12 @@ impl Queued<'_> {
             "`{}` {becomes} (line {line}; {} {})",
             shown(&describe(test)),
             test.fact.spec().name,
-            is(self.armed.candidate.facts.read(test.fact))
+            is(self.candidate.facts.read(test.fact))
         )
     }
 
     fn label_remedy(&self, matcher: &Matcher, wanted: bool) -> Option<String> {
-        let carried = self.armed.candidate.facts.labels.known()?;
+        let carried = self.candidate.facts.labels.known()?;
         let carries = |label: &&String| carried.iter().any(|one| one.eq_ignore_ascii_case(label));
         let list = |labels: Vec<&String>| labels.into_iter().map(|label| shown(label)).collect::<Vec<_>>();
         Some(match (matcher, wanted) {
@@ -354,7 +356,7 @@ impl Queued<'_> {
 
     /// As many runs as are too many have to end.
     fn ends(&self, here: bool, bound: Quantity, test: &Test<IssueFact>) -> String {
-        let facts = &self.armed.candidate.facts;
+        let facts = &self.candidate.facts;
         let (Quantity::Int(bound), Some(taken)) =
             (bound, if here { &facts.in_flight_in_repo } else { &facts.in_flight }.known())
         else {
