@@ -1,4 +1,7 @@
 //! The rows of a policy, made ready once for many runs.
+//!
+//! A row holds in a few cases, each of which asks for several tests at once. Every case is a bit. A fact is only read
+//! when the first case that is left asks for it, and then rules out every case that it rules out.
 
 use super::evaluate::{self, Verdict};
 use super::step::{Circumstances, HeldBy, Step, sends_turn};
@@ -9,8 +12,10 @@ use crate::policy::{Condition, Effect, Rules, Test, Transition};
 /// How many cases a row may be taken apart into; of one with more, the whole condition is evaluated.
 const MAX_CASES: usize = 16;
 
-/// The rows of some rules, for [`Machine::step`]. A row holds in a few cases, each of which asks for several tests at once;
-/// every case is one bit, and every test that fails takes the bits of its cases away.
+/// How many cases of a state have a bit.
+const MAX_BITS: usize = 64;
+
+/// The rows of some rules, for [`Machine::step`].
 #[derive(Debug, Clone)]
 pub struct Machine<'p> {
     states: Vec<Active<'p>>,
@@ -23,8 +28,8 @@ struct Active<'p> {
     name: &'p str,
     /// The cases that a fact rules out.
     columns: Vec<Column<RunFact, u64>>,
-    /// In the order of the policy, a bit each.
-    cases: Vec<Row<'p>>,
+    /// In the order of the policy, a bit each, and the columns that may rule it out, a bit each too.
+    cases: Vec<(u64, Row<'p>)>,
     /// The bits of all cases.
     all: u64,
     /// The bits of rows that send a turn.
@@ -63,8 +68,7 @@ impl<'p> Machine<'p> {
 
 impl<'p> Active<'p> {
     fn new(rules: &'p Rules, name: &'p str, active: bool) -> Self {
-        let mut state =
-            Self { name, columns: Vec::new(), cases: Vec::new(), all: 0, turns: 0, beyond: Vec::new() };
+        let mut state = Self { name, columns: Vec::new(), cases: Vec::new(), all: 0, turns: 0, beyond: Vec::new() };
         let mut tests = Vec::new();
         for row in rules.transitions.iter().filter(|row| active && row.from.iter().any(|from| from == name)) {
             let turns = sends_turn(rules, row);
@@ -79,41 +83,45 @@ impl<'p> Active<'p> {
                 continue;
             }
             for case in taken_apart {
-                let bit = u32::try_from(state.cases.len()).ok().and_then(|bit| 1_u64.checked_shl(bit)).unwrap_or(0);
+                let bit = bit(state.cases.len());
                 state.all |= bit;
                 state.turns |= if turns { bit } else { 0 };
                 let (table, rest): (Vec<_>, Vec<_>) = case.into_iter().partition(|(test, _)| table::fits(test));
                 tests.extend(table.into_iter().map(|(test, negated)| (test, (bit, negated))));
-                state.cases.push(Row { open: open || !rest.is_empty(), ..ready });
+                state.cases.push((0, Row { open: open || !rest.is_empty(), ..ready }));
             }
         }
         state.columns = table::columns(&tests, |ruled_out: &mut u64, (bit, negated), verdict| {
             let verdict = if *negated { !verdict } else { verdict };
             *ruled_out |= if verdict == Verdict::Holds { 0 } else { *bit };
         });
+        for (number, (asks, _)) in state.cases.iter_mut().enumerate() {
+            for (index, column) in state.columns.iter().enumerate() {
+                *asks |= if column.marks().any(|marks| marks & bit(number) != 0) { bit(index) } else { 0 };
+            }
+        }
         state
     }
 
     fn step(&self, facts: &RunFacts, circumstances: Circumstances) -> Step<'p> {
         let mut left = if circumstances.enrolled { self.all } else { self.all & !self.turns };
-        for column in &self.columns {
-            left &= !column.at(facts.place(column.fact, &column.bounds));
-        }
+        let mut unread = u64::MAX;
         let holds = |row: &Row<'p>| !row.open || evaluate::evaluate(&row.row.when, facts) == Verdict::Holds;
-        while left != 0 {
-            let first = usize::try_from(left.trailing_zeros()).ok().and_then(|bit| self.cases.get(bit));
-            match first {
-                Some(row) if holds(row) => return row.due(facts, circumstances),
-                _ => left &= left.wrapping_sub(1),
+        while let Some((asks, row)) = at(&self.cases, left) {
+            if let Some(column) = at(&self.columns, asks & unread) {
+                let read = asks & unread;
+                unread &= !(read & read.wrapping_neg());
+                left &= !column.at(facts.place(column.fact, &column.bounds));
+            } else if holds(row) {
+                return row.due(facts, circumstances);
+            } else {
+                left &= left.wrapping_sub(1);
             }
         }
         let mut beyond = self.beyond.iter().filter(|row| circumstances.enrolled || !row.turns);
         beyond.find(|row| holds(row)).map_or(Step::Wait, |row| row.due(facts, circumstances))
     }
 }
-
-/// How many cases of a state have a bit.
-const MAX_BITS: usize = 64;
 
 impl<'p> Row<'p> {
     /// A row that matches: whether it may take effect now.
@@ -129,6 +137,16 @@ impl<'p> Row<'p> {
             Step::Row(self.row)
         }
     }
+}
+
+fn bit(number: usize) -> u64 {
+    u32::try_from(number).ok().and_then(|number| 1_u64.checked_shl(number)).unwrap_or(0)
+}
+
+/// What belongs to the lowest bit; `None` without any.
+#[inline(always)]
+fn at<T>(all: &[T], bits: u64) -> Option<&T> {
+    usize::try_from(bits.trailing_zeros()).ok().and_then(|lowest| all.get(lowest))
 }
 
 /// A test, and whether it must fail instead of hold.

@@ -17,6 +17,7 @@
 
 pub mod evaluate;
 pub mod identity;
+pub mod machine;
 pub mod order;
 pub mod pending;
 mod plan;

@@ -1,6 +1,6 @@
-//! Tests of facts as tables. The tests of a policy split the values of a fact into a few places; what each test comes to is
-//! decided for every place beforehand, by [`evaluate`] itself, and looked up afterwards. So a table cannot mean
-//! anything else than the conditions it was made of.
+//! Tests of facts as tables. The tests of a policy split the values of a fact into a few places; what each test comes to
+//! is decided for every place beforehand, by [`evaluate`] itself, and looked up afterwards. So a table cannot mean anything
+//! else than the conditions it was made of.
 
 use std::cmp::Ordering;
 use std::marker::PhantomData;
@@ -25,6 +25,11 @@ impl<N, M: Copy + Default> Column<N, M> {
     pub(super) fn at(&self, place: usize) -> M {
         self.marks.get(place).copied().unwrap_or_default()
     }
+
+    /// What was marked for every place.
+    pub(super) fn marks(&self) -> impl Iterator<Item = M> {
+        self.marks.iter().copied()
+    }
 }
 
 /// Whether a test can stand in a table: those of words, flags and quantities can, and whether a set is empty.
@@ -37,8 +42,8 @@ pub(super) fn fits<N: FactName>(test: &Test<N>) -> bool {
 }
 
 /// A column for every fact that the tests ask for. `mark` writes down what a test comes to in one place.
-pub(super) fn columns<'c, N: FactName, T, M: Copy + Default>(
-    tests: &[(&'c Test<N>, T)],
+pub(super) fn columns<N: FactName, T, M: Copy + Default>(
+    tests: &[(&Test<N>, T)],
     mark: impl Fn(&mut M, &T, Verdict),
 ) -> Vec<Column<N, M>> {
     let mut facts: Vec<N> = Vec::new();

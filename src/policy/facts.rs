@@ -192,10 +192,10 @@ pub mod place {
     pub const FIRST: usize = 2;
 }
 
-/// How many bounds a quantity reaches.
+/// How many bounds a quantity reaches, which rise.
 macro_rules! reached {
     ($value:expr, $variant:ident, $bounds:expr) => {
-        $bounds.iter().filter(|bound| matches!(bound, Quantity::$variant(bound) if $value >= bound)).count()
+        $bounds.iter().take_while(|bound| matches!(bound, Quantity::$variant(bound) if $value >= bound)).count()
     };
 }
 
@@ -224,7 +224,7 @@ readable! {
     bool as Bool(value, _): *value, usize::from(*value);
     i64 as Int(value, bounds): *value, reached!(value, Int, bounds);
     Duration as Duration(value, bounds): *value, reached!(value, Duration, bounds);
-    String as Text(value, _): value, 0;
+    String as Text(value, _): value, { let _ = value; 0 };
     Vec<String> as Set(value, _): value, usize::from(value.is_empty());
 }
 

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use afk::engine::evaluate::{Verdict, evaluate, lacking};
+use afk::engine::machine::Machine;
 use afk::engine::select::{Candidate, Outcome, place_in_repo, select, sentence};
 use afk::engine::step::{Circumstances, End, Step, advance, due_in, next_due, step, trace};
-use afk::policy::facts::{AgentStatus, CiStatus, IssueFact, IssueFacts, IssueStatus, Observed, RunFacts};
-use afk::policy::{Condition, Matcher, OrderBy, Policy, Rules};
+use afk::policy::facts::{AgentStatus, CiStatus, IssueFact, IssueFacts, IssueStatus, Observed, RunFact, RunFacts};
+use afk::policy::{Comparison, Condition, Matcher, OrderBy, Policy, Quantity, Rules};
 use proptest::prelude::{Just, Strategy, prop, prop_assert, prop_assert_eq, prop_compose, prop_oneof, proptest};
 
 use crate::builder::*;
@@ -306,7 +307,62 @@ fn machines() -> impl Strategy<Value = Rules> {
     })
 }
 
+/// Conditions of every kind of test, some of which no table can hold.
+fn run_condition() -> impl Strategy<Value = Condition<RunFact>> {
+    let comparison = || {
+        use Comparison::{Eq, Gt, Gte, Lt, Lte, Ne};
+        prop::sample::select(vec![Lt, Lte, Gt, Gte, Eq, Ne])
+    };
+    let compare = |fact, by, bound| test(fact, Matcher::Compare(by, bound));
+    let leaf = prop_oneof![
+        proptest::bool::ANY.prop_map(|wanted| is(RunFact::Pushed, wanted)),
+        proptest::bool::ANY.prop_map(|wanted| is(RunFact::Told, wanted)),
+        prop::sample::subsequence(AgentStatus::WORDS, 1..4).prop_map(|words| one_of(RunFact::Agent, &words)),
+        prop::sample::subsequence(CiStatus::WORDS, 1..3).prop_map(|words| one_of(RunFact::Ci, &words)),
+        Just(one_of(RunFact::Issue, &["gone"])),
+        (comparison(), 0_u64..60).prop_map(move |(by, at)| compare(
+            RunFact::Quiet,
+            by,
+            Quantity::Duration(minutes(at))
+        )),
+        (comparison(), -1_i64..7).prop_map(move |(by, at)| compare(RunFact::Attempts, by, Quantity::Int(at))),
+        (comparison(), 0_i32..3).prop_map(move |(by, at)| compare(RunFact::CostUsd, by, Quantity::Number(at.into()))),
+        prop::collection::vec(0_i64..7, 1..3).prop_map(|counts| {
+            test(RunFact::Attempts, Matcher::OneOfQuantities(counts.into_iter().map(Quantity::Int).collect()))
+        }),
+        Just(test(RunFact::Labels, Matcher::HasAny(strings(&["paused"])))),
+        Just(test(RunFact::Milestones, Matcher::Empty(true))),
+    ];
+    leaf.prop_recursive(4, 24, 4, |part| {
+        prop_oneof![
+            prop::collection::vec(part.clone(), 0..4).prop_map(Condition::All),
+            prop::collection::vec(part.clone(), 0..4).prop_map(Condition::Any),
+            part.prop_map(crate::builder::not),
+        ]
+    })
+}
+
 proptest! {
+    #[test]
+    fn rows_made_ready_mean_what_they_say(
+        mut rules in machines(),
+        // More rows than a table has bits for.
+        conditions in prop::collection::vec(run_condition(), 0..40),
+        state in prop::sample::select(vec!["working", "verifying", "fixing", "done", "frozen", "dropped"]),
+        facts in run_facts(),
+        cost in observed(prop::sample::select(vec![0.0, 0.5, 1.0, f64::NAN, f64::INFINITY])),
+        labels in observed(prop_oneof![Just(vec![]), Just(vec!["paused".to_owned()])]),
+        circumstances in circumstances(),
+    ) {
+        let facts = RunFacts { cost_usd: cost, labels, ..facts };
+        let further = conditions.into_iter().enumerate().map(|(number, when)| {
+            row(&format!("further-{number}"), &["working", "verifying"], when, "frozen", Some("fix-forward"))
+        });
+        rules.transitions.splice(0..0, further);
+        let ready = Machine::new(&rules);
+        prop_assert_eq!(ready.step(state, &facts, circumstances), step(&rules, state, &facts, circumstances));
+    }
+
     #[test]
     fn a_step_takes_the_first_row_that_matches(
         rules in machines(),
