@@ -42,7 +42,8 @@ impl std::ops::Not for Verdict {
 
 /// Evaluates a condition. Where it depends on facts both unknown and not read, the verdict says whether reading could
 /// still make it hold: `all` stays [`Verdict::Unknown`], `any` is [`Verdict::NotRead`].
-#[inline]
+// Inlined into a loop over conditions, every fact would be loaded before the loop.
+#[inline(never)]
 pub fn evaluate<F: Facts>(condition: &Condition<F::Name>, facts: &F) -> Verdict {
     match condition {
         // Most conditions are one test: no detour for them.
@@ -97,7 +98,7 @@ fn some<F: Facts>(parts: &[Condition<F::Name>], facts: &F, negated: bool) -> Ver
 
 /// By the type of the matcher first: each arm then reads the fact as that type, and no other.
 #[inline(always)]
-fn compare<F: Facts>(test: &Test<F::Name>, facts: &F) -> Verdict {
+pub(super) fn compare<F: Facts>(test: &Test<F::Name>, facts: &F) -> Verdict {
     let reading = || facts.read(test.fact);
     match &test.matcher {
         Matcher::Is(wanted) => decide(reading(), |reading| match reading {

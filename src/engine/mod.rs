@@ -22,4 +22,5 @@ pub mod pending;
 mod plan;
 pub mod select;
 pub mod step;
+mod table;
 mod trace;

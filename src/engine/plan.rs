@@ -1,10 +1,11 @@
 //! The gates of a policy, sorted once by how cheaply they are decided: those that read the repository alone once per
-//! repository, those that ask for one yes or no together, the others one by one.
+//! repository, those that are one plain test by a table, the others one by one.
 
-use super::evaluate::{self, Verdict};
+use super::evaluate;
+use super::table::{self, Column};
 use super::trace::GateTrace;
-use crate::policy::facts::{Facts, IssueFact, IssueFacts, Observed, Reading};
-use crate::policy::{Condition, Matcher, Policy, Rules};
+use crate::policy::facts::{Facts, IssueFact, IssueFacts, Reading};
+use crate::policy::{Condition, Policy, Rules};
 
 /// The plans of all rules of a policy.
 pub(super) struct Plans<'p> {
@@ -34,23 +35,10 @@ pub(super) struct Plan<'p> {
     pub(super) beyond: Option<usize>,
     /// Decided once per repository.
     of_repo: Vec<(u64, &'p Condition<IssueFact>)>,
-    /// For each of [`FLAGS`], the gates that want nothing but `true`, and nothing but `false`.
-    of_flags: [(u64, u64); FLAGS.len()],
+    /// Those that are one test of a word, a flag or a quantity.
+    columns: Vec<Column<IssueFact, GateTrace>>,
     /// The others.
     of_issue: Vec<(u64, &'p Condition<IssueFact>)>,
-}
-
-/// The facts that are true or false, as [`flags`] gives them.
-const FLAGS: [IssueFact; 5] = [
-    IssueFact::Trusted,
-    IssueFact::AuthorTrusted,
-    IssueFact::HasRun,
-    IssueFact::AlreadyRun,
-    IssueFact::EditedSinceArmed,
-];
-
-fn flags(facts: &IssueFacts) -> [&Observed<bool>; FLAGS.len()] {
-    [&facts.trusted, &facts.author_trusted, &facts.has_run, &facts.already_run, &facts.edited_since_armed]
 }
 
 impl<'p> Plan<'p> {
@@ -60,21 +48,19 @@ impl<'p> Plan<'p> {
             bits: (0..rules.gates.len()).map(GateTrace::bit).fold(0, |bits, bit| bits | bit),
             beyond: (rules.gates.len() > GateTrace::CAPACITY).then_some(GateTrace::CAPACITY),
             of_repo: Vec::new(),
-            of_flags: Default::default(),
+            columns: Vec::new(),
             of_issue: Vec::new(),
         };
+        let mut tests = Vec::new();
         for (gate, require) in rules.gates.iter().map(|gate| &gate.require).enumerate() {
             let bit = GateTrace::bit(gate);
-            if reads_only_repo(require) {
-                plan.of_repo.push((bit, require));
-            } else if let Some((flag, wanted)) = asks_one_flag(require)
-                && let Some((wants_true, wants_false)) = plan.of_flags.get_mut(flag)
-            {
-                *(if wanted { wants_true } else { wants_false }) |= bit;
-            } else {
-                plan.of_issue.push((bit, require));
+            match require {
+                require if reads_only_repo(require) => plan.of_repo.push((bit, require)),
+                Condition::Test(test) if table::fits(test) => tests.push((test, bit)),
+                _ => plan.of_issue.push((bit, require)),
             }
         }
+        plan.columns = table::columns(&tests, |trace: &mut GateTrace, bit, verdict| trace.add(*bit, verdict));
         plan
     }
 
@@ -91,14 +77,8 @@ impl<'p> Plan<'p> {
     #[inline]
     pub(super) fn trace(&self, of_repo: GateTrace, facts: &IssueFacts) -> GateTrace {
         let mut trace = of_repo;
-        for ((wants_true, wants_false), flag) in self.of_flags.iter().zip(flags(facts)) {
-            let verdict = match flag {
-                Observed::Known(value) => Verdict::from(*value),
-                Observed::Unknown(_) => Verdict::Unknown,
-                Observed::NotRead => Verdict::NotRead,
-            };
-            trace.add(*wants_true, verdict);
-            trace.add(*wants_false, !verdict);
+        for column in &self.columns {
+            trace.join(column.at(facts.place(column.fact, &column.bounds)));
         }
         for (bit, require) in &self.of_issue {
             trace.add(*bit, evaluate::evaluate(*require, facts));
@@ -113,13 +93,6 @@ fn reads_only_repo(condition: &Condition<IssueFact>) -> bool {
         Condition::Not(part) => reads_only_repo(part),
         Condition::Test(test) => test.fact == IssueFact::Repo,
     }
-}
-
-/// Where in [`FLAGS`] the one fact is that a condition asks for, and what it wants of it.
-fn asks_one_flag(condition: &Condition<IssueFact>) -> Option<(usize, bool)> {
-    let Condition::Test(test) = condition else { return None };
-    let Matcher::Is(wanted) = test.matcher else { return None };
-    FLAGS.iter().position(|fact| *fact == test.fact).map(|flag| (flag, wanted))
 }
 
 /// All that the gates decided once per repository may read.

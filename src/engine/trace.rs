@@ -56,6 +56,13 @@ impl GateTrace {
         self.adverse |= when(matches!(verdict, Verdict::Fails | Verdict::Unknown));
     }
 
+    /// Writes down the verdicts of another trace on gates that nothing was written on yet.
+    #[inline(always)]
+    pub(super) fn join(&mut self, other: Self) {
+        self.established |= other.established;
+        self.adverse |= other.adverse;
+    }
+
     /// Whether one of the gates of these bits was not read.
     pub(super) fn lacks(&self, bits: u64) -> bool {
         bits & !(self.established | self.adverse) != 0

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::condition::Quantity;
+
 /// A fact that the world may refuse to tell.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Observed<T> {
@@ -174,17 +176,42 @@ pub trait Facts {
 /// A Rust type that can stand behind a fact.
 trait Readable: Sized {
     fn reading(&self) -> Reading<'_>;
+    /// See [`place`].
+    fn place(&self, bounds: &[Quantity]) -> usize;
     /// `None` for a value of another type, and for unknown where the fact always has a value.
     fn given(value: Given) -> Option<Self>;
 }
 
+/// The places of what has no value; see [`IssueFacts::place`].
+pub mod place {
+    /// Nobody asked.
+    pub const NOT_READ: usize = 0;
+    /// Could not be established, or is not a number.
+    pub const UNKNOWN: usize = 1;
+    /// The first value.
+    pub const FIRST: usize = 2;
+}
+
+/// How many bounds a quantity reaches, which rise.
+macro_rules! reached {
+    ($value:expr, $variant:ident, $bounds:expr) => {
+        $bounds.iter().take_while(|bound| matches!(bound, Quantity::$variant(bound) if $value >= bound)).count()
+    };
+}
+
 /// A type that is one variant of [`Reading`] and of [`Given`].
 macro_rules! readable {
-    ($($type:ty as $variant:ident($value:ident): $borrow:expr;)+) => {$(
+    ($($type:ty as $variant:ident($value:ident, $bounds:pat): $borrow:expr, $index:expr;)+) => {$(
         impl Readable for $type {
             fn reading(&self) -> Reading<'_> {
                 let $value = self;
                 Reading::$variant($borrow)
+            }
+            #[inline(always)]
+            fn place(&self, $bounds: &[Quantity]) -> usize {
+                let $value = self;
+                let index: usize = $index;
+                index.wrapping_add(place::FIRST)
             }
             fn given(value: Given) -> Option<Self> {
                 match value { Given::$variant(value) => Some(value), _ => None }
@@ -194,15 +221,38 @@ macro_rules! readable {
 }
 
 readable! {
-    bool as Bool(value): *value;
-    i64 as Int(value): *value;
-    f64 as Number(value): *value;
-    Duration as Duration(value): *value;
-    String as Text(value): value;
-    Vec<String> as Set(value): value;
+    bool as Bool(value, _): *value, usize::from(*value);
+    i64 as Int(value, bounds): *value, reached!(value, Int, bounds);
+    Duration as Duration(value, bounds): *value, reached!(value, Duration, bounds);
+    String as Text(value, _): value, { let _ = value; 0 };
+    Vec<String> as Set(value, _): value, usize::from(value.is_empty());
+}
+
+impl Readable for f64 {
+    fn reading(&self) -> Reading<'_> {
+        Reading::Number(*self)
+    }
+    #[inline(always)]
+    fn place(&self, bounds: &[Quantity]) -> usize {
+        if self.is_nan() { place::UNKNOWN } else { reached!(self, Number, bounds).wrapping_add(place::FIRST) }
+    }
+    fn given(value: Given) -> Option<Self> {
+        match value {
+            Given::Number(value) => Some(value),
+            _ => None,
+        }
+    }
 }
 
 impl<T: Readable> Readable for Observed<T> {
+    #[inline(always)]
+    fn place(&self, bounds: &[Quantity]) -> usize {
+        match self {
+            Observed::Known(value) => value.place(bounds),
+            Observed::Unknown(_) => place::UNKNOWN,
+            Observed::NotRead => place::NOT_READ,
+        }
+    }
     fn reading(&self) -> Reading<'_> {
         match self {
             Observed::Known(value) => value.reading(),
@@ -243,6 +293,11 @@ macro_rules! words {
         impl Readable for $name {
             fn reading(&self) -> Reading<'_> {
                 Reading::Text(self.word())
+            }
+            #[inline(always)]
+            #[allow(clippy::as_conversions, reason = "the only way to the index of a variant")]
+            fn place(&self, _: &[Quantity]) -> usize {
+                (*self as usize).wrapping_add(place::FIRST)
             }
             fn given(value: Given) -> Option<Self> {
                 match value { Given::Text(word) => Self::from_word(&word), _ => None }
@@ -359,6 +414,15 @@ macro_rules! facts {
         }
 
         impl $facts {
+            /// Where the value of a fact stands: among [`place`]s without a value, `false` before `true`, words in the
+            /// order of the catalogue, a set by whether it is empty, a quantity by how many of `bounds` it reaches. A
+            /// text has one place.
+            // Inlined into a loop over facts, every fact would be loaded before the loop.
+            #[inline(never)]
+            pub fn place(&self, fact: $name, bounds: &[Quantity]) -> usize {
+                match fact { $($name::$variant => self.$field.place(bounds)),+ }
+            }
+
             /// Sets one fact; `false` where the value is not of its type, or unknown and the fact always has one.
             pub fn set(&mut self, fact: $name, value: Given) -> bool {
                 match fact {

@@ -1,0 +1,5 @@
+//! See `peers`.
+
+fn main() {
+    peers::run::<peers::hand::Short>();
+}

@@ -1,0 +1,64 @@
+//! afk itself: the shipped policy, switched on for half of the repositories. `select` makes a full trace; of a run, the
+//! place of its row in the policy is noted.
+
+use afk::engine::select::{Candidate, Decision, Outcome, select};
+use afk::engine::step::{Circumstances, Step, step};
+use afk::policy::facts::RunFacts;
+use afk::policy::{InstalledNames, Policy, Surroundings, check};
+
+use crate::{Engine, world};
+
+/// A checked policy.
+pub struct Afk(Policy);
+
+impl Engine for Afk {
+    type Issues = Vec<Candidate>;
+    type Runs = Vec<(&'static str, RunFacts)>;
+    type Decisions = Vec<Decision>;
+
+    fn prepare() -> Self {
+        let listed: Vec<String> = world::allowlist().iter().map(|repo| format!("{repo:?}")).collect();
+        let text = include_str!("../../../policies/afk.toml")
+            .replace("kill_switch = true", "kill_switch = false")
+            .replace("allowlist   = []", &format!("allowlist = [{}]", listed.join(", ")))
+            .replace("max_in_flight  = 8", &format!("max_in_flight = {}", world::MAX_IN_FLIGHT))
+            .replace("max_per_tick   = 4", &format!("max_per_tick = {}", world::MAX_PER_TICK));
+        let prompt = |path: &str| match path {
+            "prompts/implement.md" => Ok(include_str!("../../../policies/prompts/implement.md").to_owned()),
+            _ => Ok(include_str!("../../../policies/prompts/fix-forward.md").to_owned()),
+        };
+        let surroundings = Surroundings { prompt: &prompt, installed: &InstalledNames::default() };
+        let checked = check(&text, "afk.toml", &surroundings);
+        Self(checked.policy.unwrap_or_else(|| panic!("{:?}", checked.findings)))
+    }
+
+    fn issues(issues: Vec<Candidate>) -> Self::Issues {
+        issues
+    }
+
+    fn runs(runs: Self::Runs) -> Self::Runs {
+        runs
+    }
+
+    fn select(&mut self, issues: &Self::Issues, in_flight: &[String]) -> Vec<Decision> {
+        select(&self.0, issues, in_flight)
+    }
+
+    fn outcomes(decisions: Vec<Decision>) -> Vec<Outcome> {
+        decisions.into_iter().map(|decision| decision.outcome).collect()
+    }
+
+    fn step(&mut self, runs: &Self::Runs) -> Vec<Option<usize>> {
+        let circumstances = Circumstances { kill_switch: false, enrolled: true };
+        runs.iter()
+            .map(|(state, facts)| match step(&self.0.base, state, facts, circumstances) {
+                Step::Wait => None,
+                Step::Row(row) | Step::Held(row, _) => Some(row.span.start),
+            })
+            .collect()
+    }
+
+    fn row(&self, step: usize) -> usize {
+        self.0.base.transitions.iter().position(|row| row.span.start == step).expect("a row of the policy")
+    }
+}

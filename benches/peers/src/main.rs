@@ -1,0 +1,142 @@
+//! Runs every engine as a program of its own, holds their decisions against each other, and prints one table. See
+//! docs/performance.md of afk.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The program, and what it is.
+const ENGINES: [(&str, &str); 6] = [
+    ("by-hand", "by hand, no trace"),
+    ("by-hand-traced", "by hand, full trace"),
+    ("afk", "afk, full trace"),
+    ("rego-machine", "regorus, register VM, no trace"),
+    ("rego-interpreter", "regorus, interpreter, no trace"),
+    ("cedar", "cedar-policy, trace of denials"),
+];
+/// The first of them are fast enough for many rounds.
+const FAST: usize = 3;
+const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
+/// For how many decisions instructions are counted: they are the same for each.
+const COUNTED: usize = 1_000;
+const STARTS: usize = 101;
+
+#[derive(Clone)]
+struct Measured {
+    time: Duration,
+    kilobytes: usize,
+    digest: String,
+}
+
+fn main() {
+    let programs = std::env::current_exe().expect("a path").parent().expect("a folder").to_owned();
+    let missing =
+        ENGINES.iter().map(|(program, _)| *program).chain(["nothing"]).find(|one| !programs.join(one).exists());
+    if let Some(missing) = missing {
+        panic!("{missing} is not built: cargo build --release --manifest-path benches/peers/Cargo.toml");
+    }
+
+    println!("| work | engine | items | time | an item | against by hand | peak memory |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    for work in ["select", "step"] {
+        for size in SIZES {
+            for ((_, name), (measured, ratio)) in ENGINES.iter().zip(in_turns(&programs, work, size)) {
+                let time = measured.time.as_secs_f64();
+                println!(
+                    "| {work} | {name} | {size} | {:.3} ms | {:.0} ns | {ratio:.2} | {:.1} MB |",
+                    time * 1e3,
+                    time * 1e9 / size as f64,
+                    measured.kilobytes as f64 / 1e3,
+                );
+            }
+        }
+    }
+
+    let nothing = start(&programs.join("nothing"));
+    let nothing_counted = instructions(&programs.join("nothing"), &[], false);
+    println!(
+        "\n| engine | size, stripped | start and one decision | the same, instructions | select, an item | step, an item |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for (program, name) in ENGINES {
+        let program = programs.join(program);
+        let counted = |work| match instructions(&program, &[work, &COUNTED.to_string(), "1"], true) {
+            Some(counted) => format!("{}", counted / COUNTED as u64),
+            None => "no valgrind".to_owned(),
+        };
+        let started = match (instructions(&program, &[], false), nothing_counted) {
+            (Some(all), Some(nothing)) => format!("{:.2} M", (all - nothing) as f64 / 1e6),
+            _ => "no valgrind".to_owned(),
+        };
+        println!(
+            "| {name} | {:.2} MB | {:.2} ms | {started} | {} | {} |",
+            stripped(&program) as f64 / 1e6,
+            start(&program).saturating_sub(nothing).as_secs_f64() * 1e3,
+            counted("select"),
+            counted("step"),
+        );
+    }
+    println!("\na program that does nothing takes {:.2} ms, which is taken off", nothing.as_secs_f64() * 1e3);
+}
+
+/// The best of three turns, so that a busy moment of the machine meets every engine, and how many times it takes what the
+/// first takes.
+fn in_turns(programs: &Path, work: &str, size: usize) -> Vec<(Measured, f64)> {
+    let mut best: Vec<Option<Measured>> = vec![None; ENGINES.len()];
+    for _ in 0..3 {
+        for (index, ((program, _), best)) in ENGINES.iter().zip(&mut best).enumerate() {
+            let rounds = (1_000_000 / size).clamp(10, 100);
+            let rounds = if index < FAST { rounds } else { rounds / 10 };
+            let now = measure(&programs.join(program), work, size, rounds.max(1));
+            if best.as_ref().is_none_or(|best| now.time < best.time) {
+                *best = Some(now);
+            }
+        }
+    }
+    let best: Vec<Measured> = best.into_iter().flatten().collect();
+    assert!(best.iter().all(|one| one.digest == best[0].digest), "they decide differently: {work}, {size}");
+    let by_hand = best[0].time.as_secs_f64();
+    best.into_iter().map(|one| (one.clone(), one.time.as_secs_f64() / by_hand)).collect()
+}
+
+fn measure(program: &Path, work: &str, size: usize, rounds: usize) -> Measured {
+    let output =
+        Command::new(program).args([work, &size.to_string(), &rounds.to_string()]).output().expect("it starts");
+    assert!(output.status.success(), "{}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
+    let line = String::from_utf8(output.stdout).expect("digits");
+    let mut words = line.split_whitespace();
+    let mut number = || words.next().and_then(|word| word.parse::<u64>().ok()).expect("a number");
+    let (time, kilobytes) = (Duration::from_nanos(number()), number() as usize);
+    Measured { time, kilobytes, digest: words.next().expect("a digest").to_owned() }
+}
+
+/// From the start of a process that prepares the policy and takes one decision until it has ended; the median.
+fn start(program: &Path) -> Duration {
+    let mut times: Vec<Duration> = (0..STARTS)
+        .map(|_| {
+            let begun = Instant::now();
+            assert!(Command::new(program).stdout(Stdio::null()).status().expect("it starts").success());
+            begun.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[STARTS / 2]
+}
+
+/// By callgrind; of the whole process, or only of what the clock would see.
+fn instructions(program: &Path, arguments: &[&str], only_timed: bool) -> Option<u64> {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    if only_timed {
+        command.args(["--collect-atstart=no", "--toggle-collect=*peers*time*"]);
+    }
+    let output = command.arg(program).args(arguments).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    said.lines().find_map(|line| line.split_once("Collected : ")).and_then(|(_, count)| count.trim().parse().ok())
+}
+
+fn stripped(program: &Path) -> u64 {
+    let copy = program.with_extension("stripped");
+    assert!(Command::new("strip").arg("-o").arg(&copy).arg(program).status().expect("binutils").success());
+    std::fs::metadata(copy).expect("what strip wrote").len()
+}

@@ -1,0 +1,128 @@
+//! Tests of facts as tables. The tests of a policy split the values of a fact into a few places; what each test comes to
+//! is decided for every place beforehand, by [`evaluate`] itself, and looked up afterwards. So a table cannot mean anything
+//! else than the conditions it was made of.
+
+use std::cmp::Ordering;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use super::evaluate::{self, Verdict};
+use crate::policy::facts::{FactName, Facts, Kind, Reading};
+use crate::policy::{Comparison, Matcher, Quantity, Test};
+
+/// What the tests of one fact come to together, for every place of it.
+#[derive(Debug, Clone)]
+pub(super) struct Column<N, M> {
+    pub(super) fact: N,
+    /// Rising.
+    pub(super) bounds: Vec<Quantity>,
+    marks: Vec<M>,
+}
+
+impl<N, M: Copy + Default> Column<N, M> {
+    /// What was marked for a place.
+    #[inline(always)]
+    pub(super) fn at(&self, place: usize) -> M {
+        self.marks.get(place).copied().unwrap_or_default()
+    }
+}
+
+/// Whether a test can stand in a table: those of words, flags and quantities can, and whether a set is empty.
+pub(super) fn fits<N: FactName>(test: &Test<N>) -> bool {
+    match test.fact.spec().kind {
+        Kind::Bool | Kind::Enum(_) | Kind::Int | Kind::Number | Kind::Duration => true,
+        Kind::Set(_) => matches!(test.matcher, Matcher::Empty(_)),
+        Kind::Repo | Kind::Login => false,
+    }
+}
+
+/// A column for every fact that the tests ask for. `mark` writes down what a test comes to in one place.
+pub(super) fn columns<N: FactName, T, M: Copy + Default>(
+    tests: &[(&Test<N>, T)],
+    mark: impl Fn(&mut M, &T, Verdict),
+) -> Vec<Column<N, M>> {
+    let mut facts: Vec<N> = Vec::new();
+    for (test, _) in tests {
+        if !facts.contains(&test.fact) {
+            facts.push(test.fact);
+        }
+    }
+    let column = |fact: N| {
+        let tests = || tests.iter().filter(move |(test, _)| test.fact == fact);
+        let mut bounds: Vec<Quantity> = tests().flat_map(|(test, _)| bounds(&test.matcher)).collect();
+        bounds.sort_by(order);
+        bounds.dedup();
+        let marks = readings(fact, &bounds).into_iter().map(|reading| {
+            let mut marks = M::default();
+            for (test, subject) in tests() {
+                mark(&mut marks, subject, evaluate::compare(test, &Only(reading, PhantomData)));
+            }
+            marks
+        });
+        Column { fact, marks: marks.collect(), bounds }
+    };
+    facts.into_iter().map(column).collect()
+}
+
+/// One value for each place of a fact, in the order of `IssueFacts::place`.
+fn readings<N: FactName>(fact: N, bounds: &[Quantity]) -> Vec<Reading<'static>> {
+    const NOT_EMPTY: &[String] = &[String::new()];
+    let mut readings = vec![Reading::NotRead, Reading::Unknown("")];
+    match fact.spec().kind {
+        Kind::Bool => readings.extend([Reading::Bool(false), Reading::Bool(true)]),
+        Kind::Enum(words) => readings.extend(words.iter().map(|word| Reading::Text(word))),
+        Kind::Set(_) => readings.extend([Reading::Set(NOT_EMPTY), Reading::Set(&[])]),
+        Kind::Int => readings.push(Reading::Int(i64::MIN)),
+        Kind::Number => readings.push(Reading::Number(f64::NEG_INFINITY)),
+        Kind::Duration => readings.push(Reading::Duration(Duration::ZERO)),
+        Kind::Repo | Kind::Login => {}
+    }
+    readings.extend(bounds.iter().map(|bound| match *bound {
+        Quantity::Int(value) => Reading::Int(value),
+        Quantity::Number(value) => Reading::Number(value),
+        Quantity::Duration(value) => Reading::Duration(value),
+    }));
+    readings
+}
+
+/// The least values from which on a test may come to something else.
+fn bounds(matcher: &Matcher) -> Vec<Quantity> {
+    let both = |value: &Quantity| std::iter::once(*value).chain(next(*value)).collect::<Vec<_>>();
+    match matcher {
+        Matcher::Compare(Comparison::Lt | Comparison::Gte, bound) => vec![*bound],
+        Matcher::Compare(Comparison::Gt | Comparison::Lte, bound) => next(*bound).into_iter().collect(),
+        Matcher::Compare(Comparison::Eq | Comparison::Ne, bound) => both(bound),
+        Matcher::OneOfQuantities(bounds) => bounds.iter().flat_map(both).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The next larger value.
+fn next(value: Quantity) -> Option<Quantity> {
+    match value {
+        Quantity::Int(value) => value.checked_add(1).map(Quantity::Int),
+        Quantity::Number(value) => Some(value.next_up()).filter(|next| *next > value).map(Quantity::Number),
+        Quantity::Duration(value) => value.checked_add(Duration::from_nanos(1)).map(Quantity::Duration),
+    }
+}
+
+/// Of bounds of one fact, which are all of its type.
+fn order(left: &Quantity, right: &Quantity) -> Ordering {
+    match (left, right) {
+        (Quantity::Int(left), Quantity::Int(right)) => left.cmp(right),
+        (Quantity::Number(left), Quantity::Number(right)) => left.total_cmp(right),
+        (Quantity::Duration(left), Quantity::Duration(right)) => left.cmp(right),
+        _ => Ordering::Equal,
+    }
+}
+
+/// The same reading, whatever is asked.
+struct Only<N>(Reading<'static>, PhantomData<N>);
+
+impl<N: FactName> Facts for Only<N> {
+    type Name = N;
+
+    fn read(&self, _: N) -> Reading<'_> {
+        self.0
+    }
+}
