@@ -56,7 +56,7 @@ fn a_repository_that_afk_could_work_in_has_nothing_in_the_way() {
 #[test]
 fn each_thing_that_is_missing_is_named_with_what_to_do() {
     type Change = fn(&mut State);
-    let cases: [(Change, &str, &str, &str); 9] = [
+    let cases: [(Change, &str, &str, &str); 10] = [
         (
             |state| state.grant(0, "afk", Permission::Triage.role()),
             "access",
@@ -78,6 +78,7 @@ fn each_thing_that_is_missing_is_named_with_what_to_do() {
             "acme/greeter takes `repo`",
             "/settings/tokens",
         ),
+        (|state| state.forbidden.push("/labels"), "labels", "answered 403", "`Issues: read and write`"),
         (|state| state.repos[0].archived = true, "access", "acme/greeter is archived", "take it off `allowlist`"),
         (|state| state.repos[0].has_issues = false, "access", "has its issues turned off", "/acme/greeter/settings"),
         (|state| state.rename("acme/greeter", "acme/hello"), "access", "is now called acme/hello", "`allowlist`"),
@@ -136,6 +137,39 @@ fn a_token_that_github_does_not_know_is_told_by_where_it_comes_from() {
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(lines(&ran, "tracker").iter().any(|line| line.contains("AFK_GITHUB_TOKEN")), "{ran}");
     assert!(!ran.stdout.contains(TOKEN), "{ran}");
+    assert!(ran.stdout.contains("→ see `token` or `app` under [tracker] of the settings"), "{ran}");
+}
+
+#[test]
+fn an_address_that_is_no_api_is_told_by_what_it_should_be() {
+    let afk = with(|_| {});
+    let uri = afk.forge.fake.uri();
+    let afk = afk.settings(&[(&format!("url = \"{uri}\""), &format!("url = \"{uri}/nowhere\""))]);
+    let ran = afk.afk(&["doctor"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(ran.stdout.contains("that of an Enterprise server ends in `/api/v3`"), "{ran}");
+}
+
+#[test]
+fn where_git_reads_nothing_both_ways_to_read_are_named() {
+    let afk = with(|_| {});
+    std::fs::remove_dir_all(afk.path("greeter.git")).unwrap();
+    let ran = afk.afk(&["doctor"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(lines(&ran, "git").iter().any(|line| line.contains("FAIL")), "{ran}");
+    assert!(ran.stdout.contains("without the section git reads by https, with the tracker's token"), "{ran}");
+}
+
+#[test]
+fn a_poll_that_could_not_read_a_repository_does_not_say_that_nothing_is_armed() {
+    let afk = with(|state| {
+        state.repos[0].private = true;
+        state.repos[0].members.clear();
+    });
+    let ran = afk.afk(&["poll", "--dry-run"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    assert!(ran.stdout.contains("no armed issue was seen; what was skipped may have some"), "{ran}");
+    assert!(!ran.stdout.contains("no issue is armed"), "{ran}");
 }
 
 #[test]
@@ -149,6 +183,7 @@ fn checks_that_cannot_be_read_are_told_before_an_agent_works_for_nothing() {
         assert_eq!(ran.code, Some(1), "{ran}");
         let told = lines(&ran, "ci");
         assert!(told.iter().any(|line| line.contains(permission)), "{ran}");
+        assert!(ran.stdout.contains("→ grant it, or let a command judge"), "{ran}");
         let of_fine_grained = "fine-grained tokens have no such permission and read check runs of public repositories only: \
                                use a GitHub App or a classic token, or a stage with `source = \"command\"`";
         assert_eq!(told[0].contains(of_fine_grained), end == "/check-runs", "{ran}");

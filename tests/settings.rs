@@ -346,6 +346,17 @@ fn what_is_wrong_in_a_variable_or_flag_is_said_with_its_name() {
         ("AFK_TRACKER__LOGN", "x", "variable `AFK_TRACKER__LOGN`: `tracker.logn` is no setting; did you mean `login`?"),
         ("AFK_TRAKER__LOGIN", "x", "variable `AFK_TRAKER__LOGIN`: `traker` is no setting; did you mean `tracker`?"),
         (
+            "AFK_GITHUB_TOKEN",
+            "ghp_hunter2",
+            "variable `AFK_GITHUB_TOKEN`: `github_token` is no setting; if it holds a secret, name it in the settings: \
+             `{ variable = \"AFK_GITHUB_TOKEN\" }`; else unset it",
+        ),
+        (
+            "AFK_POL_INTERVAL",
+            "5m",
+            "variable `AFK_POL_INTERVAL`: `pol_interval` is no setting; did you mean `poll_interval`?",
+        ),
+        (
             "AFK_POLL_INTERVAL",
             "often",
             "variable `AFK_POLL_INTERVAL`: `poll_interval`: `often` is not a duration; write \"90s\", \"45m\", \"2h\", \"1d\" or \"1h30m\"",
@@ -403,7 +414,7 @@ fn a_secret_is_read_afresh_without_white_space_around_it() {
     let variable = SecretSource::Variable("AFK_TEST_NO_SUCH_VARIABLE".to_owned());
     assert_eq!(
         variable.read().unwrap_err().to_string(),
-        "the variable `AFK_TEST_NO_SUCH_VARIABLE`, which should hold a secret, is not set"
+        "the variable `AFK_TEST_NO_SUCH_VARIABLE`, which should hold a secret, is not set; export it where afk runs, or name another one in the settings"
     );
 }
 
@@ -539,6 +550,27 @@ fn what_is_wrong_with_the_settings_of_github_is_said_with_its_place() {
         (
             format!("{token}\nurl = \"git.example.org\""),
             "DIR/afk.settings.toml:4:1: `tracker.url`: should be an https address, such as `https://host/path` (http on this machine only)",
+        ),
+        (
+            format!("{token}\nurl = \"https://github.com\""),
+            "DIR/afk.settings.toml:4:1: `tracker.url` is where people look at GitHub; its API is at `https://api.github.com`",
+        ),
+        (
+            format!("{token}\nurl = \"https://www.github.com/\""),
+            "DIR/afk.settings.toml:4:1: `tracker.url` is where people look at GitHub; its API is at `https://api.github.com`",
+        ),
+        (
+            format!("{token}\nurl = \"https://acme.ghe.com\""),
+            "DIR/afk.settings.toml:4:1: `tracker.url` is where people look at GitHub; its API is at `https://api.acme.ghe.com`",
+        ),
+        (
+            format!("{token}\nurl = \"https://git.example.org:8443/\""),
+            "DIR/afk.settings.toml:4:1: `tracker.url` is where people look at GitHub; its API is at \
+             `https://git.example.org:8443/api/v3`",
+        ),
+        (
+            "token = { variable = \"TOKEN\", file = \"token\" }".to_owned(),
+            "DIR/afk.settings.toml:3:1: `tracker.token` should be either `{ variable = \"NAME\" }` or `{ file = \"PATH\" }`",
         ),
         (
             format!("{token}\nrequests_per_tick = 0"),

@@ -11,8 +11,8 @@ use crate::ticks::fleet::{Fleet, Standing};
 use crate::ticks::survey::Survey;
 use crate::ticks::world::Tick;
 
-/// One line an armed issue: what becomes of it, and why.
-pub fn write(policy: &Policy, survey: &Survey, dry_run: bool, out: &mut Output) {
+/// One line an armed issue: what becomes of it, and why. `whole`: nothing was skipped.
+pub fn write(policy: &Policy, survey: &Survey, dry_run: bool, whole: bool, out: &mut Output) {
     let candidates = &survey.candidates;
     for (index, (armed, decision)) in survey.armed.iter().zip(&survey.decisions).enumerate() {
         let reference = printable(&armed.issue.reference.to_string()).into_owned();
@@ -33,7 +33,7 @@ pub fn write(policy: &Policy, survey: &Survey, dry_run: bool, out: &mut Output) 
     if survey.fleet.repos.is_empty() {
         out.line("no repository is enrolled: the allowlist names none that the settings know");
     } else if survey.armed.is_empty() {
-        out.line("no issue is armed");
+        out.line(if whole { "no issue is armed" } else { "no armed issue was seen; what was skipped may have some" });
     }
 }
 

@@ -342,7 +342,7 @@ fn write(
     }
     write_events(report, out);
     if let Outcome::Polled(survey, _) = outcome {
-        queue::write(policy, survey, request.dry_run, out);
+        queue::write(policy, survey, request.dry_run, report.problems.is_empty(), out);
     }
     if let Outcome::Watched(in_flight) = outcome {
         write_unchanged(in_flight, report, out);

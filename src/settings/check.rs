@@ -1,5 +1,7 @@
 //! What is wrong with settings that can be read: what no type can say.
 
+use reqwest::Url;
+
 use super::explain::suggest;
 use super::load::{Layers, SettingsError, sentence};
 use super::{
@@ -125,10 +127,25 @@ fn wrong_in_github(github: &GithubSettings) -> Option<(&'static [&'static str], 
         }
         _ => {}
     }
+    if let Some(api) = api_of_page(&github.url) {
+        return Some((&["url"], format!("is where people look at GitHub; its API is at `{api}`")));
+    }
     if let Some(host) = github.log_hosts.iter().find(|host| !is_host_pattern(host)) {
         return Some((&["log_hosts"], format!("must be names of hosts, `*.` for any below one; `{host}` is none")));
     }
     (github.requests_per_tick == 0).then(|| (["requests_per_tick"].as_slice(), "must be more than nothing".to_owned()))
+}
+
+/// The address of the API, where that of the pages was given: no API of GitHub's lies at the root of another host.
+fn api_of_page(url: &Url) -> Option<String> {
+    let host = url.host_str().filter(|host| !host.starts_with("api.") && url.path() == "/" && !is_loopback(url))?;
+    let host = host.strip_prefix("www.").unwrap_or(host);
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Some(if host == "github.com" || host.ends_with(".ghe.com") {
+        format!("https://api.{host}")
+    } else {
+        format!("https://{host}{port}/api/v3")
+    })
 }
 
 /// What is wrong with the settings of an agent command line, and under which key.

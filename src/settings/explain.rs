@@ -8,6 +8,9 @@ use figment::value::{Dict, Value};
 use super::Settings;
 use super::load::{DEFAULT_FILE, Layers, SettingsError, sentence};
 
+/// How a secret is named.
+const SECRET: &str = "`{ variable = \"NAME\" }` or `{ file = \"PATH\" }`";
+
 impl Layers {
     /// The sentence for an error of figment.
     pub(super) fn explain(&self, figment: &Figment, error: figment::Error) -> SettingsError {
@@ -18,7 +21,14 @@ impl Layers {
                 if keys.last() != Some(field) {
                     keys.push(field.clone());
                 }
-                sentence(&self.place_of(&keys), &format!("`{}` is no setting{}", name(&keys), suggest(field, known)))
+                let help = suggest(field, known);
+                let help = match self.variable(&keys) {
+                    Some(variable) if !help.ends_with('?') => format!(
+                        "; if it holds a secret, name it in the settings: `{{ variable = \"{variable}\" }}`; else unset it"
+                    ),
+                    _ => help,
+                };
+                sentence(&self.place_of(&keys), &format!("`{}` is no setting{help}", name(&keys)))
             }
             Kind::MissingField(field) if keys.is_empty() => {
                 let file = match &self.file {
@@ -31,11 +41,14 @@ impl Layers {
             // What stands there may be the secret itself.
             Kind::UnknownVariant(_, ["variable", "file"]) => sentence(
                 &self.place_of(&keys),
-                &format!(
-                    "`{}` should be `{{ variable = \"NAME\" }}` or `{{ file = \"PATH\" }}`; a secret is never in the settings",
-                    name(&keys)
-                ),
+                &format!("`{}` should be {SECRET}; a secret is never in the settings", name(&keys)),
             ),
+            // Both of them, or none.
+            Kind::InvalidType(Actual::Map, expected) | Kind::InvalidValue(Actual::Map, expected)
+                if expected == "map with a single key" =>
+            {
+                sentence(&self.place_of(&keys), &format!("`{}` should be either {SECRET}", name(&keys)))
+            }
             Kind::UnknownVariant(word, known) => sentence(
                 &self.place_of(&keys),
                 &format!("`{}`: `{word}` is not possible here{}", name(&keys), suggest(word, known)),

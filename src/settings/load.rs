@@ -249,6 +249,12 @@ impl Layers {
         })
     }
 
+    /// The variable that stands for exactly this key at the top: also one that was never meant as a setting.
+    pub(super) fn variable(&self, keys: &[String]) -> Option<&str> {
+        let own = self.variables.iter().find(|(_, own, _)| own.len() == 1 && own == keys);
+        own.map(|(name, ..)| name.as_str())
+    }
+
     /// Where a value comes from: the last layer that has it.
     pub(super) fn place_of(&self, keys: &[String]) -> String {
         let within = |own: &[String]| own.starts_with(keys) || (!own.is_empty() && keys.starts_with(own));

@@ -30,7 +30,9 @@ impl SecretSource {
         let secret = match self {
             SecretSource::Variable(name) => match std::env::var(name) {
                 Ok(value) => value,
-                Err(std::env::VarError::NotPresent) => return Err(self.error("is not set")),
+                Err(std::env::VarError::NotPresent) => {
+                    return Err(self.error("is not set; export it where afk runs, or name another one in the settings"));
+                }
                 Err(std::env::VarError::NotUnicode(_)) => return Err(self.error("is not UTF-8")),
             },
             SecretSource::File(path) => {

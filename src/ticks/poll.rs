@@ -48,7 +48,13 @@ pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
             standing: Standing::Unclear,
         };
         if let Err(error) = begin(tick, &mut run, &assignment, record).await {
-            tick.problem(reference, format!("not dispatched: {error}"));
+            let what = match run.standing {
+                Standing::Active => {
+                    "its agent is at work, and that could not be written down; the next tick tries again"
+                }
+                _ => "not dispatched",
+            };
+            tick.problem(reference, format!("{what}: {error}"));
         }
         // Also where a call failed: it may have taken effect, and the next tick has to look there.
         fleet.runs.push(run);

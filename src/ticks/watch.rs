@@ -364,7 +364,7 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         Some(RunOutcome::Cancelled) => "taken back",
         None => "",
     };
-    let what = if another { "over; the lock is another run's" } else { "released" };
+    let what = if another { "over; the lock is another run's" } else { "over" };
     tick.event(&run.reference, what, format!("{}, {outcome}", record.state));
     Ok(())
 }

@@ -122,7 +122,9 @@ async fn without_a_token_nothing_is_asked() {
     let api = place.api_at(&place.server.uri(), missing, place.manners());
     assert_eq!(
         read(&api).await,
-        refused("the variable `AFK_TEST_NO_SUCH_TOKEN`, which should hold a secret, is not set")
+        refused(
+            "the variable `AFK_TEST_NO_SUCH_TOKEN`, which should hold a secret, is not set; export it where afk runs, or name another one in the settings"
+        )
     );
     std::fs::write(place.memory().join("token"), "two\nlines").unwrap();
     assert_eq!(read(&place.api()).await.unwrap_err().kind, PortErrorKind::Refused);

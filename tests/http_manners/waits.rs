@@ -76,7 +76,7 @@ async fn a_server_that_is_not_there_is_unreachable() {
     let api = place.api_at(&format!("http://{nobody}/"), place.source(), place.manners());
     let error = read(&api).await.unwrap_err();
     assert_eq!(error.kind, PortErrorKind::Unreachable);
-    assert!(error.message.starts_with("github: GET /thing: no answer: "), "{error}");
+    assert!(error.message.starts_with("github: GET /thing: no answer from 127.0.0.1: "), "{error}");
 }
 
 #[tokio::test]

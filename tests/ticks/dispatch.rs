@@ -112,6 +112,18 @@ async fn an_agent_not_begun_is_not_begun_once_nobody_wants_it_or_the_switch_is_o
 }
 
 #[tokio::test]
+async fn an_agent_without_a_lock_is_not_called_one_that_was_not_dispatched() {
+    for call in ["tracker add_label", "tracker create_comment"] {
+        let sim = Sim::new().armed(7);
+        sim.fail(call, PortErrorKind::Refused);
+        let (_, report) = sim.poll().await;
+        assert_eq!(sim.state.borrow().agents.len(), 1, "{call}");
+        assert!(report.problems.iter().any(|problem| problem.contains("its agent is at work")), "{report:?}");
+        assert!(!report.problems.iter().any(|problem| problem.contains("not dispatched")), "{report:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_quick_agent_that_closed_its_issue_before_the_lock_was_put_on_is_still_judged() {
     let sim = Sim::new().armed(7);
     sim.fail("tracker add_label", PortErrorKind::Unreachable);

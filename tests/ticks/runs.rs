@@ -196,8 +196,13 @@ async fn only_what_happened_after_the_arming_holds_a_run() {
     ] {
         let (sim, _) = Sim::new().dispatched(7).await;
         sim.label("mallory", 7, label, added);
-        sim.watch().await;
+        let (_, mut report) = sim.watch().await;
         assert_eq!(sim.record(7).state, state, "{label} {added}");
+        if state == "released" {
+            report.events.extend(sim.watch().await.1.events);
+            let end = report.events.iter().find(|event| event.detail == "released, taken back");
+            assert_eq!(end.map(|event| event.what.as_ref()), Some("over"), "not another `released`: {report:?}");
+        }
         let (sim, _) = Sim::new().dispatched(7).await;
         sim.label(crate::world::AFK, 7, label, added);
         sim.watch().await;

@@ -372,7 +372,9 @@ impl Api {
 pub(super) fn lost(what: &str, error: reqwest::Error) -> PortError {
     // One that nobody listens to is not too heavy.
     let was_slow = error.is_timeout() && !error.is_connect();
-    let error = PortError::unreachable(format!("{what}: no answer: {}", describe(error)));
+    // A mistyped address shows in its host; the rest of it may be a secret.
+    let host = error.url().and_then(Url::host_str).map(|host| format!(" from {host}")).unwrap_or_default();
+    let error = PortError::unreachable(format!("{what}: no answer{host}: {}", describe(error)));
     if was_slow { error.with(PortErrorDetail::TooMuch) } else { error }
 }
 

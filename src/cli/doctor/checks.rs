@@ -15,9 +15,9 @@ use crate::cli::findings::counted;
 use crate::cli::wiring;
 use crate::engine::identity::RunId;
 use crate::policy::facts::RunFact;
-use crate::policy::{Finding, Policy, Severity, Urgency, short_revision};
-use crate::ports::{IssueRef, Notice, PortError};
-use crate::settings::{AgentOutput, ExecutorSettings, Settings};
+use crate::policy::{Finding, Policy, Severity, StageSource, Urgency, short_revision};
+use crate::ports::{IssueRef, Notice, PortError, PortErrorKind};
+use crate::settings::{AgentOutput, ExecutorSettings, Settings, TrackerSettings};
 use crate::ticks::world::{MAX_SKEW_SECONDS, World};
 
 /// What access was judged by and what that does not show, with the repositories where it is so.
@@ -110,7 +110,8 @@ impl<'a> Examination<'a> {
         let (login, now) = match asked.await {
             Ok(answer) => answer,
             Err(error) => {
-                self.fail("tracker", error.message, "see [tracker] of the settings");
+                let remedy = tracker_remedy(&self.settings.tracker, error.kind);
+                self.fail("tracker", error.message, remedy);
                 return None;
             }
         };
@@ -204,14 +205,44 @@ impl<'a> Examination<'a> {
                     }
                 }
             }
-            Err(error) => self.fail("labels", error.message, format!("let afk's login read the labels of {repo}")),
+            Err(error) => {
+                self.fail(
+                    "labels",
+                    error.message,
+                    format!("let afk's login read the labels of {repo} (`Issues: read and write`)"),
+                );
+            }
         }
         if let Err(error) = self.world.code.head(repo).await {
-            self.fail("git", error.message, format!("see `git` under [repos.\"{repo}\"] of the settings"));
+            let section = format!("[repos.\"{repo}\"] of the settings");
+            let remedy = match (&self.settings.tracker, self.settings.repos.contains_key(repo)) {
+                (TrackerSettings::Github(_), true) => {
+                    format!(
+                        "see `git` under {section}; without the section git reads by https, with the tracker's token"
+                    )
+                }
+                (TrackerSettings::Github(_), false) => {
+                    format!(
+                        "let afk's account read it (`Contents: read`), or name another address by `git` under {section}"
+                    )
+                }
+                (TrackerSettings::Local { .. }, _) => format!("see `git` under {section}"),
+            };
+            self.fail("git", error.message, remedy);
         }
         for stage in &rules.stages {
             if let Err(error) = self.world.ci.can_judge(repo, stage).await {
-                self.fail("ci", format!("{repo}: {}", error.message), "without a verdict no run ends well");
+                let remedy = match &stage.source {
+                    StageSource::Checks { .. } => {
+                        "grant it, or let a command judge (`source = \"command\"`)".to_owned()
+                    }
+                    StageSource::Command { .. } => "see [ci] of the settings".to_owned(),
+                };
+                self.fail(
+                    "ci",
+                    format!("{repo}: {}", error.message),
+                    format!("{remedy}: nothing is started without a judge"),
+                );
             }
         }
     }
@@ -299,7 +330,7 @@ impl<'a> Examination<'a> {
             if !reports_cost && !by_cost.is_empty() {
                 let rows = by_cost.into_iter().collect::<Vec<_>>().join("`, `");
                 let what = format!("`{name}` reports no cost: row `{rows}` never fires by it");
-                self.note("cost", what, "rely on `runtime` and `attempts`, or use an agent that tells what it costs");
+                self.note("cost", what, "rely on `limits.run_timeout` and `limits.fix_forward_attempts`, or use an agent that tells what it costs");
             }
         }
     }
@@ -364,5 +395,21 @@ fn trial() -> Notice {
         link: None,
         run: RunId(id),
         revision: String::new(),
+    }
+}
+
+/// Where to look when the tracker as a whole does not answer.
+fn tracker_remedy(tracker: &TrackerSettings, kind: PortErrorKind) -> &'static str {
+    match (tracker, kind) {
+        (TrackerSettings::Local { .. }, _) => "see [tracker] of the settings",
+        (TrackerSettings::Github(_), PortErrorKind::Refused) => {
+            "see `token` or `app` under [tracker] of the settings; docs/github.md of afk says which token it takes"
+        }
+        (TrackerSettings::Github(_), PortErrorKind::Unreachable) => {
+            "afk asks again by itself; if it stays so, see `url` under [tracker] of the settings, and the network here"
+        }
+        (TrackerSettings::Github(_), PortErrorKind::NotFound | PortErrorKind::Invalid) => {
+            "see `url` under [tracker] of the settings: that of an Enterprise server ends in `/api/v3`"
+        }
     }
 }
