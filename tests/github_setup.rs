@@ -142,9 +142,11 @@ fn a_token_that_github_does_not_know_is_told_by_where_it_comes_from() {
 
 #[test]
 fn an_address_that_is_no_api_is_told_by_what_it_should_be() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let elsewhere = runtime.block_on(wiremock::MockServer::start()); // it knows nothing: 404
     let afk = with(|_| {});
     let uri = afk.forge.fake.uri();
-    let afk = afk.settings(&[(&format!("url = \"{uri}\""), &format!("url = \"{uri}/nowhere\""))]);
+    let afk = afk.settings(&[(&format!("url = \"{uri}\""), &format!("url = \"{}/nowhere\"", elsewhere.uri()))]);
     let ran = afk.afk(&["doctor"]);
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(ran.stdout.contains("that of an Enterprise server ends in `/api/v3`"), "{ran}");
