@@ -730,3 +730,16 @@ async fn a_token_without_a_scope_cannot_start_an_agent() {
     let error = world.executor().can_start().await.unwrap_err();
     assert!(error.message.contains("lacks the scope `orchestration:operate`"), "{error}");
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_turn_whose_answer_was_lost_is_not_forgotten_when_it_may_not_be_sent_again() {
+    let world = World::new().await;
+    world.state().fail(TURN, &[Fault::LostAfter, Fault::Forbidden]);
+    for _ in 0..2 {
+        world.executor().ensure(&assignment()).await.unwrap_err();
+    }
+    world.state().run("t-1");
+    world.state().end("t-1");
+    let agent = world.the_agent().await;
+    assert_eq!((agent.turns, agent.status), (vec![assignment().turn], AgentStatus::Idle));
+}
