@@ -14,7 +14,7 @@ use afk::adapters::http::api::Credential;
 use afk::adapters::t3::{Parts, T3Executor};
 use afk::engine::identity::{Purpose, RunId, project};
 use afk::policy::facts::AgentStatus;
-use afk::ports::{AgentReport, Assignment, Clock, Executor, IssueRef, PortErrorKind, PortResult};
+use afk::ports::{AgentReport, Assignment, Clock, Executor, IssueRef, PortErrorKind, PortResult, Roster};
 use afk::settings::{SecretSource, T3ExecutorSettings};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -742,4 +742,13 @@ async fn a_turn_whose_answer_was_lost_is_not_forgotten_when_it_may_not_be_sent_a
     world.state().end("t-1");
     let agent = world.the_agent().await;
     assert_eq!((agent.turns, agent.status), (vec![assignment().turn], AgentStatus::Idle));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_agents_of_another_installation_are_not_listed_although_both_share_the_folder_of_the_checkouts() {
+    let world = World::new().await;
+    world.executor_of("another", true).ensure(&assignment()).await.unwrap();
+    world.state().run("t-1");
+    world.forget();
+    assert_eq!(world.executor().list().await.unwrap(), Roster::default());
 }

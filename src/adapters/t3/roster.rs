@@ -157,8 +157,11 @@ impl<W: Workspaces> Look<'_, W> {
             };
         };
         let own = |n| project_id(&executor.controller, &issue.repo, n) == thread.project_id;
+        // Installations may share the folder of the checkouts. A project that one of them has made has a derived id.
+        let is_made_by_afk =
+            Uuid::try_parse(&thread.project_id).is_ok_and(|id| id.get_version() == Some(uuid::Version::Sha1));
         let at_home = || executor.places.root(&issue.repo).is_ok_and(|home| root == Some(home.as_str()));
-        if !(0..MOST_PROJECTS).any(own) && !at_home() {
+        if !(0..MOST_PROJECTS).any(own) && (is_made_by_afk || !at_home()) {
             return Ok(None);
         }
         let mut memory = Memory::new(&executor.controller, &executor.name, None, self.now);
