@@ -752,3 +752,39 @@ async fn the_agents_of_another_installation_are_not_listed_although_both_share_t
     world.forget();
     assert_eq!(world.executor().list().await.unwrap(), Roster::default());
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_first_turn_that_was_stopped_is_never_sent_although_everything_was_forgotten() {
+    let world = World::new().await;
+    world.state().fail(TURN, &[Fault::LostBefore]);
+    world.executor().ensure(&assignment()).await.unwrap_err();
+    world.forget();
+    world.executor().interrupt(assignment().run).await.unwrap();
+    world.executor().ensure(&assignment()).await.unwrap();
+    assert_eq!(world.state().sent(TURN).len(), 1);
+    let agent = world.the_agent().await;
+    assert_eq!((agent.status, agent.assignment), (AgentStatus::Failed, Some(assignment())));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_agent_whose_subagents_go_on_after_its_turn_is_told_to_stop() {
+    let world = World::new().await;
+    world.executor().ensure(&assignment()).await.unwrap();
+    world.state().end("t-1");
+    world.state().thread()["backgroundLiveness"] = json!("working");
+    assert_eq!(world.the_agent().await.status, AgentStatus::Running);
+    world.executor().turn(assignment().run, correction(0), "Mend it.").await.unwrap_err();
+    world.executor().archive(assignment().run).await.unwrap_err();
+    world.executor().interrupt(assignment().run).await.unwrap();
+    assert_eq!(world.state().sent("thread.turn.interrupt")[0]["turnId"], "t-1");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_turn_that_t3_code_has_and_does_not_show_yet_is_not_called_stopped() {
+    let world = World::new().await;
+    world.executor().ensure(&assignment()).await.unwrap();
+    let error = world.executor().interrupt(assignment().run).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Unreachable, "{error}");
+    world.later(60);
+    world.executor().interrupt(assignment().run).await.unwrap();
+}

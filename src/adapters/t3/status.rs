@@ -172,8 +172,7 @@ fn not_begun(asked: Option<&Asked>, now: DateTime<Utc>, later: Reading) -> Readi
 
 /// The turn is over; its subagents may not be.
 fn ended(thread: &Thread) -> Reading {
-    let at_work = thread.background_liveness.as_deref() == Some("working");
-    Reading::of(if at_work { AgentStatus::Running } else { AgentStatus::Idle })
+    Reading::of(if thread.has_subagents_at_work() { AgentStatus::Running } else { AgentStatus::Idle })
 }
 
 /// Why a turn failed.

@@ -235,8 +235,16 @@ impl Thread {
         })
     }
 
-    /// T3's id of the turn that is at work, which an interrupt has to name.
+    /// Whether subagents go on, perhaps after the turn.
+    pub fn has_subagents_at_work(&self) -> bool {
+        self.background_liveness.as_deref() == Some("working")
+    }
+
+    /// T3's id of the turn that is at work, by itself or with its subagents, which an interrupt has to name.
     pub fn active_turn(&self) -> Option<&str> {
+        if !self.is_in_flight() && self.has_subagents_at_work() {
+            return self.newest_turn();
+        }
         let session = self.session.as_ref().filter(|_| self.is_in_flight())?;
         let latest = || self.latest_turn.as_ref().filter(|turn| turn.state == TurnState::Running);
         session.active_turn_id.as_deref().or_else(|| latest().map(|turn| turn.turn_id.as_str()))
