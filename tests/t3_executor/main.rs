@@ -788,3 +788,26 @@ async fn a_turn_that_t3_code_has_and_does_not_show_yet_is_not_called_stopped() {
     world.later(60);
     world.executor().interrupt(assignment().run).await.unwrap();
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_thread_in_a_state_that_afk_does_not_know_is_not_archived() {
+    let world = World::new().await;
+    world.executor().ensure(&assignment()).await.unwrap();
+    world.state().end("t-1");
+    world.state().thread()["session"]["status"] = json!("dreaming");
+    let error = world.executor().archive(assignment().run).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Refused);
+    assert!(world.state().sent("thread.archive").is_empty());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_thread_that_is_never_to_begin_is_archived() {
+    let world = World::new().await;
+    world.state().fail(TURN, &[Fault::LostBefore]);
+    world.executor().ensure(&assignment()).await.unwrap_err();
+    let run = assignment().run;
+    world.executor().archive(run).await.unwrap_err();
+    world.executor().interrupt(run).await.unwrap();
+    world.executor().archive(run).await.unwrap();
+    assert_eq!(world.state().sent("thread.archive").len(), 1);
+}

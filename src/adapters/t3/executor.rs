@@ -348,9 +348,9 @@ impl<W: Workspaces> Executor for T3Executor<W> {
         let memory = self.recall(run, &directory).await?;
         let newest = memory.accepted_turns().next_back().map(Sent::asked);
         let status = status(&thread, newest.as_ref(), self.clock.now()).status;
-        if thread.is_in_flight()
-            || matches!(status, AgentStatus::Starting | AgentStatus::Running | AgentStatus::Waiting)
-        {
+        let never_begins = newest.is_none() && memory.never_begin && status == AgentStatus::Starting;
+        let has_ended = matches!(status, AgentStatus::Idle | AgentStatus::Failed) || never_begins;
+        if thread.is_in_flight() || !has_ended {
             return Err(PortError::refused(format!("the agent of run {run} is still at work; its thread stays")));
         }
         let mut change = Change { executor: self, run, directory: &directory, memory };
