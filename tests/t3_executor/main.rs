@@ -811,3 +811,14 @@ async fn a_thread_that_is_never_to_begin_is_archived() {
     world.executor().archive(run).await.unwrap();
     assert_eq!(world.state().sent("thread.archive").len(), 1);
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_run_whose_thread_vanished_before_the_answer_to_its_turn_came_does_not_start_for_ever() {
+    let world = World::new().await;
+    world.state().fail(TURN, &[Fault::LostAfter]);
+    world.executor().ensure(&assignment()).await.unwrap_err();
+    world.state().thread()["deletedAt"] = json!("2026-11-22T12:00:01.000Z");
+    for _ in 0..2 {
+        assert_eq!(world.the_agent().await.status, AgentStatus::Gone);
+    }
+}

@@ -194,6 +194,8 @@ impl<W: Workspaces> Look<'_, W> {
             (Some(thread), None) if thread.is_in_flight() || thread.archived || thread.deleted => {
                 status(thread, None, self.now)
             }
+            // Its thread was there, or it would not have had a turn.
+            (None, None) if memory.over => plain(AgentStatus::Gone),
             (_, None) if memory.never_begin => plain(AgentStatus::Failed),
             (_, None) => plain(AgentStatus::Starting),
             (None, Some(_)) => plain(AgentStatus::Gone),
