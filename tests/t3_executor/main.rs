@@ -822,3 +822,27 @@ async fn a_run_whose_thread_vanished_before_the_answer_to_its_turn_came_does_not
         assert_eq!(world.the_agent().await.status, AgentStatus::Gone);
     }
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn runs_whose_newest_turn_was_never_settled_do_not_keep_a_newer_one_from_being_read() {
+    let world = World::new().await;
+    let executor = world.executor();
+    for number in 1..=20 {
+        let run = RunId::of_arming(&number.to_string());
+        let issue = IssueRef { number, ..assignment().issue };
+        let turn = run.derive(Purpose::FirstTurn, 0);
+        executor.ensure(&Assignment { run, issue, turn, ..assignment() }).await.unwrap();
+        world.state().end(&format!("t-{number}"));
+        world.state().fail(TURN, &[Fault::LostBefore]);
+        executor
+            .turn(run, run.derive(Purpose::CorrectiveTurn { red_commit: "9ab3c1d" }, 0), "Mend it.")
+            .await
+            .unwrap_err();
+    }
+    world.later(3600);
+    executor.ensure(&assignment()).await.unwrap();
+    world.state().end("t-new");
+    let roster = world.executor().list().await.unwrap();
+    let agent = roster.agents.iter().find(|agent| agent.run == assignment().run).unwrap();
+    assert!(agent.last_words.as_deref().is_some_and(|words| words.ends_with("Done.")), "{agent:?}");
+}

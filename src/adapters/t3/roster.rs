@@ -1,5 +1,6 @@
 //! What there is of runs: one listing for all of them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -81,6 +82,9 @@ impl<W: Workspaces> T3Executor<W> {
             .collect();
         let environment = if known.is_empty() && found.is_empty() { None } else { self.link_part().await };
         let mut look = Look { executor: self, listing, read: 0, environment, now: self.clock.now() };
+        let mut known: Vec<(RunId, Known)> = known.into_iter().collect();
+        // The newest are read first: of old ones there may be many that nothing can be learnt of any more.
+        known.sort_by_key(|(_, one)| Reverse(one.memory.since));
         for (run, one) in known {
             match look.report(run, one).await {
                 Ok(report) => roster.agents.extend(report),
