@@ -846,3 +846,14 @@ async fn runs_whose_newest_turn_was_never_settled_do_not_keep_a_newer_one_from_b
     let agent = roster.agents.iter().find(|agent| agent.run == assignment().run).unwrap();
     assert!(agent.last_words.as_deref().is_some_and(|words| words.ends_with("Done.")), "{agent:?}");
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_agent_was_not_quiet_before_it_had_its_turn_whatever_the_server_s_clock_says() {
+    let world = World::new().await;
+    world.state().ahead = chrono::TimeDelta::hours(1);
+    world.executor().ensure(&assignment()).await.unwrap();
+    world.later(30);
+    // T3 Code stamps the thread with the time of the command, which is this machine's.
+    let quiet = world.clock.now() - world.the_agent().await.last_activity.unwrap();
+    assert_eq!(quiet.num_seconds(), 30);
+}

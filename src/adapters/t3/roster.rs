@@ -304,6 +304,8 @@ impl<W: Workspaces> Look<'_, W> {
         });
         let by_this_clock =
             |at: DateTime<Utc>| self.listing.clock.and_then(|ahead| at.checked_sub_signed(ahead)).unwrap_or(at);
+        // Until the agent moves, T3 shows the time of the command, which is of this machine's clock and not of its own.
+        let last_activity = thread.and_then(|thread| thread.updated_at).map(by_this_clock);
         let link = self.environment.as_ref().filter(|_| thread.is_some_and(|thread| !thread.deleted));
         AgentReport {
             run,
@@ -311,7 +313,8 @@ impl<W: Workspaces> Look<'_, W> {
             assignment: memory.assignment.clone(),
             turns: memory.accepted_turns().map(|turn| turn.id).collect(),
             status: reading.status,
-            last_activity: thread.and_then(|thread| thread.updated_at).map(by_this_clock),
+            last_activity: last_activity
+                .map(|at| newest.and_then(|turn| turn.accepted_at).map_or(at, |told| at.max(told))),
             milestones,
             cost_usd: None,
             last_words: last_words.flatten().or(reading.words),
