@@ -857,3 +857,13 @@ async fn an_agent_was_not_quiet_before_it_had_its_turn_whatever_the_server_s_clo
     let quiet = world.clock.now() - world.the_agent().await.last_activity.unwrap();
     assert_eq!(quiet.num_seconds(), 30);
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_server_whose_name_is_none_gets_no_links() {
+    for id in ["", "..", "a/b", "x) [click](https://evil.example", &"x".repeat(10_000)] {
+        let world = World::new().await;
+        world.state().environment = Some(id.to_owned());
+        world.executor().ensure(&assignment()).await.unwrap();
+        assert_eq!(world.the_agent().await.link, None, "{id}");
+    }
+}

@@ -20,6 +20,8 @@ use crate::text::clean_line;
 
 /// The most threads that one listing reads one by one.
 const MOST_READ: usize = 5;
+/// No id of a server is longer.
+const LONGEST_ENVIRONMENT: usize = 100;
 /// The most that is said of a title.
 const SAID: usize = 100;
 
@@ -110,7 +112,14 @@ impl<W: Workspaces> T3Executor<W> {
     /// Links are a convenience: without them everything else goes on.
     async fn link_part(&self) -> Option<String> {
         let environment = self.environment().await;
-        environment.inspect_err(|error| tracing::warn!("no links to agents: {error}")).ok().cloned()
+        let id = environment.inspect_err(|error| tracing::warn!("no links to agents: {error}")).ok()?;
+        // It ends up in comments: nothing but an id is one.
+        let is_id = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+        let fits = (1..=LONGEST_ENVIRONMENT).contains(&id.len()) && id.chars().all(is_id);
+        if !fits {
+            tracing::warn!("no links to agents: T3 Code calls itself `{}`", clean_line(id, SAID));
+        }
+        fits.then(|| id.clone())
     }
 }
 
