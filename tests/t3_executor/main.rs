@@ -867,3 +867,16 @@ async fn a_server_whose_name_is_none_gets_no_links() {
         assert_eq!(world.the_agent().await.link, None, "{id}");
     }
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn one_odd_thread_holds_back_no_other() {
+    let odd = json!({ "id": "odd", "updatedAt": 7, "messages": [{ "id": 7, "role": null, "text": null, "turnId": {} }],
+        "activities": [{ "kind": "tool.started", "payload": null }, { "kind": "tool.started", "payload": "text" },
+            { "kind": null, "payload": [1], "turnId": 7 }] });
+    let world = World::new().await;
+    world.state().old = true;
+    world.executor().ensure(&assignment()).await.unwrap();
+    world.state().run("t-1");
+    world.state().threads.insert(0, odd);
+    assert_eq!(world.the_agent().await.status, AgentStatus::Running);
+}
