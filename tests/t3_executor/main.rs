@@ -880,3 +880,45 @@ async fn one_odd_thread_holds_back_no_other() {
     world.state().threads.insert(0, odd);
     assert_eq!(world.the_agent().await.status, AgentStatus::Running);
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn of_two_processes_at_once_one_starts_the_run_and_one_sends_a_turn() {
+    for old in [false, true] {
+        let world = World::new().await;
+        world.state().old = old;
+        let (one, two) = (world.executor(), world.executor());
+        let first = assignment();
+        let (left, right) = tokio::join!(one.ensure(&first), two.ensure(&first));
+        left.unwrap();
+        right.unwrap();
+        world.came_to_one_of_each();
+        world.state().run("t-1");
+        world.state().end("t-1");
+        let run = first.run;
+        let (a, b) = tokio::join!(one.turn(run, correction(0), "a"), two.turn(run, correction(1), "b"));
+        assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
+        assert_eq!(world.state().sent(TURN).len(), 2);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn files_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World { checkouts: None, ..World::new().await };
+    world.state().expires_at = Some("2026-11-22T13:00:00.000Z");
+    world.executor().can_start().await.unwrap();
+    world.executor().ensure(&assignment()).await.unwrap();
+    let mut folders = vec![world.folder.path().join("t3")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let mode = path.metadata().unwrap().permissions().mode() & 0o077;
+            assert!(mode == 0 || path.ends_with("workspace") || path.ends_with("api"), "{path:?} {mode:o}");
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                assert!(!std::fs::read_to_string(&path).unwrap().contains(TOKEN));
+            }
+        }
+    }
+}
