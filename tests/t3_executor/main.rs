@@ -14,7 +14,7 @@ use afk::adapters::http::api::Credential;
 use afk::adapters::t3::{Parts, T3Executor};
 use afk::engine::identity::{Purpose, RunId, project};
 use afk::policy::facts::AgentStatus;
-use afk::ports::{AgentReport, Assignment, Clock, Executor, IssueRef, PortErrorKind, PortResult};
+use afk::ports::{AgentReport, Assignment, Clock, Executor, IssueRef, PortErrorKind, PortResult, Roster};
 use afk::settings::{SecretSource, T3ExecutorSettings};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -729,4 +729,196 @@ async fn a_token_without_a_scope_cannot_start_an_agent() {
     world.state().scopes = vec!["orchestration:read"];
     let error = world.executor().can_start().await.unwrap_err();
     assert!(error.message.contains("lacks the scope `orchestration:operate`"), "{error}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_turn_whose_answer_was_lost_is_not_forgotten_when_it_may_not_be_sent_again() {
+    let world = World::new().await;
+    world.state().fail(TURN, &[Fault::LostAfter, Fault::Forbidden]);
+    for _ in 0..2 {
+        world.executor().ensure(&assignment()).await.unwrap_err();
+    }
+    world.state().run("t-1");
+    world.state().end("t-1");
+    let agent = world.the_agent().await;
+    assert_eq!((agent.turns, agent.status), (vec![assignment().turn], AgentStatus::Idle));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_agents_of_another_installation_are_not_listed_although_both_share_the_folder_of_the_checkouts() {
+    let world = World::new().await;
+    world.executor_of("another", true).ensure(&assignment()).await.unwrap();
+    world.state().run("t-1");
+    world.forget();
+    assert_eq!(world.executor().list().await.unwrap(), Roster::default());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_first_turn_that_was_stopped_is_never_sent_although_everything_was_forgotten() {
+    let world = World::new().await;
+    world.state().fail(TURN, &[Fault::LostBefore]);
+    world.executor().ensure(&assignment()).await.unwrap_err();
+    world.forget();
+    world.executor().interrupt(assignment().run).await.unwrap();
+    world.executor().ensure(&assignment()).await.unwrap();
+    assert_eq!(world.state().sent(TURN).len(), 1);
+    let agent = world.the_agent().await;
+    assert_eq!((agent.status, agent.assignment), (AgentStatus::Failed, Some(assignment())));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_agent_whose_subagents_go_on_after_its_turn_is_told_to_stop() {
+    let world = World::new().await;
+    world.executor().ensure(&assignment()).await.unwrap();
+    world.state().end("t-1");
+    world.state().thread()["backgroundLiveness"] = json!("working");
+    assert_eq!(world.the_agent().await.status, AgentStatus::Running);
+    world.executor().turn(assignment().run, correction(0), "Mend it.").await.unwrap_err();
+    world.executor().archive(assignment().run).await.unwrap_err();
+    world.executor().interrupt(assignment().run).await.unwrap();
+    assert_eq!(world.state().sent("thread.turn.interrupt")[0]["turnId"], "t-1");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_turn_that_t3_code_has_and_does_not_show_yet_is_not_called_stopped() {
+    let world = World::new().await;
+    world.executor().ensure(&assignment()).await.unwrap();
+    let error = world.executor().interrupt(assignment().run).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Unreachable, "{error}");
+    world.later(60);
+    world.executor().interrupt(assignment().run).await.unwrap();
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_thread_in_a_state_that_afk_does_not_know_is_not_archived() {
+    let world = World::new().await;
+    world.executor().ensure(&assignment()).await.unwrap();
+    world.state().end("t-1");
+    world.state().thread()["session"]["status"] = json!("dreaming");
+    let error = world.executor().archive(assignment().run).await.unwrap_err();
+    assert_eq!(error.kind, PortErrorKind::Refused);
+    assert!(world.state().sent("thread.archive").is_empty());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_thread_that_is_never_to_begin_is_archived() {
+    let world = World::new().await;
+    world.state().fail(TURN, &[Fault::LostBefore]);
+    world.executor().ensure(&assignment()).await.unwrap_err();
+    let run = assignment().run;
+    world.executor().archive(run).await.unwrap_err();
+    world.executor().interrupt(run).await.unwrap();
+    world.executor().archive(run).await.unwrap();
+    assert_eq!(world.state().sent("thread.archive").len(), 1);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_run_whose_thread_vanished_before_the_answer_to_its_turn_came_does_not_start_for_ever() {
+    let world = World::new().await;
+    world.state().fail(TURN, &[Fault::LostAfter]);
+    world.executor().ensure(&assignment()).await.unwrap_err();
+    world.state().thread()["deletedAt"] = json!("2026-11-22T12:00:01.000Z");
+    for _ in 0..2 {
+        assert_eq!(world.the_agent().await.status, AgentStatus::Gone);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn runs_whose_newest_turn_was_never_settled_do_not_keep_a_newer_one_from_being_read() {
+    let world = World::new().await;
+    let executor = world.executor();
+    for number in 1..=20 {
+        let run = RunId::of_arming(&number.to_string());
+        let issue = IssueRef { number, ..assignment().issue };
+        let turn = run.derive(Purpose::FirstTurn, 0);
+        executor.ensure(&Assignment { run, issue, turn, ..assignment() }).await.unwrap();
+        world.state().end(&format!("t-{number}"));
+        world.state().fail(TURN, &[Fault::LostBefore]);
+        executor
+            .turn(run, run.derive(Purpose::CorrectiveTurn { red_commit: "9ab3c1d" }, 0), "Mend it.")
+            .await
+            .unwrap_err();
+    }
+    world.later(3600);
+    executor.ensure(&assignment()).await.unwrap();
+    world.state().end("t-new");
+    let roster = world.executor().list().await.unwrap();
+    let agent = roster.agents.iter().find(|agent| agent.run == assignment().run).unwrap();
+    assert!(agent.last_words.as_deref().is_some_and(|words| words.ends_with("Done.")), "{agent:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_agent_was_not_quiet_before_it_had_its_turn_whatever_the_server_s_clock_says() {
+    let world = World::new().await;
+    world.state().ahead = chrono::TimeDelta::hours(1);
+    world.executor().ensure(&assignment()).await.unwrap();
+    world.later(30);
+    // T3 Code stamps the thread with the time of the command, which is this machine's.
+    let quiet = world.clock.now() - world.the_agent().await.last_activity.unwrap();
+    assert_eq!(quiet.num_seconds(), 30);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_server_whose_name_is_none_gets_no_links() {
+    for id in ["", "..", "a/b", "x) [click](https://evil.example", &"x".repeat(10_000)] {
+        let world = World::new().await;
+        world.state().environment = Some(id.to_owned());
+        world.executor().ensure(&assignment()).await.unwrap();
+        assert_eq!(world.the_agent().await.link, None, "{id}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn one_odd_thread_holds_back_no_other() {
+    let odd = json!({ "id": "odd", "updatedAt": 7, "messages": [{ "id": 7, "role": null, "text": null, "turnId": {} }],
+        "activities": [{ "kind": "tool.started", "payload": null }, { "kind": "tool.started", "payload": "text" },
+            { "kind": null, "payload": [1], "turnId": 7 }] });
+    let world = World::new().await;
+    world.state().old = true;
+    world.executor().ensure(&assignment()).await.unwrap();
+    world.state().run("t-1");
+    world.state().threads.insert(0, odd);
+    assert_eq!(world.the_agent().await.status, AgentStatus::Running);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn of_two_processes_at_once_one_starts_the_run_and_one_sends_a_turn() {
+    for old in [false, true] {
+        let world = World::new().await;
+        world.state().old = old;
+        let (one, two) = (world.executor(), world.executor());
+        let first = assignment();
+        let (left, right) = tokio::join!(one.ensure(&first), two.ensure(&first));
+        left.unwrap();
+        right.unwrap();
+        world.came_to_one_of_each();
+        world.state().run("t-1");
+        world.state().end("t-1");
+        let run = first.run;
+        let (a, b) = tokio::join!(one.turn(run, correction(0), "a"), two.turn(run, correction(1), "b"));
+        assert!(a.is_ok() != b.is_ok(), "{a:?} {b:?}");
+        assert_eq!(world.state().sent(TURN).len(), 2);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn files_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World { checkouts: None, ..World::new().await };
+    world.state().expires_at = Some("2026-11-22T13:00:00.000Z");
+    world.executor().can_start().await.unwrap();
+    world.executor().ensure(&assignment()).await.unwrap();
+    let mut folders = vec![world.folder.path().join("t3")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let mode = path.metadata().unwrap().permissions().mode() & 0o077;
+            assert!(mode == 0 || path.ends_with("workspace") || path.ends_with("api"), "{path:?} {mode:o}");
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                assert!(!std::fs::read_to_string(&path).unwrap().contains(TOKEN));
+            }
+        }
+    }
 }

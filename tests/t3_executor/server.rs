@@ -23,6 +23,8 @@ pub enum Fault {
     RefusedAfter,
     /// 400 with nothing to read.
     Malformed,
+    /// 403: the token may only look.
+    Forbidden,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +43,10 @@ pub struct State {
     pub locked_out: bool,
     pub scopes: Vec<&'static str>,
     pub expires_at: Option<&'static str>,
+    /// How far the server's clock is ahead of the true time.
+    pub ahead: chrono::TimeDelta,
+    /// Where the server is not called `env-1`.
+    pub environment: Option<String>,
     accepted: BTreeMap<String, u64>,
     refused: Vec<String>,
 }
@@ -85,6 +91,10 @@ impl State {
         match fault {
             Some(Fault::LostBefore) => return ResponseTemplate::new(502),
             Some(Fault::Malformed) => return ResponseTemplate::new(400),
+            Some(Fault::Forbidden) => {
+                return ResponseTemplate::new(403).set_body_json(json!({ "_tag": "EnvironmentScopeRequiredError",
+                    "code": "insufficient_scope", "requiredScope": "orchestration:operate", "traceId": "t" }));
+            }
             _ => {}
         }
         if let Some(sequence) = self.accepted.get(&id) {
@@ -162,7 +172,8 @@ impl State {
         let whole = |threads: &[Value]| json!({ "projects": self.projects, "threads": threads });
         match path {
             "/.well-known/t3/environment" => {
-                ResponseTemplate::new(200).set_body_json(json!({ "environmentId": "env-1", "serverVersion": "0.0.33" }))
+                let id = self.environment.as_deref().unwrap_or("env-1");
+                ResponseTemplate::new(200).set_body_json(json!({ "environmentId": id, "serverVersion": "0.0.33" }))
             }
             "/api/auth/session" if self.locked_out => {
                 ResponseTemplate::new(200).set_body_json(json!({ "authenticated": false }))
@@ -219,15 +230,16 @@ impl Respond for T3 {
             path == "/.well-known/t3/environment" || request.headers["authorization"] == format!("Bearer {TOKEN}"),
             "{path} was asked without the token"
         );
-        if request.method.as_str() == "POST" {
-            if state.locked_out {
-                return state.read("/locked");
-            }
+        let answer = if request.method.as_str() == "POST" && !state.locked_out {
             state.dispatch(&request.body_json().expect("JSON"))
+        } else if request.method.as_str() == "POST" {
+            state.read("/locked")
         } else {
             state.asked.push(path.to_owned());
             state.read(path)
-        }
+        };
+        let date = chrono::Utc::now() + state.ahead;
+        answer.insert_header("date", date.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
     }
 }
 

@@ -150,12 +150,12 @@ impl<W: Workspaces> Change<'_, W> {
 
     /// Sends a turn that is not known to have been accepted.
     pub async fn send(&mut self, turn: Uuid, text: &str, runtime_mode: &str, before: Before) -> PortResult<()> {
-        let (at, mut refused) = match self.memory.turn(turn) {
-            Some(sent) => (sent.at, sent.refused),
+        let (at, mut refused, is_new) = match self.memory.turn(turn) {
+            Some(sent) => (sent.at, sent.refused, false),
             None => {
                 let now = self.executor.clock.now();
                 self.memory.turns.push(Sent::new(turn, now, before));
-                (now, 0)
+                (now, 0, true)
             }
         };
         let mut tries = 0;
@@ -174,9 +174,12 @@ impl<W: Workspaces> Change<'_, W> {
                 Ok(_) => return self.accepted(turn),
                 Err(DispatchError::Failed(error)) if error.kind != PortErrorKind::Refused => return Err(error),
                 Err(DispatchError::Malformed(error) | DispatchError::Failed(error)) => {
-                    // Nothing was recorded anywhere, so there is nothing to look for either.
-                    self.memory.turns.retain(|known| known.id != turn);
-                    self.remember()?;
+                    // Nothing was recorded anywhere, so there is nothing to look for either; unless an earlier try is
+                    // what an answer was lost of.
+                    if is_new {
+                        self.memory.turns.retain(|known| known.id != turn);
+                        self.remember()?;
+                    }
                     return Err(error);
                 }
                 Err(DispatchError::Refused(error)) => error,

@@ -239,11 +239,12 @@ impl<W: Workspaces> Executor for T3Executor<W> {
         let mut memory =
             remembered.unwrap_or_else(|| Memory::new(&self.controller, &self.name, None, self.clock.now()));
         let assignment = memory.assignment.get_or_insert_with(|| assignment.clone()).clone();
-        if memory.never_begin || memory.accepted(assignment.turn) {
-            return Ok(());
-        }
+        let is_done = memory.never_begin || memory.accepted(assignment.turn);
         let mut change = Change { executor: self, run, directory: &directory, memory };
         change.remember()?;
+        if is_done {
+            return Ok(());
+        }
         change.bring_up(&assignment, again).await
     }
 
@@ -291,19 +292,30 @@ impl<W: Workspaces> Executor for T3Executor<W> {
         let _lock = directory.exclusively().await?;
         let memory = self.recall(run, &directory).await?;
         let mut change = Change { executor: self, run, directory: &directory, memory };
-        let in_flight = found.filter(|thread| thread.is_in_flight() && !thread.archived && !thread.deleted);
+        let now = self.clock.now();
+        let newest = change.memory.accepted_turns().next_back().map(Sent::asked);
+        let is_accepted_and_unseen = newest.is_some_and(|newest| {
+            found.as_ref().is_some_and(|thread| status(thread, Some(&newest), now).status == AgentStatus::Starting)
+        });
+        let at_work = |thread: &Thread| thread.is_in_flight() || thread.has_subagents_at_work();
+        let in_flight = found.filter(|thread| at_work(thread) && !thread.archived && !thread.deleted);
         let memory = &mut change.memory;
-        if memory.assignment.as_ref().is_some_and(|assignment| !memory.accepted(assignment.turn)) {
+        if memory.accepted_turns().next().is_none() {
             memory.never_begin = true;
         }
-        let Some(thread) = in_flight else { return change.remember() };
+        let coming_up = || {
+            Err(PortError::unreachable(format!(
+                "the agent of run {run} is coming up and has no turn yet that could be told to stop; it is told later"
+            )))
+        };
+        let Some(thread) = in_flight else {
+            change.remember()?;
+            return if is_accepted_and_unseen { coming_up() } else { Ok(()) };
+        };
         let Some(turn_id) = thread.active_turn().map(str::to_owned) else {
             change.remember()?;
-            return Err(PortError::unreachable(format!(
-                "the agent of run {run} is coming up and has no turn yet that could be told to stop; it is told later"
-            )));
+            return coming_up();
         };
-        let now = self.clock.now();
         if let Some(newest) = memory.turns.last_mut() {
             newest.interrupted_at.get_or_insert(now);
         }
@@ -336,9 +348,9 @@ impl<W: Workspaces> Executor for T3Executor<W> {
         let memory = self.recall(run, &directory).await?;
         let newest = memory.accepted_turns().next_back().map(Sent::asked);
         let status = status(&thread, newest.as_ref(), self.clock.now()).status;
-        if thread.is_in_flight()
-            || matches!(status, AgentStatus::Starting | AgentStatus::Running | AgentStatus::Waiting)
-        {
+        let never_begins = newest.is_none() && memory.never_begin && status == AgentStatus::Starting;
+        let has_ended = matches!(status, AgentStatus::Idle | AgentStatus::Failed) || never_begins;
+        if thread.is_in_flight() || !has_ended {
             return Err(PortError::refused(format!("the agent of run {run} is still at work; its thread stays")));
         }
         let mut change = Change { executor: self, run, directory: &directory, memory };

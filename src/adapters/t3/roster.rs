@@ -1,5 +1,6 @@
 //! What there is of runs: one listing for all of them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -19,6 +20,8 @@ use crate::text::clean_line;
 
 /// The most threads that one listing reads one by one.
 const MOST_READ: usize = 5;
+/// No id of a server is longer.
+const LONGEST_ENVIRONMENT: usize = 100;
 /// The most that is said of a title.
 const SAID: usize = 100;
 
@@ -81,6 +84,9 @@ impl<W: Workspaces> T3Executor<W> {
             .collect();
         let environment = if known.is_empty() && found.is_empty() { None } else { self.link_part().await };
         let mut look = Look { executor: self, listing, read: 0, environment, now: self.clock.now() };
+        let mut known: Vec<(RunId, Known)> = known.into_iter().collect();
+        // The newest are read first: of old ones there may be many that nothing can be learnt of any more.
+        known.sort_by_key(|(_, one)| Reverse(one.memory.since));
         for (run, one) in known {
             match look.report(run, one).await {
                 Ok(report) => roster.agents.extend(report),
@@ -106,7 +112,14 @@ impl<W: Workspaces> T3Executor<W> {
     /// Links are a convenience: without them everything else goes on.
     async fn link_part(&self) -> Option<String> {
         let environment = self.environment().await;
-        environment.inspect_err(|error| tracing::warn!("no links to agents: {error}")).ok().cloned()
+        let id = environment.inspect_err(|error| tracing::warn!("no links to agents: {error}")).ok()?;
+        // It ends up in comments: nothing but an id is one.
+        let is_id = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+        let fits = (1..=LONGEST_ENVIRONMENT).contains(&id.len()) && id.chars().all(is_id);
+        if !fits {
+            tracing::warn!("no links to agents: T3 Code calls itself `{}`", clean_line(id, SAID));
+        }
+        fits.then(|| id.clone())
     }
 }
 
@@ -157,8 +170,11 @@ impl<W: Workspaces> Look<'_, W> {
             };
         };
         let own = |n| project_id(&executor.controller, &issue.repo, n) == thread.project_id;
+        // Installations may share the folder of the checkouts. A project that one of them has made has a derived id.
+        let is_made_by_afk =
+            Uuid::try_parse(&thread.project_id).is_ok_and(|id| id.get_version() == Some(uuid::Version::Sha1));
         let at_home = || executor.places.root(&issue.repo).is_ok_and(|home| root == Some(home.as_str()));
-        if !(0..MOST_PROJECTS).any(own) && !at_home() {
+        if !(0..MOST_PROJECTS).any(own) && (is_made_by_afk || !at_home()) {
             return Ok(None);
         }
         let mut memory = Memory::new(&executor.controller, &executor.name, None, self.now);
@@ -191,6 +207,8 @@ impl<W: Workspaces> Look<'_, W> {
             (Some(thread), None) if thread.is_in_flight() || thread.archived || thread.deleted => {
                 status(thread, None, self.now)
             }
+            // Its thread was there, or it would not have had a turn.
+            (None, None) if memory.over => plain(AgentStatus::Gone),
             (_, None) if memory.never_begin => plain(AgentStatus::Failed),
             (_, None) => plain(AgentStatus::Starting),
             (None, Some(_)) => plain(AgentStatus::Gone),
@@ -295,6 +313,8 @@ impl<W: Workspaces> Look<'_, W> {
         });
         let by_this_clock =
             |at: DateTime<Utc>| self.listing.clock.and_then(|ahead| at.checked_sub_signed(ahead)).unwrap_or(at);
+        // Until the agent moves, T3 shows the time of the command, which is of this machine's clock and not of its own.
+        let last_activity = thread.and_then(|thread| thread.updated_at).map(by_this_clock);
         let link = self.environment.as_ref().filter(|_| thread.is_some_and(|thread| !thread.deleted));
         AgentReport {
             run,
@@ -302,7 +322,8 @@ impl<W: Workspaces> Look<'_, W> {
             assignment: memory.assignment.clone(),
             turns: memory.accepted_turns().map(|turn| turn.id).collect(),
             status: reading.status,
-            last_activity: thread.and_then(|thread| thread.updated_at).map(by_this_clock),
+            last_activity: last_activity
+                .map(|at| newest.and_then(|turn| turn.accepted_at).map_or(at, |told| at.max(told))),
             milestones,
             cost_usd: None,
             last_words: last_words.flatten().or(reading.words),

@@ -88,8 +88,11 @@ pub fn status(thread: &Thread, asked: Option<&Asked>, now: DateTime<Utc>) -> Rea
     let before = asked.map(|asked| asked.before.clone()).unwrap_or_default();
     let is_mine = thread.newest_turn().is_some_and(|turn| before.turn.as_deref() != Some(turn));
     let interrupted = asked.is_some_and(|asked| asked.interrupted);
-    // As it was before the turn was sent, it tells nothing.
-    let has_moved = |session: &&AgentSession| asked.is_none() || is_mine || session.updated_at != before.session;
+    // As it was before the turn was sent, it tells nothing; what turned up since is of the turn before.
+    let has_moved = |session: &&AgentSession| {
+        let at = session.updated_at;
+        asked.is_none() || at != before.session || (is_mine && at.is_none())
+    };
     let session = thread.session.as_ref().filter(has_moved);
     if let Some(failure) = could_not_start(thread, asked) {
         let error = session.and_then(|session| session.last_error.as_deref());
@@ -169,8 +172,7 @@ fn not_begun(asked: Option<&Asked>, now: DateTime<Utc>, later: Reading) -> Readi
 
 /// The turn is over; its subagents may not be.
 fn ended(thread: &Thread) -> Reading {
-    let at_work = thread.background_liveness.as_deref() == Some("working");
-    Reading::of(if at_work { AgentStatus::Running } else { AgentStatus::Idle })
+    Reading::of(if thread.has_subagents_at_work() { AgentStatus::Running } else { AgentStatus::Idle })
 }
 
 /// Why a turn failed.
@@ -276,6 +278,12 @@ mod tests {
                 "the first turn is still the newest",
                 json!({ "session": session("ready", EARLIER), "latestTurn": turn("old", "completed") }),
                 second(),
+                waits.to_vec(),
+            ),
+            (
+                "the turn before shows up late, v0.0.27",
+                json!({ "session": session("ready", EARLIER), "latestTurn": turn("old", "completed"), "messages": heard() }),
+                Asked { before: Before { turn: None, session: EARLIER.parse().ok() }, ..first() },
                 waits.to_vec(),
             ),
             (

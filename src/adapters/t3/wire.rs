@@ -8,7 +8,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -235,8 +235,16 @@ impl Thread {
         })
     }
 
-    /// T3's id of the turn that is at work, which an interrupt has to name.
+    /// Whether subagents go on, perhaps after the turn.
+    pub fn has_subagents_at_work(&self) -> bool {
+        self.background_liveness.as_deref() == Some("working")
+    }
+
+    /// T3's id of the turn that is at work, by itself or with its subagents, which an interrupt has to name.
     pub fn active_turn(&self) -> Option<&str> {
+        if !self.is_in_flight() && self.has_subagents_at_work() {
+            return self.newest_turn();
+        }
         let session = self.session.as_ref().filter(|_| self.is_in_flight())?;
         let latest = || self.latest_turn.as_ref().filter(|turn| turn.state == TurnState::Running);
         session.active_turn_id.as_deref().or_else(|| latest().map(|turn| turn.turn_id.as_str()))
@@ -400,28 +408,29 @@ impl<'de> Deserialize<'de> for Messages {
         #[serde(rename_all = "camelCase")]
         struct Message {
             #[serde(default)]
-            id: String,
+            id: Loose,
             #[serde(default)]
-            role: String,
+            role: Loose,
             #[serde(default)]
-            text: String,
+            text: Loose,
             #[serde(default)]
-            turn_id: Option<String>,
+            turn_id: Loose,
             #[serde(default, deserialize_with = "time")]
             created_at: Option<DateTime<Utc>>,
         }
         let mut messages = Self::default();
-        fold(deserializer, |message: Message| match message.role.as_str() {
-            "user" => messages.asked.extend(message.id.parse().ok().map(|id| (id, message.created_at))),
+        fold(deserializer, |message: Message| match &*String::from(message.role) {
+            "user" => messages.asked.extend(String::from(message.id).parse().ok().map(|id| (id, message.created_at))),
             "assistant" => {
-                for milestone in message.text.lines().filter_map(milestone_in) {
+                let text = String::from(message.text);
+                for milestone in text.lines().filter_map(milestone_in) {
                     if !messages.milestones.iter().any(|known| known == milestone) {
                         messages.milestones.push(milestone.to_owned());
                     }
                 }
                 if messages.last.as_ref().is_none_or(|last| last.at <= message.created_at) {
-                    let words = text::tail(message.text.trim(), WORDS_LIMIT);
-                    messages.last = Some(Said { turn: message.turn_id, at: message.created_at, words });
+                    let words = crate::text::tail(text.trim(), WORDS_LIMIT);
+                    messages.last = Some(Said { turn: message.turn_id.0, at: message.created_at, words });
                 }
             }
             _ => {}
@@ -436,11 +445,11 @@ impl<'de> Deserialize<'de> for Activities {
         #[serde(rename_all = "camelCase")]
         struct Activity {
             #[serde(default)]
-            kind: String,
+            kind: Loose,
             #[serde(default)]
             payload: Payload,
             #[serde(default)]
-            turn_id: Option<String>,
+            turn_id: Loose,
             #[serde(default, deserialize_with = "time")]
             created_at: Option<DateTime<Utc>>,
         }
@@ -448,7 +457,8 @@ impl<'de> Deserialize<'de> for Activities {
         // By the request; an answer may come before its question.
         let mut requests: BTreeMap<String, Request> = BTreeMap::new();
         fold(deserializer, |activity: Activity| {
-            let Activity { kind, payload, turn_id, created_at } = activity;
+            let Activity { kind, payload, turn_id: Loose(turn_id), created_at } = activity;
+            let kind = String::from(kind);
             match (kind.as_str(), payload.request_id.0) {
                 ("approval.requested" | "user-input.requested", Some(id)) => {
                     requests.entry(id).or_default().asked = Some(turn_id);
@@ -481,15 +491,12 @@ struct Request {
     answered: bool,
 }
 
-/// What an activity carries, as far as anything follows from it. Its fields depend on its kind.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// What an activity carries, as far as anything follows from it. Its fields depend on its kind, and T3 says that it may
+/// be anything.
+#[derive(Default)]
 struct Payload {
-    #[serde(default)]
     request_id: Loose,
-    #[serde(default)]
     detail: Loose,
-    #[serde(default)]
     message: Loose,
 }
 
@@ -497,18 +504,100 @@ struct Payload {
 #[derive(Default)]
 struct Loose(Option<String>);
 
+impl From<Loose> for String {
+    fn from(loose: Loose) -> Self {
+        loose.0.unwrap_or_default()
+    }
+}
+
+/// What of any value something follows from; the rest is skipped, however deep it is.
+trait OfAnything: Default {
+    fn of_text(_: &str) -> Self {
+        Self::default()
+    }
+
+    fn of_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Self::default())
+    }
+}
+
+impl OfAnything for Loose {
+    fn of_text(text: &str) -> Self {
+        Self(Some(text.to_owned()))
+    }
+}
+
+impl OfAnything for Payload {
+    fn of_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
+        let mut payload = Self::default();
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "requestId" => payload.request_id = map.next_value()?,
+                "detail" => payload.detail = map.next_value()?,
+                "message" => payload.message = map.next_value()?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(payload)
+    }
+}
+
+/// Reads any value at all.
+fn anything<'de, D: Deserializer<'de>, T: OfAnything>(deserializer: D) -> Result<T, D::Error> {
+    struct Anything<T>(PhantomData<T>);
+    impl<'de, T: OfAnything> Visitor<'de> for Anything<T> {
+        type Value = T;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("anything")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<T, E> {
+            Ok(T::of_text(text))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::of_map(map)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<T, A::Error> {
+            while items.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(T::default())
+        }
+
+        fn visit_unit<E>(self) -> Result<T, E> {
+            Ok(T::default())
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<T, E> {
+            Ok(T::default())
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<T, E> {
+            Ok(T::default())
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<T, E> {
+            Ok(T::default())
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<T, E> {
+            Ok(T::default())
+        }
+    }
+    deserializer.deserialize_any(Anything(PhantomData))
+}
+
 impl<'de> Deserialize<'de> for Loose {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Any {
-            Text(String),
-            Other(IgnoredAny),
-        }
-        Ok(match Any::deserialize(deserializer)? {
-            Any::Text(text) => Self(Some(text)),
-            Any::Other(IgnoredAny) => Self(None),
-        })
+        anything(deserializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        anything(deserializer)
     }
 }
 
@@ -519,7 +608,7 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
 
 /// A time; `None` for any other text, since T3 shows whatever it was sent.
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
+    let Loose(text) = Loose::deserialize(deserializer)?;
     Ok(text.and_then(|text| text.parse().ok()))
 }
 
