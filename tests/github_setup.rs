@@ -142,7 +142,7 @@ fn a_token_that_github_does_not_know_is_told_by_where_it_comes_from() {
 
 #[test]
 fn an_address_that_is_no_api_is_told_by_what_it_should_be() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let elsewhere = runtime.block_on(wiremock::MockServer::start()); // it knows nothing: 404
     let afk = with(|_| {});
     let uri = afk.forge.fake.uri();
@@ -150,6 +150,19 @@ fn an_address_that_is_no_api_is_told_by_what_it_should_be() {
     let ran = afk.afk(&["doctor"]);
     assert_eq!(ran.code, Some(1), "{ran}");
     assert!(ran.stdout.contains("that of an Enterprise server ends in `/api/v3`"), "{ran}");
+}
+
+#[test]
+fn what_is_sent_to_this_machine_without_tls_is_not_shown_to_a_proxy() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let proxy = runtime.block_on(wiremock::MockServer::start());
+    let mut afk = with(|_| {});
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"] {
+        afk = afk.variable(name, proxy.uri());
+    }
+    let ran = afk.afk(&["doctor"]);
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert_eq!(runtime.block_on(proxy.received_requests()).unwrap().len(), 0);
 }
 
 #[test]

@@ -51,7 +51,12 @@ impl Http {
         }
         // Fails only when it was done before.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        let builder = reqwest::Client::builder().no_proxy();
+        let builder = match https_proxy()? {
+            Some(proxy) => builder.proxy(proxy),
+            None => builder,
+        };
+        let client = builder
             .user_agent(concat!("afk/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.timeout.min(Duration::from_secs(10)))
@@ -60,6 +65,19 @@ impl Http {
             .map_err(|error| PortError::unreachable(format!("could not set up HTTP: {}", describe(error))))?;
         Ok(self.client.get_or_init(|| client))
     }
+}
+
+/// The proxy that the environment names for https. Without TLS only this very machine is talked to, and never by way of
+/// a proxy, which would read the token.
+fn https_proxy() -> PortResult<Option<reqwest::Proxy>> {
+    let named = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter().find_map(|name| {
+        let address = std::env::var(name).ok().filter(|address| !address.is_empty())?;
+        Some((name, address))
+    });
+    let Some((name, address)) = named else { return Ok(None) };
+    let proxy = reqwest::Proxy::https(address)
+        .map_err(|error| PortError::refused(format!("`{name}` is no address of a proxy: {}", describe(error))))?;
+    Ok(Some(proxy.no_proxy(reqwest::NoProxy::from_env())))
 }
 
 /// Whether secrets may be sent there: https, or this very machine.
