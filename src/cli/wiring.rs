@@ -10,7 +10,7 @@ use super::exit::Failure;
 use super::output::CommandingNobody;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::command::ci::CommandCi;
-use crate::adapters::command::{CommandExecutor, Workspaces};
+use crate::adapters::command::{Attended, CommandExecutor, KillSwitch, Workspaces};
 use crate::adapters::doorbell::{Channel, HttpDoorbell, Waits};
 use crate::adapters::git::{Forge, GitMirrors};
 use crate::adapters::github::checks::GithubChecks;
@@ -157,16 +157,18 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
             (Rc::new(code), Stages::new(ci, None))
         }
     };
+    let kill_switch = kill_switch_reader(policy.to_path_buf(), installation.clone());
+    let workspaces = Attended { workspaces: mirrors, kill_switch: kill_switch.clone() };
     Ok(World {
         tracker,
         code,
         ci: Rc::new(Guarded::new(ci, "ci", guard.clone())),
-        executors: executors(settings, &mirrors, &program, &patient, &http, keeps),
+        executors: executors(settings, &Rc::new(workspaces), &program, &patient, &http, keeps),
         doorbells: bells(settings, &guard),
         clock: Rc::new(SystemClock),
         seal: seal(settings, host)?,
         agent_logins: settings.identity.agents.clone(),
-        kill_switch: kill_switch_reader(policy.to_path_buf(), installation.clone()),
+        kill_switch: Box::new(move || kill_switch()),
         installation,
         calls,
         cost: Box::new(move || spent.as_ref().map(|api| api.cost())),
@@ -187,7 +189,7 @@ fn credential(github: &GithubSettings, server: &Server, http: &Rc<Http>) -> Resu
 
 fn executors(
     settings: &Settings,
-    mirrors: &Rc<GitMirrors>,
+    workspaces: &Rc<Attended<Rc<GitMirrors>>>,
     program: &Path,
     guard: &Guard,
     http: &Rc<Http>,
@@ -202,13 +204,13 @@ fn executors(
                     name.clone(),
                     controller(settings),
                     command.clone(),
-                    mirrors.clone(),
+                    workspaces.clone(),
                     program.to_path_buf(),
                 );
                 Rc::new(Guarded::new(executor, what, guard.clone()))
             }
             ExecutorSettings::T3(t3) => {
-                let executor = t3_executor(settings, name, t3, mirrors.clone(), http, keeps);
+                let executor = t3_executor(settings, name, t3, workspaces.clone(), http, keeps);
                 Rc::new(Guarded::new(executor, what, guard.clone()))
             }
         };
@@ -309,8 +311,8 @@ fn from_environment() -> Result<bool, Failure> {
     }
 }
 
-fn kill_switch_reader(policy: PathBuf, installation: Installation) -> Box<dyn Fn() -> Option<String>> {
-    Box::new(move || match policy_file::load(&policy, &InstalledNames::default()).checked.policy {
+fn kill_switch_reader(policy: PathBuf, installation: Installation) -> KillSwitch {
+    Rc::new(move || match policy_file::load(&policy, &InstalledNames::default()).checked.policy {
         Some(policy) => kill_switch(&policy, &installation).unwrap_or_else(|failure| Some(failure.message)),
         None => Some(format!("`{}` cannot be used any more", policy.display())),
     })

@@ -130,6 +130,23 @@ fn a_kill_switch_that_is_turned_on_in_the_middle_of_a_poll_holds_back_the_dispat
 }
 
 #[test]
+fn a_kill_switch_that_is_turned_on_while_the_agent_s_clone_is_made_starts_no_agent() {
+    let afk = Installation::armed().agent("idle");
+    let path = afk.git_before_the_real_one(&format!(
+        "case \"$*\" in *' checkout '*) sed -i.bak 's/^kill_switch = false/kill_switch = true /' '{}';; esac",
+        afk.path("policies/afk.toml").display()
+    ));
+    let ran = afk.afk_with(&["poll"], &[("PATH", &path)]);
+    assert!(ran.code == Some(3) && ran.stdout.contains("the kill switch is on"), "{ran}");
+    assert_eq!(afk.invocations().len(), 0, "{ran}");
+
+    let afk = afk.policy(&[ON]);
+    assert_eq!(afk.poll().code, Some(0));
+    afk.wait_until_quiet();
+    assert_eq!((afk.agents().len(), afk.invocations().len()), (1, 1));
+}
+
+#[test]
 fn a_policy_that_breaks_while_agents_work_rings_once_and_touches_nothing() {
     let afk = Installation::armed().agent("waits").hasty();
     afk.dispatch();

@@ -38,7 +38,7 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 
-use crate::ports::PortResult;
+use crate::ports::{PortError, PortResult};
 
 pub use executor::CommandExecutor;
 pub use output::milestone_in;
@@ -53,6 +53,34 @@ pub trait Workspaces {
     /// # Errors
     /// When the remote cannot be reached or the commit does not exist; the directory may then be half made.
     async fn fresh_clone(&self, repo: &str, branch: &str, commit: &str, into: &Path) -> PortResult<()>;
+}
+
+/// Reads every form of the kill switch anew: why it is on, or `None`.
+pub type KillSwitch = Rc<dyn Fn() -> Option<String>>;
+
+/// Clones that start nothing where the kill switch went on while they were made: a large one takes minutes.
+pub struct Attended<W> {
+    /// What makes them.
+    pub workspaces: W,
+    /// Asked after each.
+    pub kill_switch: KillSwitch,
+}
+
+impl<W> std::fmt::Debug for Attended<W> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Attended").finish_non_exhaustive()
+    }
+}
+
+#[async_trait(?Send)]
+impl<W: Workspaces> Workspaces for Attended<W> {
+    async fn fresh_clone(&self, repo: &str, branch: &str, commit: &str, into: &Path) -> PortResult<()> {
+        self.workspaces.fresh_clone(repo, branch, commit, into).await?;
+        match (self.kill_switch)() {
+            None => Ok(()),
+            Some(why) => Err(PortError::refused(format!("the kill switch is on: {why}"))),
+        }
+    }
 }
 
 #[async_trait(?Send)]
