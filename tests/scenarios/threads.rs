@@ -121,11 +121,13 @@ fn a_turn_that_is_accepted_and_never_starts_hands_the_issue_to_a_person_and_is_s
     afk.runner.fake.state().hold = Some(Phase::Accepted);
     afk.dispatch();
 
-    let issue = afk.watch_until_state("needs-human");
-    assert_eq!(issue.reason(), "the agent never started");
+    // It has no turn yet that could be told to stop, and may get one: so the row is not done with, nor the lock off.
+    let issue = afk.watch_until("handed over", |issue| issue.has("ready-for-human"));
+    assert!(issue.has(LOCK), "{issue:#?}");
     afk.runner.fake.state().hold = None;
     afk.wait_until("at work", || afk.agent_of_run().turns == 1);
     let issue = afk.watch_until_over();
+    assert_eq!((issue.state().as_deref(), issue.reason().as_str()), (Some("needs-human"), "the agent never started"));
     assert!(!afk.agent_of_run().live && !issue.has(LOCK), "{issue:#?}");
 }
 
