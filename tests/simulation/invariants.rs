@@ -468,7 +468,7 @@ fn no_agent_is_forgotten(truth: &Truth) -> Holds {
 }
 
 /// Where a repository is free and an issue may be dispatched, the next poll starts an agent. `but`: not asked of these
-/// repositories.
+/// repositories, each of which may hold one more run that counts as in flight.
 pub fn work_goes_on(truth: &mut Truth, started_before: usize, but: &BTreeSet<String>) {
     let Some(policy) = truth.policy.map(|policy| &policy.off) else { return };
     // What a lock or an agent that does not end occupies, whoever put it there.
@@ -479,7 +479,7 @@ pub fn work_goes_on(truth: &mut Truth, started_before: usize, but: &BTreeSet<Str
     let dispatch = &policy.base.dispatch;
     let started = truth.dispatches - started_before;
     let mut missed = None;
-    if started < dispatch.max_per_tick.value && busy.len() < dispatch.max_in_flight.value {
+    if started < dispatch.max_per_tick.value && busy.len() + but.len() < dispatch.max_in_flight.value {
         let free = |repo: &str| !busy.iter().any(|issue| issue.repo == repo);
         missed = truth
             .cards
