@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::stream;
 use super::wire::{Command, Project, Thread};
 use crate::adapters::http::Http;
-use crate::adapters::http::api::{Api, Call, Cost, Credential, Manners, Opened};
+use crate::adapters::http::api::{Api, Call, Credential, Manners, Opened};
 use crate::ports::{PortError, PortErrorDetail, PortErrorKind, PortResult};
 use crate::text::clean_line;
 
@@ -84,11 +84,6 @@ impl T3Server {
         let manners = Manners { write_interval: Duration::ZERO, ..Manners::default() };
         let source = credential.source();
         Self { api: Api::with_manners(name, url, &[("accept", "application/json")], credential, http, manners), source }
-    }
-
-    /// What was spent so far.
-    pub fn cost(&self) -> Cost {
-        self.api.cost()
     }
 
     /// Every thread that is neither archived nor deleted; from a server that cannot list those alone, every thread.
