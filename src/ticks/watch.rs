@@ -2,10 +2,10 @@
 
 use crate::engine::identity::Purpose;
 use crate::engine::pending::PendingRow;
-use crate::engine::step::{Circumstances, End, HeldBy, advance};
+use crate::engine::step::{Advance, Circumstances, End, HeldBy, Machine};
 use crate::policy::duration::since;
-use crate::policy::facts::{AgentStatus, IssueStatus, Observed};
-use crate::policy::{Effect, Rules, RunOutcome};
+use crate::policy::facts::{AgentStatus, IssueStatus, Observed, RunFacts};
+use crate::policy::{Effect, Policy, Rules, RunOutcome};
 use crate::ports::{PortError, PortErrorKind, PortResult};
 use crate::text::clean_line;
 
@@ -24,10 +24,11 @@ use super::world::Tick;
 pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
     let mut fleet = observe(tick).await?;
     expect(tick, &fleet).await;
+    let mut machines = Machines::of(tick.policy);
     // Each in its turn, while the fleet shows how the others stand.
     for _ in 0..fleet.runs.len() {
         let mut run = fleet.runs.remove(0);
-        if let Err(error) = follow(tick, &fleet, &mut run).await {
+        if let Err(error) = follow(tick, &fleet, &mut machines, &mut run).await {
             tick.problem(&run.reference, error);
         }
         fleet.runs.push(run);
@@ -42,6 +43,7 @@ pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
 pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
     let fleet = observe(tick).await?;
     expect(tick, &fleet).await;
+    let mut machines = Machines::of(tick.policy);
     for run in &fleet.runs {
         let Some(record) = run.record().filter(|_| run.standing == Standing::Active) else {
             tick.event(&run.reference, "would repair", run.standing.word());
@@ -51,7 +53,7 @@ pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
         for remark in &view.remarks {
             tick.problem(&run.reference, remark);
         }
-        let advanced = advance(rules(tick, record), &record.state, &view.facts, circumstances(tick, record));
+        let advanced = machines.advance(record, &view.facts);
         let path: Vec<&str> = advanced.path.iter().map(|row| row.name.as_str()).collect();
         let decided = record.pending.as_ref().filter(|pending| !is_open_to_choice(pending, &view));
         let what = match (decided, advanced.end) {
@@ -66,6 +68,31 @@ pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
     Ok(fleet)
 }
 
+/// The state machines of a policy, for all runs of a tick.
+struct Machines<'p> {
+    policy: &'p Policy,
+    ready: Vec<Machine<'p>>,
+}
+
+impl<'p> Machines<'p> {
+    fn of(policy: &'p Policy) -> Self {
+        Self { policy, ready: Vec::new() }
+    }
+
+    /// How far a run goes in this tick.
+    fn advance(&mut self, record: &Record, facts: &RunFacts) -> Advance<'p> {
+        let rules = self.policy.rules(&record.repo);
+        let circumstances =
+            Circumstances { kill_switch: self.policy.kill_switch.value, enrolled: self.policy.enrolled(&record.repo) };
+        let ready = self.ready.iter().position(|machine| std::ptr::eq(machine.rules(), rules));
+        let index = ready.unwrap_or_else(|| {
+            self.ready.push(Machine::new(rules));
+            self.ready.len() - 1
+        });
+        self.ready[index].advance(&record.state, facts, circumstances)
+    }
+}
+
 /// Says whose commits are about to be asked for. Where that fails, they are asked for one by one.
 async fn expect(tick: &Tick<'_>, fleet: &Fleet) {
     let active = fleet.runs.iter().filter(|run| run.standing == Standing::Active);
@@ -77,7 +104,7 @@ async fn expect(tick: &Tick<'_>, fleet: &Fleet) {
     }
 }
 
-async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
+async fn follow(tick: &Tick<'_>, fleet: &Fleet, machines: &mut Machines<'_>, run: &mut Run) -> PortResult<()> {
     if fleet.orders.stopped_at.is_some()
         && let Err(error) = end_agent_on_stop(tick, run).await
     {
@@ -89,7 +116,7 @@ async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()>
         retire_twins(tick, run).await;
     }
     match run.standing {
-        Standing::Active => drive(tick, fleet, run).await,
+        Standing::Active => drive(tick, fleet, machines, run).await,
         Standing::Release | Standing::Ending => release(tick, fleet, run).await,
         Standing::Unclear => {
             Err(PortError::unreachable("locked; its executor cannot be asked, so nothing is done to it"))
@@ -110,7 +137,7 @@ async fn end_agent_on_stop(tick: &Tick<'_>, run: &Run) -> PortResult<()> {
 
 /// Finishes the pending row of a run, or reads its facts, takes the rows that match, and carries out the first with
 /// effects.
-async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
+async fn drive(tick: &Tick<'_>, fleet: &Fleet, machines: &mut Machines<'_>, run: &mut Run) -> PortResult<()> {
     let Some(mut record) = run.record().cloned() else { return Ok(()) };
     // Before the facts are read: they tell of the turn, too.
     settle_lost_turn(tick, run, &mut record);
@@ -133,7 +160,7 @@ async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> 
     record.revision.clone_from(&tick.policy.revision);
     let mut due = record.pending.is_some();
     if record.pending.as_ref().is_none_or(|pending| is_open_to_choice(pending, &view)) {
-        due = decide(tick, run, &mut record, &mut view);
+        due = decide(tick, machines, run, &mut record, &mut view);
         if due {
             // The intention, before the first effect.
             save(tick, run, record.clone(), Some(&view)).await?;
@@ -207,10 +234,10 @@ fn is_open_to_choice(pending: &PendingRow, view: &RunView) -> bool {
 }
 
 /// Takes rows without effects, and makes the first with effects the pending row; whether there is one to carry out.
-fn decide(tick: &Tick<'_>, run: &Run, record: &mut Record, view: &mut RunView) -> bool {
+fn decide(tick: &Tick<'_>, machines: &mut Machines<'_>, run: &Run, record: &mut Record, view: &mut RunView) -> bool {
     let rules = rules(tick, record);
     let facts = &view.facts;
-    let advanced = advance(rules, &record.state, facts, circumstances(tick, record));
+    let advanced = machines.advance(record, facts);
     if advanced.restarted {
         tick.problem(
             &run.reference,
@@ -373,11 +400,6 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
 async fn archive(tick: &Tick<'_>, run: &Run) -> PortResult<()> {
     let Some((name, agent)) = run.agent.as_ref().filter(|(_, agent)| !agent.is_live()) else { return Ok(()) };
     tick.world.executor(name)?.archive(agent.run).await
-}
-
-/// What rows do not read: the kill switch, and whether the repository is still enrolled.
-pub fn circumstances(tick: &Tick<'_>, record: &Record) -> Circumstances {
-    Circumstances { kill_switch: tick.policy.kill_switch.value, enrolled: tick.policy.enrolled(&record.repo) }
 }
 
 fn rules<'t>(tick: &'t Tick<'_>, record: &Record) -> &'t Rules {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use afk::engine::evaluate::{Verdict, evaluate};
 use afk::engine::select::{Candidate, Outcome, select};
-use afk::engine::step::{Advance, Circumstances, End, advance};
+use afk::engine::step::{Advance, Circumstances, End, Machine};
 use afk::policy::facts::{CiStatus, FactName, IssueFact, IssueFacts, Observed, RunFact, RunFacts};
 use afk::policy::{Condition, Effect, GateRules, Matcher, Policy, RepoPattern, Rules, RunRules, Test, Transition};
 
@@ -254,7 +254,7 @@ type Moment = (u64, i64);
 
 fn tick<'p>(policy: &'p Policy, state: &str, facts: &RunFacts) -> Advance<'p> {
     let circumstances = Circumstances { kill_switch: false, enrolled: policy.enrolled(&facts.repo) };
-    advance(policy.rules(&facts.repo), state, facts, circumstances)
+    Machine::new(policy.rules(&facts.repo)).advance(state, facts, circumstances)
 }
 
 /// Where a run is after a tick.

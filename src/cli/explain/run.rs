@@ -8,7 +8,7 @@ use super::words::{self, Cell, after, effect, is, lacks, moment, needs, shown};
 use crate::cli::output::{BAD, FAINT, GOOD, Output, STRONG, WARN};
 use crate::cli::queue;
 use crate::engine::evaluate::Verdict;
-use crate::engine::step::{Advance, Circumstances, End, Step, advance, due_in, next_due, trace};
+use crate::engine::step::{Advance, Circumstances, End, Machine, Step, due_in, trace};
 use crate::policy::duration::since;
 use crate::policy::facts::{Facts, Observed, Reading, RunFact};
 use crate::policy::{Rules, Transition};
@@ -171,7 +171,8 @@ impl RunStory {
         let rules = tick.policy.rules(&record.repo);
         let now = tick.world.clock.now();
         let circumstances = Circumstances { kill_switch: switched_off, enrolled: tick.policy.enrolled(&record.repo) };
-        let advanced = advance(rules, &record.state, &view.facts, circumstances);
+        let mut machine = Machine::new(rules);
+        let advanced = machine.advance(&record.state, &view.facts, circumstances);
         if advanced.restarted {
             self.notes.push(format!(
                 "the policy has no state `{}` any more; the run goes on from the initial state",
@@ -204,7 +205,7 @@ impl RunStory {
         });
         self.next = match record.pending {
             Some(_) => None,
-            None => next(tick, rules, &advanced, view, circumstances, now),
+            None => next(tick, &mut machine, &advanced, view, circumstances, now),
         };
         self.take_back = Some(take_back(rules, record));
     }
@@ -270,7 +271,7 @@ fn agent_in_words(fleet: &Fleet, run: &Run) -> String {
 /// What is due now, or the first thing that comes by itself.
 fn next(
     tick: &Tick<'_>,
-    rules: &Rules,
+    machine: &mut Machine<'_>,
     advanced: &Advance<'_>,
     view: &RunView,
     circumstances: Circumstances,
@@ -289,7 +290,7 @@ fn next(
         (None, End::Act(row)) => Some(next(row, now, None)),
         (None, End::Held(row, why)) => Some(next(row, now, Some(held_in_words(why)))),
         (None, End::Wait | End::Circle) => {
-            let (left, step) = next_due(rules, &advanced.state, &view.facts, circumstances)?;
+            let (left, step) = machine.next_due(&advanced.state, &view.facts, circumstances)?;
             let at = after(now, left)?;
             match step {
                 Step::Wait => None,

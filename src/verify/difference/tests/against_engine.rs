@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::edits::{LISTS, apply, denying, edits};
 use super::*;
 use crate::engine::select::{Candidate, Outcome, select};
-use crate::engine::step::{Circumstances, End, advance};
+use crate::engine::step::{Circumstances, End, Machine};
 use crate::policy::facts::{
     AgentStatus, CiStatus, FactName, Given, IssueFact, IssueFacts, IssueStatus, Observed, PullRequestStatus, RunFact,
     RunFacts,
@@ -48,7 +48,7 @@ fn is_dispatched(policy: &Policy, facts: &IssueFacts, allowlisted: bool) -> bool
 fn comes_to(policy: &Policy, state: &str, facts: &RunFacts, allowlisted: bool) -> (String, Vec<Effect>) {
     let rules = &policy.base;
     let enrolled = allowlisted && !policy.denylist.value.iter().any(|pattern| pattern.matches(&facts.repo));
-    let advanced = advance(rules, state, facts, Circumstances { kill_switch: false, enrolled });
+    let advanced = Machine::new(rules).advance(state, facts, Circumstances { kill_switch: false, enrolled });
     match advanced.end {
         End::Act(row) => (row.to.clone(), rules.effects(row).iter().map(|effect| effect.value.clone()).collect()),
         _ => (advanced.state.clone(), Vec::new()),
