@@ -209,7 +209,7 @@ pub fn describe<N: FactName>(test: &Test<N>) -> String {
         words.iter().map(|word| text::line(word, LONGEST_WORD)).collect::<Vec<_>>().join(between)
     };
     let list = |words: &[String]| format!("[{}]", joined(words, ", "));
-    let repos = |repos: &RepoList| list(&repos.patterns.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let repos = |repos: &RepoList| list(&repos.patterns().iter().map(ToString::to_string).collect::<Vec<_>>());
     match &test.matcher {
         Matcher::Is(value) => format!("{fact} = {value}"),
         Matcher::OneOf(words) => format!("{fact} = {}", joined(words, " or ")),

@@ -96,12 +96,12 @@ impl Queued<'_> {
         }
         Some(match test.fact {
             IssueFact::Repo => match &test.matcher {
-                Matcher::In(list) => match list.patterns.iter().find(|pattern| pattern.matches(&facts.repo)) {
+                Matcher::In(list) => match list.patterns().iter().find(|pattern| pattern.matches(&facts.repo)) {
                     Some(pattern) => format!("{} matches \"{pattern}\"", shown(&facts.repo)),
                     None => format!("{} is not on the list", shown(&facts.repo)),
                 },
                 Matcher::NotIn(list) => {
-                    let pattern = list.patterns.iter().find(|pattern| pattern.matches(&facts.repo))?;
+                    let pattern = list.patterns().iter().find(|pattern| pattern.matches(&facts.repo))?;
                     format!("{} matches \"{pattern}\" of the list of exceptions", shown(&facts.repo))
                 }
                 _ => shown(&facts.repo),
@@ -213,7 +213,7 @@ impl Queued<'_> {
                     policy.line(policy.allowlist.span)
                 )
             }
-            (IssueFact::Repo, Matcher::NotIn(list)) if wanted && list.patterns == self.tick.policy.denylist.value => {
+            (IssueFact::Repo, Matcher::NotIn(list)) if wanted && list.patterns() == self.tick.policy.denylist.value => {
                 enrol(self.tick.policy, repo)
             }
             (

@@ -12,7 +12,7 @@ use crate::policy::facts::{
     AgentStatus, CiStatus, FactName, Given, IssueFact, IssueFacts, IssueStatus, Observed, PullRequestStatus, RunFact,
     RunFacts,
 };
-use crate::policy::{Condition, Effect, Matcher, RepoPattern};
+use crate::policy::{Condition, Effect, Matcher, RepoList, RepoPattern};
 use crate::verify::domain::Chosen;
 
 /// The policy with this allowlist, wherever it is compared with, and without the kill switch.
@@ -25,7 +25,7 @@ fn enrolling(policy: &Policy, repo: Option<&str>) -> Policy {
                 if let Matcher::In(repos) | Matcher::NotIn(repos) = &mut test.matcher
                     && repos.is_allowlist
                 {
-                    repos.patterns = list.to_vec();
+                    *repos = RepoList::new(list.to_vec(), true, repos.is_denylist);
                 }
             }
         }
