@@ -8,8 +8,8 @@ use super::super::duration;
 use super::super::finding::Code;
 use super::super::source::Located;
 use super::names::{check_snake_case, is_snake_case};
-use super::reader::{Field, Reader};
-use super::report::{Report, nearest, quoted};
+use super::reader::{Field, Name, Reader};
+use super::report::{Report, nearest};
 use super::tree::{Entry, Node, Table, Value};
 
 const MAX_LIMITS: usize = 256;
@@ -64,7 +64,7 @@ pub fn read(field: &Field<'_>) -> Option<Limits> {
     let mut sound = true;
     for (name, entry) in table.in_order() {
         let field = Field {
-            name: quoted(&format!("limits.{name}")),
+            name: Name::under("limits", name),
             node: &entry.node,
             span: entry.span(),
             report: field.report,
@@ -139,7 +139,8 @@ fn referred<'a>(node: &'a Node, used: &mut BTreeSet<&'a str>) {
     match &node.value {
         Value::Text(text) => {
             used.extend(text.strip_prefix("$limits."));
-            used.extend(text.split("{limits.").skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name));
+            let holes = text.split('{').skip(1).filter_map(|rest| rest.strip_prefix("limits.")?.split_once('}'));
+            used.extend(holes.map(|(name, _)| name));
         }
         Value::List(nodes) => nodes.iter().for_each(|node| referred(node, used)),
         Value::Table(table) => table.entries.values().for_each(|entry| referred(&entry.node, used)),

@@ -168,7 +168,7 @@ impl<'a> FactReader<'_, 'a> {
             .members(value)?
             .iter()
             .map(|member| {
-                let Some(text) = &member.text else {
+                let Some(text) = member.text else {
                     self.mismatch(member, "write \"owner/name\"");
                     return None;
                 };

@@ -11,9 +11,8 @@ use super::conditions::Conditions;
 use super::installed;
 use super::machine::rows_without_reason;
 use super::names::Names;
-use super::reader::{Field, Reader};
+use super::reader::{Field, Name, Reader};
 use super::reference::Scope;
-use super::report::quoted;
 use super::sentences::{self, Place};
 
 const MAX_CHECKLIST: usize = 64;
@@ -51,7 +50,7 @@ pub fn comments(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<String, 
     for (name, entry) in table.in_order() {
         let named = names.add(name, entry.key);
         let field = Field {
-            name: quoted(&format!("comments.{name}")),
+            name: Name::under("comments", name),
             node: &entry.node,
             span: entry.span(),
             report: field.report,
@@ -81,7 +80,7 @@ pub fn notifications(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<Str
     for (kind, entry) in table.in_order() {
         let named = names.add(kind, entry.key);
         let field = Field {
-            name: quoted(&format!("notify.{kind}")),
+            name: Name::under("notify", kind),
             node: &entry.node,
             span: entry.span(),
             report: field.report,
