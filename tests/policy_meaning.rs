@@ -254,9 +254,9 @@ fn a_limit_that_nothing_refers_to_is_a_warning() {
     assert_eq!(warnings(&text), Vec::<String>::new());
 
     assert_eq!(warnings(&with("budget_usd = 9.5")), ["unused-limit nothing refers to `limits.budget_usd`"]);
-    let overridden = minimal() + "\n[repos.\"acme/app\"]\nlimits.atempts = 3\n";
-    assert_eq!(warnings(&overridden), ["unused-limit nothing refers to `limits.atempts`"]);
-    let mut labels = judge(&overridden).findings.into_iter().map(|finding| finding.label);
+    let misspelt = with("atempts = 3");
+    assert_eq!(warnings(&misspelt), ["unused-limit nothing refers to `limits.atempts`"]);
+    let mut labels = judge(&misspelt).findings.into_iter().map(|finding| finding.label);
     assert!(labels.any(|label| label.starts_with("did you mean `attempts`?")));
 }
 
