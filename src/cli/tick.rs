@@ -174,7 +174,8 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
     let _lock = if request.dry_run { None } else { Some(lock(&installation)?) };
     let span = tracing::info_span!("tick", kind = request.kind.word(), revision = %policy.revision);
     let ticking = tick(request, &policy, &world, settings.tick_deadline);
-    let (outcome, report) = runtime()?.block_on(ticking.instrument(span));
+    let (outcome, report) = runtime()?.block_on(ticking.instrument(span.clone()));
+    let _within = span.entered();
     if !request.dry_run {
         beat(request.kind, &policy, &world, &outcome, &report);
         alarm::forget(&installation);
@@ -182,12 +183,7 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
     let (calls, cost) = (world.calls.get(), (world.cost)());
     // What an edge remembers for the next tick is written when it goes, and the lock must still be held then.
     drop(world);
-    tracing::info!(
-        tick = request.kind.word(),
-        calls,
-        cost = cost.as_ref().map(tracing::field::display),
-        "tick is over"
-    );
+    tracing::info!(calls, cost = cost.as_ref().map(tracing::field::display), "tick is over");
     Ok(Performed::Ran { policy: Box::new(policy), outcome: outcome?, report, calls, cost })
 }
 
