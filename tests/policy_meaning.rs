@@ -316,6 +316,21 @@ fn constants_of_sentences_are_written_out_and_braces_doubled() {
 }
 
 #[test]
+fn nobody_called_unknown_is_ever_pinged() {
+    let text = minimal().replace("@{armed_by} {reason}", "@{armed_by}, @{title}: @@{url} {reason}");
+    let comment = policy(&text).base.comments["frozen"].clone();
+    let said = |armed_by: Option<&str>| {
+        comment.say(|placeholder| match placeholder {
+            Placeholder::ArmedBy => armed_by.map(str::to_owned),
+            Placeholder::Title => Some("a title".to_owned()),
+            _ => None,
+        })
+    };
+    assert_eq!(said(Some("mara")), "@mara, @a title: unknown unknown");
+    assert_eq!(said(None), "unknown, @a title: unknown unknown");
+}
+
+#[test]
 fn a_policy_that_is_on_and_enrols_somebody_has_nothing_to_say() {
     let text = minimal().replace("kill_switch = true", "kill_switch = false");
     assert_eq!(judge(&text).findings, []);
