@@ -434,3 +434,16 @@ async fn a_watch_reads_one_listing_of_the_executor_and_asks_ci_about_newest_comm
     sim.watch().await;
     assert_eq!((sim.calls("executor list"), sim.calls("ci verdict")), (1, (5 - ended) * stages));
 }
+
+#[tokio::test]
+async fn clocks_that_are_far_apart_are_reported() {
+    for (ahead, said) in [(0, false), (60, false), (61, true), (-61, true)] {
+        let sim = Sim::new().armed(7);
+        sim.state.borrow_mut().tracker_ahead = ahead;
+        for report in [sim.poll().await.1, sim.watch().await.1] {
+            let problem =
+                format!("clock: the tracker's clock differs from this machine's by {ahead} s; mend one of them");
+            assert_eq!(report.problems.contains(&problem), said, "{ahead}: {report:?}");
+        }
+    }
+}
