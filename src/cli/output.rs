@@ -216,9 +216,11 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_commands_a_runner(text in "([ \t\r\n:#\\[a]|\u{1b}\\[1m|::|##|##vso){0,24}") {
+            let left_out = |line: &str| strip_str(line).to_string().trim() == ":::";
             for shown in [commanding_nobody(&text).into_owned(), strip_str(&commanding_nobody(&text)).to_string()] {
                 prop_assert!(!shown.contains("##[") && !shown.contains("##vso["), "{shown:?}");
-                prop_assert!(shown.split(['\n', '\r']).all(|line| !line.trim_start().starts_with("::") || line.trim() == ":::"), "{shown:?}");
+                let mut lines = shown.split(['\n', '\r']);
+                prop_assert!(lines.all(|line| !line.trim_start().starts_with("::") || left_out(line)), "{shown:?}");
             }
         }
 
