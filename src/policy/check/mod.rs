@@ -149,7 +149,7 @@ fn read(
         .collect();
     // A reference in error may have meant the limit.
     if !report.has_errors() {
-        limits::warn_of_unused(&root, report);
+        limits::judge_unused(&root, report);
     }
     if report.has_errors() {
         let fragments = || {

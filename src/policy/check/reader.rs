@@ -9,7 +9,7 @@ use super::tree::{Node, Table, Value};
 
 /// The keys of each table of the language, for "belongs under".
 const HOMES: &[(&str, &[&str])] = &[
-    ("the top of the file", &["version", "kill_switch", "allowlist", "denylist"]),
+    ("the policy", &["version", "kill_switch", "allowlist", "denylist"]),
     ("`[labels]`", &["ready", "in_progress", "human", "paused"]),
     ("`[trust]`", &["permissions", "logins"]),
     ("`[dispatch]`", &["slots_per_repo", "max_in_flight", "max_per_tick"]),
@@ -76,6 +76,7 @@ impl<'a> Reader<'a> {
         // A name that is right elsewhere is a key in the wrong place, rather than a slip of the pen.
         let home = HOMES.iter().find(|(_, keys)| keys.contains(&key)).map(|(home, _)| *home);
         let label = match (home, nearest(key, known.iter().copied())) {
+            (Some("the policy"), _) => format!("`{key}` belongs at the top of the file, above the first table"),
             (Some(home), _) if home != self.what => format!("`{key}` belongs under {home}"),
             (_, Some(candidate)) => format!("did you mean `{candidate}`?"),
             (_, None) => format!("remove it; known here: {}", one_of(known).replace(" or ", ", ")),

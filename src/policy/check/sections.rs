@@ -205,9 +205,16 @@ pub fn protect(field: &Field<'_>) -> Option<ProtectedPaths> {
     let patterns: Vec<String> = paths.iter().map(|path| path.value.clone()).collect();
     match ProtectedPaths::parse(&patterns) {
         Ok(protected) => Some(protected),
-        Err((index, why)) => {
-            let span = paths.get(index).map_or(field.node.span, |path| path.span);
-            field.report.error(Code::OutOfRange, span, why, "write it like \".github/**\"");
+        Err(wrong) => {
+            for (index, why) in wrong {
+                let span = paths.get(index).map_or(field.node.span, |path| path.span);
+                field.report.error(
+                    Code::OutOfRange,
+                    span,
+                    why,
+                    "write it like \".github/**\", which is everything in that folder",
+                );
+            }
             None
         }
     }
