@@ -1,8 +1,5 @@
-//! afk and a server of T3 Code that loses answers, refuses commands, is away, or does not know the token any more.
+//! afk and a server of T3 Code that loses answers, refuses commands, is away, or takes the token for too little.
 
-use std::fs;
-
-use chrono::{TimeDelta, Utc};
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
@@ -145,28 +142,6 @@ fn one_listing_serves_any_number_of_runs() {
 }
 
 #[test]
-fn a_token_that_expires_in_mid_run_is_said_so_and_the_run_goes_on_with_another() {
-    let afk = Installation::armed().agent("waits").hasty();
-    afk.dispatch();
-    let until = afk.runner.fake.state().tokens[0].expires_at;
-    afk.runner.fake.state().tokens[0].expires_at = Utc::now() - TimeDelta::seconds(1);
-
-    for command in ["watch", "poll"] {
-        let ran = afk.afk(&[command]);
-        assert_eq!(ran.code, Some(3), "{ran}");
-        let said = ran.to_string();
-        assert!(said.contains("token") && said.contains("t3 auth session issue"), "{ran}");
-        assert!(!said.contains(crate::t3_fake::TOKEN), "{ran}");
-    }
-    assert_eq!(afk.issue(1).state().as_deref(), Some("working"));
-
-    afk.runner.fake.state().tokens[0].expires_at = until;
-    afk.write("go", "");
-    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
-    assert_eq!(afk.invocations().len(), 1);
-}
-
-#[test]
 fn a_token_that_may_only_read_starts_nothing_and_the_missing_scope_is_named() {
     let afk = Installation::armed().variable("AFK_T3_TOKEN", READ_ONLY);
     let ran = afk.poll();
@@ -199,19 +174,6 @@ fn a_server_that_never_answers_is_waited_for_no_longer_than_the_settings_say() {
     let ran = afk.poll();
     assert_eq!(ran.code, Some(3), "{ran}");
     assert_eq!((afk.agents().len(), afk.issue(1).labels.len()), (0, 1));
-}
-
-#[test]
-fn a_run_that_afk_forgot_is_followed_to_its_end() {
-    let afk = Installation::armed().agent("waits").hasty();
-    afk.dispatch();
-    let run = afk.agent_of_run().run;
-    fs::remove_file(afk.path(format!("data/t3/toy/runs/{run}/run.json"))).unwrap();
-    assert_eq!(afk.watch().code, Some(0));
-
-    afk.write("go", "");
-    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
-    assert_eq!((afk.agents().len(), afk.invocations().len()), (1, 1));
 }
 
 #[test]
