@@ -296,6 +296,10 @@ fn has_failed(thread: &Value) -> bool {
 }
 
 impl<const V0_0_27: bool> Live<V0_0_27> {
+    pub fn somebody(&self) -> &Somebody {
+        &self.somebody
+    }
+
     fn found(&self) -> Vec<String> {
         let mut found = match Contract::open(self.generation) {
             Some(contract) => self.wire.drift(contract),

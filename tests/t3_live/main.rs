@@ -4,6 +4,8 @@
 //! Where no server is named, a fake of a current one stands for somebody's, addressed by the same variables, with a
 //! provider that does what prompts say; and in any case one of v0.0.27. So what nobody runs for months still runs.
 
+mod alarms;
+mod executor;
 #[path = "../installation/mod.rs"]
 mod installation;
 mod live;

@@ -2,6 +2,10 @@
 # A provider that does what the prompts of the live tests say, as a real one would: `start` or `resume`, the prompt on
 # standard input. It asks people in the language of tests/t3_fake/provider.rs.
 prompt=$(cat)
+case $prompt in
+'Answer with the one word `hello`.'*) echo hello; exit ;;
+'Count slowly'*) exec sleep 600 ;;
+esac
 command=$(printf '%s\n' "$prompt" | sed -n 's|^    \(/.*/agent\.sh .*\)$|\1|p' | tail -n 1)
 answered() { while [ ! -e "$T3_ANSWERS/1" ]; do sleep 0.02; done; }
 case $prompt in *'say `Let me see.`'*) echo "Let me see." ;; esac

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub struct Somebody {
     /// How long to wait between two ticks.
     pub interval: Duration,
     /// One that stands for somebody's.
-    fake: Option<(Fake, TempDir)>,
+    fake: Option<(Rc<Fake>, TempDir)>,
     _turn: Option<MutexGuard<'static, ()>>,
 }
 
@@ -61,11 +62,11 @@ impl Token {
 
 thread_local! {
     /// A fake that the next installation of this test is to have.
-    static NEXT: RefCell<Option<Fake>> = const { RefCell::new(None) };
+    static NEXT: RefCell<Option<Rc<Fake>>> = const { RefCell::new(None) };
 }
 
 /// Gives the next installation of this test a server.
-pub fn next_is(fake: Fake) {
+pub fn next_is(fake: Rc<Fake>) {
     NEXT.with(|next| *next.borrow_mut() = Some(fake));
 }
 
@@ -83,7 +84,8 @@ impl Somebody {
 
     /// The fake that was set up for this test, or one of a generation. That of v0.0.27 has its checkouts made by people.
     pub fn fake(generation: Generation) -> Self {
-        let fake = NEXT.with(|next| next.borrow_mut().take()).unwrap_or_else(|| Fake::start_blocking(generation));
+        let fake = NEXT.with(|next| next.borrow_mut().take());
+        let fake = fake.unwrap_or_else(|| Rc::new(Fake::start_blocking(generation)));
         fake.agent(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/t3_live/provider.sh"));
         let folder = tempfile::tempdir().unwrap();
         let old = generation == Generation::V0_0_27;
@@ -96,8 +98,7 @@ impl Somebody {
             CHECKOUTS if old => Some(folder.path().display().to_string()),
             _ => None,
         });
-        let quick = (Duration::from_secs(40), Duration::from_millis(60));
-        let (patience, interval) = quick;
+        let (patience, interval) = (Duration::from_secs(40), Duration::from_millis(60));
         Self { patience, interval, fake: Some((fake, folder)), ..somebody.unwrap() }
     }
 
