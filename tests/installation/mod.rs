@@ -26,7 +26,7 @@ pub use local::Local;
 #[allow(unused_imports, reason = "every test file uses a part of it")]
 pub use look::{Agent, Comment, Issue, Outcome};
 #[allow(unused_imports, reason = "every test file uses a part of it")]
-pub use runner::{Processes, Runner, Threads};
+pub use runner::{Lost, Processes, Runner, Threads};
 
 /// How long a command may take.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -357,7 +357,7 @@ impl<F: Forge, R: Runner> InstallationOf<F, R> {
         let started = Instant::now();
         while !wanted() {
             assert!(started.elapsed() < self.runner.patience(), "not {what} in time");
-            thread::sleep(Duration::from_millis(10));
+            thread::sleep(self.runner.interval() / 6);
         }
     }
 
@@ -406,7 +406,7 @@ impl<F: Forge, R: Runner> Drop for InstallationOf<F, R> {
         R::clear(self);
         let started = Instant::now();
         while self.is_at_work() && started.elapsed() < Duration::from_secs(10) {
-            thread::sleep(Duration::from_millis(10));
+            thread::sleep(self.runner.interval() / 6);
         }
         if !thread::panicking() {
             self.forge.end();

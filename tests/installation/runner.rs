@@ -52,6 +52,19 @@ pub trait Runner: Sized {
     fn end(&self);
 }
 
+/// What becomes of a request on its way to a server and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// It never arrives.
+    Request,
+    /// It takes effect, and no answer comes.
+    Answer,
+    /// It takes effect, and half of the answer comes.
+    Half,
+    /// It never arrives, and a proxy answers with 502.
+    BadGateway,
+}
+
 /// A server of T3 Code under test, whoever runs it: what people and operators do to it, and what it shows.
 pub trait Threads: Runner {
     /// A person sends a command in the web UI; gives the status of the answer.
@@ -64,6 +77,15 @@ pub trait Threads: Runner {
 
     /// How often a command was sent.
     fn sent(&self, command: &str) -> usize;
+
+    /// How many projects were made for afk.
+    fn projects(&self) -> usize;
+
+    /// What becomes of the next requests, those of a type of command or, where that is empty, all.
+    fn loses(&self, lost: Lost, command: &str, times: usize);
+
+    /// Nothing is lost any more.
+    fn loses_nothing(&self);
 
     /// Whether the token that afk has counts, from now on.
     fn token_counts(&self, counts: bool);

@@ -59,6 +59,7 @@ mod t3 {
     mod queue;
     mod switches;
     mod t3_calls;
+    mod t3_lost;
     mod t3_people;
     mod threads;
     mod unruly;
@@ -71,6 +72,7 @@ mod t3_v0_0_27 {
 
     mod life;
     mod t3_calls;
+    mod t3_lost;
     mod t3_people;
     mod threads;
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::installation::{Agent, Forge, InstallationOf, Runner, Threads};
+use crate::installation::{Agent, Forge, InstallationOf, Lost, Runner, Threads};
 use crate::t3_fake::contract::Contract;
-use crate::t3_fake::{Fake, Generation, TOKEN};
+use crate::t3_fake::{Fake, Fault, Generation, TOKEN, Trouble};
 
 /// The fake of a generation, in the process of the test.
 pub struct T3<const V0_0_27: bool> {
@@ -86,6 +86,24 @@ impl<const V0_0_27: bool> Threads for T3<V0_0_27> {
 
     fn sent(&self, command: &str) -> usize {
         self.fake.log().iter().filter(|exchange| exchange.command.as_deref() == Some(command)).count()
+    }
+
+    fn projects(&self) -> usize {
+        self.fake.state().projects.len()
+    }
+
+    fn loses(&self, lost: Lost, command: &str, times: usize) {
+        let fault = match lost {
+            Lost::Request => Fault::LostBefore,
+            Lost::Answer => Fault::LostAfter,
+            Lost::Half => Fault::Truncated,
+            Lost::BadGateway => Fault::BadGateway,
+        };
+        self.fake.trouble(Trouble { fault, what: command.to_owned(), times });
+    }
+
+    fn loses_nothing(&self) {
+        self.fake.state().troubles.clear();
     }
 
     fn token_counts(&self, counts: bool) {

@@ -9,9 +9,12 @@ use serde_json::{Value, json};
 use crate::FOUND;
 use crate::installation::{InstallationOf, Local};
 use crate::live::{Old, Yours};
-use crate::somebody::{FOLDER, TOKEN_VARIABLE, URL, next_is};
+use crate::somebody::{CHECKOUTS, FOLDER, MODEL, PROVIDER, TOKEN_FILE, TOKEN_VARIABLE, URL, next_is};
 use crate::t3_fake::contract::recordings;
 use crate::t3_fake::{Fake, Generation, TOKEN};
+
+/// How a server answers otherwise than the recorded ones.
+type Drift = fn(&mut u16, &mut Value);
 
 /// Calls something for every object of an answer.
 fn every(value: &mut Value, act: &mut impl FnMut(&mut serde_json::Map<String, Value>)) {
@@ -52,7 +55,7 @@ fn threads_have_no_session(_: &mut u16, body: &mut Value) {
 }
 
 /// What is found when a run is begun on a fake that answers otherwise than recorded.
-fn found_on(generation: Generation, drift: fn(&mut u16, &mut Value)) -> Vec<String> {
+fn found_on(generation: Generation, drift: Drift) -> Vec<String> {
     let fake = Rc::new(Fake::start_blocking(generation));
     fake.state().drift = Some(drift);
     next_is(fake);
@@ -76,7 +79,7 @@ fn a_server_that_answers_otherwise_than_recorded_fails_the_test() {
     if recordings(Generation::Main).is_none() {
         return;
     }
-    let drifts: [(fn(&mut u16, &mut Value), &str); 4] = [
+    let drifts: [(Drift, &str); 4] = [
         (sessions_are_busy, "session.status is \"busy\""),
         (commands_are_created, "POST /api/orchestration/dispatch 201 came as"),
         (threads_have_a_colour, ".colour was never seen"),
@@ -139,7 +142,11 @@ fn the_server_that_the_environment_names_is_the_one_and_what_was_left_there_is_r
     }
     let (fake, _folder) = used(Generation::Main);
     fake.agent(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/t3_live/provider.sh"));
-    let ran = Command::new(std::env::current_exe().unwrap())
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    for name in [CHECKOUTS, MODEL, PROVIDER, TOKEN_FILE] {
+        command.env_remove(name);
+    }
+    let ran = command
         .args(["--exact", "yours::life::an_agent_that_is_right_at_once_needs_no_second_turn"])
         .env(URL, fake.uri())
         .env(TOKEN_VARIABLE, TOKEN)

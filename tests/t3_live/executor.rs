@@ -2,6 +2,8 @@
 //! asks for it there.
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::rc::Rc;
@@ -59,7 +61,8 @@ impl Live {
         let checkout = folder.path().join(REPO);
         fs::create_dir_all(&checkout).unwrap();
         git(&checkout, &["init", "--quiet"]);
-        fs::write(folder.path().join("token"), somebody.token.read()).unwrap();
+        let token = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(folder.path().join("token"));
+        token.unwrap().write_all(somebody.token.read().as_bytes()).unwrap();
         let run = RunId::of_arming(&format!("live test of {}", folder.path().display()));
         Self { wire: somebody.wire(), somebody, folder, run }
     }

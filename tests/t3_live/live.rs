@@ -2,6 +2,7 @@
 //! of the suite, and nothing else.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
@@ -11,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::installation::{Agent, Forge, InstallationOf, REPO, Runner, Threads, git};
+use crate::installation::{Agent, Forge, InstallationOf, Lost, REPO, Runner, Threads, git};
 use crate::somebody::{Somebody, Token, command};
 use crate::t3_fake::Generation;
 use crate::t3_fake::contract::Contract;
@@ -158,8 +159,8 @@ fn is_in_flight(thread: &Value) -> bool {
 impl<const V0_0_27: bool> Runner for Live<V0_0_27> {
     fn new() -> Self {
         let generation = if V0_0_27 { Generation::V0_0_27 } else { Generation::Main };
-        let real = if V0_0_27 { None } else { Somebody::real() };
-        let somebody = real.unwrap_or_else(|| Somebody::fake(generation));
+        let real = || if V0_0_27 { None } else { Somebody::real() };
+        let somebody = Somebody::next(generation).or_else(real).unwrap_or_else(|| Somebody::fake(generation));
         let wire = somebody.wire();
         let shell = wire.ask(Method::GET, "/api/orchestration/shell", None).expect("the server answers");
         let generation = if shell.1.is_object() { Generation::Main } else { Generation::V0_0_27 };
@@ -339,6 +340,18 @@ impl<const V0_0_27: bool> Threads for Live<V0_0_27> {
 
     fn sent(&self, command: &str) -> usize {
         self.wire.log().iter().filter(|exchange| exchange.command.as_deref() == Some(command)).count()
+    }
+
+    fn projects(&self) -> usize {
+        self.wire.made("project.create", "projectId").into_iter().collect::<BTreeSet<_>>().len()
+    }
+
+    fn loses(&self, lost: Lost, command: &str, times: usize) {
+        self.wire.loses(Some((lost, command.to_owned(), times)));
+    }
+
+    fn loses_nothing(&self) {
+        self.wire.loses(None);
     }
 
     fn token_counts(&self, counts: bool) {

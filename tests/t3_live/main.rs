@@ -4,11 +4,14 @@
 //! Where no server is named, a fake of a current one stands for somebody's, addressed by the same variables, with a
 //! provider that does what prompts say; and in any case one of v0.0.27. So what nobody runs for months still runs.
 
+#![allow(clippy::duplicate_mod, reason = "each scenario is lived on each server")]
+
 mod alarms;
 mod executor;
 #[path = "../installation/mod.rs"]
 mod installation;
 mod live;
+mod not_lived;
 mod somebody;
 #[path = "../t3_fake/mod.rs"]
 mod t3_fake;
@@ -22,6 +25,7 @@ mod yours {
 
     mod agents;
     mod life;
+    mod t3_lost;
     mod t3_people;
 }
 

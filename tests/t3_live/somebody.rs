@@ -16,9 +16,9 @@ use crate::wire::Wire;
 pub const URL: &str = "AFK_T3_URL";
 pub const TOKEN_VARIABLE: &str = "AFK_T3_TOKEN";
 pub const TOKEN_FILE: &str = "AFK_T3_TOKEN_FILE";
-const CHECKOUTS: &str = "AFK_T3_CHECKOUTS";
-const PROVIDER: &str = "AFK_T3_PROVIDER";
-const MODEL: &str = "AFK_T3_MODEL";
+pub const CHECKOUTS: &str = "AFK_T3_CHECKOUTS";
+pub const PROVIDER: &str = "AFK_T3_PROVIDER";
+pub const MODEL: &str = "AFK_T3_MODEL";
 /// What the folders of installations begin with: by this, projects are known that an earlier run left behind.
 pub const FOLDER: &str = "afk-live-test-";
 
@@ -82,10 +82,18 @@ impl Somebody {
         Some(real)
     }
 
-    /// The fake that was set up for this test, or one of a generation. That of v0.0.27 has its checkouts made by people.
+    /// The fake that was set up for the next installation of this test.
+    pub fn next(generation: Generation) -> Option<Self> {
+        Some(Self::stand_in(NEXT.with(|next| next.borrow_mut().take())?, generation))
+    }
+
+    /// A fake of a generation.
     pub fn fake(generation: Generation) -> Self {
-        let fake = NEXT.with(|next| next.borrow_mut().take());
-        let fake = fake.unwrap_or_else(|| Rc::new(Fake::start_blocking(generation)));
+        Self::stand_in(Rc::new(Fake::start_blocking(generation)), generation)
+    }
+
+    /// A fake that stands for somebody's. That of v0.0.27 has its checkouts made by people.
+    fn stand_in(fake: Rc<Fake>, generation: Generation) -> Self {
         fake.agent(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/t3_live/provider.sh"));
         let folder = tempfile::tempdir().unwrap();
         let old = generation == Generation::V0_0_27;

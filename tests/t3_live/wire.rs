@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::Value;
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+use wiremock::{Match, Mock, MockServer, Request, Respond, ResponseTemplate};
 
+use crate::installation::Lost;
 use crate::t3_fake::Exchange;
 use crate::t3_fake::contract::Contract;
 use crate::upstream::{Answer, Upstream};
@@ -28,6 +29,8 @@ pub struct Wire {
 struct Shared {
     upstream: Upstream,
     wrong_token: AtomicBool,
+    /// What is lost, of which command, and how often.
+    loses: Mutex<Option<(Lost, String, usize)>>,
     seen: Mutex<Seen>,
 }
 
@@ -43,12 +46,17 @@ struct Seen {
 impl Wire {
     pub fn new(url: Url, token: String) -> Self {
         let upstream = Upstream::new(url);
-        let shared = Arc::new(Shared { upstream, wrong_token: AtomicBool::new(false), seen: Mutex::default() });
-        let passing = Passing(shared.clone());
+        let (wrong_token, loses, seen) = (AtomicBool::new(false), Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { upstream, wrong_token, loses, seen });
+        let passing = Passing { shared: shared.clone(), answer: Arc::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let server = runtime.block_on(async {
             let server = MockServer::builder().disable_request_recording().start().await;
-            Mock::given(wiremock::matchers::any()).respond_with(passing).mount(&server).await;
+            // A mock that only fails cannot answer, and one that answers cannot fail: the first passes the request on, and
+            // takes over where the answer is lost.
+            let lost = |_: &Request| std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+            Mock::given(passing.clone()).respond_with_err(lost).with_priority(1).mount(&server).await;
+            Mock::given(wiremock::matchers::any()).respond_with(passing).with_priority(2).mount(&server).await;
             server
         });
         Self { server, shared, token }
@@ -57,6 +65,11 @@ impl Wire {
     /// Where afk finds the server.
     pub fn uri(&self) -> String {
         self.server.uri()
+    }
+
+    /// What is lost of afk's requests from now on, of which command, and how often.
+    pub fn loses(&self, what: Option<(Lost, String, usize)>) {
+        *self.shared.loses.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
     /// From now on, whatever token afk sends is a wrong one.
@@ -198,34 +211,83 @@ impl Shared {
 }
 
 /// The end of the wire that afk speaks to.
-#[derive(Debug)]
-struct Passing(Arc<Shared>);
+#[derive(Debug, Clone)]
+struct Passing {
+    shared: Arc<Shared>,
+    /// To the request that was passed on and is not lost.
+    answer: Arc<Mutex<Option<ResponseTemplate>>>,
+}
 
-impl Respond for Passing {
-    fn respond(&self, request: &Request) -> ResponseTemplate {
-        let query = request.url.query().map(|query| format!("?{query}")).unwrap_or_default();
+impl Shared {
+    /// What becomes of a request; it is used up by that.
+    fn befalls(&self, body: &[u8]) -> Option<Lost> {
+        let mut loses = self.loses.lock().unwrap_or_else(PoisonError::into_inner);
+        let (lost, command, times) = loses.as_mut()?;
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        if !command.is_empty() && body["type"] != command.as_str() {
+            return None;
+        }
+        let lost = *lost;
+        *times -= 1;
+        loses.take_if(|(_, _, times)| *times == 0);
+        Some(lost)
+    }
+}
+
+impl Passing {
+    /// The answer; none where it is lost.
+    fn answer(&self, request: &Request) -> Option<ResponseTemplate> {
+        let lost = self.shared.befalls(&request.body);
+        match lost {
+            Some(Lost::Request) => return None,
+            Some(Lost::BadGateway) => {
+                return Some(
+                    ResponseTemplate::new(502).set_body_raw("<html><h1>502 Bad Gateway</h1></html>", "text/html"),
+                );
+            }
+            _ => {}
+        }
         let mut headers = HeaderMap::new();
         for name in [ACCEPT, AUTHORIZATION, CONTENT_TYPE] {
             if let Some(value) = request.headers.get(&name) {
                 headers.insert(name, value.clone());
             }
         }
-        if self.0.wrong_token.load(Ordering::SeqCst) {
+        if self.shared.wrong_token.load(Ordering::SeqCst) {
             headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer not-a-token-of-this-server"));
         }
+        let query = request.url.query().map(|query| format!("?{query}")).unwrap_or_default();
         let path = format!("{}{query}", request.url.path());
-        match self.0.pass(request.method.clone(), &path, headers, request.body.clone()) {
-            Ok(answer) => {
-                let mut template = ResponseTemplate::new(answer.status);
-                if let Some(date) = answer.date {
-                    template = template.insert_header("date", date);
-                }
-                match answer.content_type {
-                    Some(kind) => template.set_body_raw(answer.body, &kind),
-                    None => template.set_body_bytes(answer.body),
-                }
-            }
-            Err(_) => ResponseTemplate::new(504),
+        // What the server does not answer is kept, and afk hears of it as it would without a wire in between.
+        let mut answer = self.shared.pass(request.method.clone(), &path, headers, request.body.clone()).ok()?;
+        match lost {
+            Some(Lost::Answer) => return None,
+            Some(_) => answer.body.truncate(answer.body.len() / 2),
+            None => {}
         }
+        let mut template = ResponseTemplate::new(answer.status);
+        if let Some(date) = answer.date {
+            template = template.insert_header("date", date);
+        }
+        Some(match answer.content_type {
+            Some(kind) => template.set_body_raw(answer.body, &kind),
+            None => template.set_body_bytes(answer.body),
+        })
+    }
+}
+
+/// Whether the answer is lost; where it is not, it is kept for [`Respond::respond`].
+impl Match for Passing {
+    fn matches(&self, request: &Request) -> bool {
+        let answer = self.answer(request);
+        let is_lost = answer.is_none();
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+        is_lost
+    }
+}
+
+impl Respond for Passing {
+    fn respond(&self, _: &Request) -> ResponseTemplate {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap()
     }
 }
