@@ -304,9 +304,6 @@ impl<const V0_0_27: bool> Live<V0_0_27> {
     fn found(&self) -> Vec<String> {
         let mut found = match Contract::open(self.generation) {
             Some(contract) => self.wire.drift(contract),
-            None if self.somebody.is_real() => {
-                vec!["there are no recordings to hold it against: set AFK_CONTRACTS".to_owned()]
-            }
             None => Vec::new(),
         };
         found.extend(self.left.borrow().iter().map(|left| format!("left on the server: {left}")));

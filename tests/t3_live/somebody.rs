@@ -10,6 +10,7 @@ use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::t3_fake::contract::Contract;
 use crate::t3_fake::{Fake, Generation, TOKEN};
 use crate::wire::Wire;
 
@@ -77,6 +78,10 @@ impl Somebody {
         static TURN: Mutex<()> = Mutex::new(());
         static SWEPT: OnceLock<()> = OnceLock::new();
         let mut real = Self::read(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()))?;
+        assert!(
+            Contract::open(Generation::Main).is_some(),
+            "there are no recordings to hold {URL} against: set AFK_CONTRACTS (docs/t3.md)"
+        );
         real._turn = Some(TURN.lock().unwrap_or_else(PoisonError::into_inner));
         SWEPT.get_or_init(|| drop(real.sweep()));
         Some(real)
