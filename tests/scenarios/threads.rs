@@ -132,17 +132,39 @@ fn a_turn_that_is_accepted_and_never_starts_hands_the_issue_to_a_person_and_is_s
 }
 
 #[test]
-fn a_thread_that_a_person_deletes_or_archives_under_its_agent_is_gone() {
+fn a_thread_that_a_person_puts_away_under_its_agent_keeps_the_lock_until_somebody_knows_that_it_has_ended() {
+    let impatient = ("unreachable_timeout  = \"2m\"", "unreachable_timeout  = \"1s\"");
     for kind in ["thread.delete", "thread.archive"] {
-        let afk = Installation::armed().agent("hangs").hasty();
+        let afk = Installation::armed().agent("hangs").hasty().policy(&[impatient]);
         afk.dispatch();
         afk.wait_until("at work", || afk.agent_of_run().turns == 1);
         person(&afk, kind, json!({}));
 
+        // T3 Code records nothing more of it, so nobody can see it end.
+        afk.watch_until_state("frozen");
+        for _ in 0..2 {
+            afk.watch();
+            assert!(afk.issue(1).has(LOCK), "{:#?}", afk.issue(1));
+        }
+        let ran = afk.afk(&["abandon", &afk.agent_of_run().run.to_string()]);
+        assert_eq!(ran.code, Some(0), "{ran}");
         let issue = afk.watch_until_over();
-        is_handed_over(&issue, "the agent is gone and pushed nothing", "");
+        assert!(!issue.has(LOCK), "{issue:#?}");
         // Nobody sent it anything: that would be accepted, and never start.
         assert_eq!(afk.agent_of_run().prompts.len(), 1);
+    }
+}
+
+#[test]
+fn a_thread_that_a_person_puts_away_before_its_turn_has_begun_is_gone() {
+    for kind in ["thread.delete", "thread.archive"] {
+        let afk = Installation::armed().agent("hangs").hasty();
+        afk.runner.fake.state().hold = Some(Phase::Accepted);
+        afk.dispatch();
+        person(&afk, kind, json!({}));
+
+        let issue = afk.watch_until_over();
+        is_handed_over(&issue, "the agent is gone and pushed nothing", "");
     }
 }
 

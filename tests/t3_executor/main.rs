@@ -868,17 +868,120 @@ async fn a_server_whose_name_is_none_gets_no_links() {
     }
 }
 
+/// Threads that no server should show.
+fn odd_threads() -> Vec<Value> {
+    let with = |fields: Value| {
+        let mut thread = json!({ "id": "odd", "session": null, "latestTurn": null, "messages": [], "activities": [] });
+        thread.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        thread
+    };
+    vec![
+        json!(null),
+        json!(7),
+        json!("odd"),
+        json!([[]]),
+        json!({}),
+        json!({ "title": "no id" }),
+        with(json!({ "id": 7 })),
+        with(json!({ "latestTurn": { "turnId": "t-1" } })),
+        with(json!({ "latestTurn": { "state": "running" } })),
+        with(json!({ "latestTurn": "t-1" })),
+        with(json!({ "session": {} })),
+        with(json!({ "session": { "status": 7, "activeTurnId": {}, "lastError": [] } })),
+        with(json!({ "session": ["ready"], "title": null, "projectId": 7, "branch": [], "worktreePath": {} })),
+        with(json!({ "hasPendingApprovals": "no", "hasPendingUserInput": null, "backgroundLiveness": true })),
+        with(json!({ "messages": null, "activities": { "kind": "tool.started" } })),
+        with(json!({ "messages": [null, 7, []], "activities": ["tool.started", null] })),
+        with(json!({ "updatedAt": 7, "messages": [{ "id": 7, "role": null, "text": null, "turnId": {} }],
+            "activities": [{ "kind": "tool.started", "payload": null }, { "kind": "tool.started", "payload": "text" },
+                { "kind": null, "payload": [1], "turnId": 7 }] })),
+    ]
+}
+
 #[tokio::test(flavor = "current_thread")]
-async fn one_odd_thread_holds_back_no_other() {
-    let odd = json!({ "id": "odd", "updatedAt": 7, "messages": [{ "id": 7, "role": null, "text": null, "turnId": {} }],
-        "activities": [{ "kind": "tool.started", "payload": null }, { "kind": "tool.started", "payload": "text" },
-            { "kind": null, "payload": [1], "turnId": 7 }] });
-    let world = World::new().await;
-    world.state().old = true;
-    world.executor().ensure(&assignment()).await.unwrap();
-    world.state().run("t-1");
-    world.state().threads.insert(0, odd);
-    assert_eq!(world.the_agent().await.status, AgentStatus::Running);
+async fn a_stranger_s_thread_that_makes_no_sense_hides_no_agent() {
+    for old in [false, true] {
+        let world = World::new().await;
+        world.state().old = old;
+        world.executor().ensure(&assignment()).await.unwrap();
+        world.state().run("t-1");
+        for odd in odd_threads() {
+            world.state().threads.insert(0, odd.clone());
+            assert_eq!(world.the_agent().await.status, AgentStatus::Running, "{odd}");
+            world.state().threads.remove(0);
+        }
+        world.state().threads.splice(0..0, odd_threads());
+        world.state().projects.extend([json!(null), json!({}), json!({ "id": 7, "workspaceRoot": null })]);
+        assert_eq!(world.the_agent().await.status, AgentStatus::Running);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_agent_whose_own_thread_makes_no_sense_is_unknown_and_not_stopped_or_put_away_blindly() {
+    for (field, odd) in [
+        ("session", json!({ "activeTurnId": null })),
+        ("session", json!("ready")),
+        ("latestTurn", json!({ "turnId": "t-1" })),
+        ("latestTurn", json!({ "state": "completed" })),
+    ] {
+        let world = World::new().await;
+        world.executor().ensure(&assignment()).await.unwrap();
+        world.state().end("t-1");
+        world.state().thread()[field] = odd.clone();
+        let agent = world.the_agent().await;
+        assert_eq!((agent.status, agent.turns), (AgentStatus::Unknown, vec![assignment().turn]), "{field} {odd}");
+        let run = assignment().run;
+        world.executor().turn(run, correction(0), "Mend it.").await.unwrap_err();
+        world.executor().archive(run).await.unwrap_err();
+        let error = world.executor().interrupt(run).await.unwrap_err();
+        assert!(error.message.contains("in a way that afk does not understand"), "{error}");
+        assert_eq!(world.state().commands.len(), 3, "{field} {odd}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_agent_whose_thread_lost_its_id_is_not_gone() {
+    for (old, branch) in [(false, true), (false, false), (true, true), (true, false)] {
+        let world = World::new().await;
+        world.state().old = old;
+        world.executor().ensure(&assignment()).await.unwrap();
+        world.state().run("t-1");
+        world.state().thread()["id"] = Value::Null;
+        if !branch {
+            world.state().thread()["branch"] = Value::Null;
+        }
+        for _ in 0..2 {
+            let roster = world.executor().list().await.unwrap();
+            let [(run, error)] = &roster.unreadable[..] else { panic!("{roster:?}") };
+            assert_eq!((roster.agents.len(), *run), (0, assignment().run));
+            assert!(error.message.contains("without an id"), "{error}");
+        }
+        world.state().thread()["branch"] = json!("main");
+        assert_eq!(world.the_agent().await.status, AgentStatus::Gone, "it is somebody else's");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_agent_whose_thread_was_put_away_at_work_is_not_gone_until_it_is_seen_ended() {
+    for field in ["archivedAt", "deletedAt"] {
+        for old in [false, true] {
+            let world = World::new().await;
+            world.state().old = old;
+            world.executor().ensure(&assignment()).await.unwrap();
+            world.state().run("t-1");
+            world.state().thread()[field] = json!("2026-11-22T12:00:06.000Z");
+            for _ in 0..2 {
+                let agent = world.the_agent().await;
+                assert_eq!(agent.status, AgentStatus::Unknown);
+                assert!(agent.last_words.unwrap().contains("archived or deleted while its agent was at work"));
+            }
+            // It may hear it all the same.
+            world.executor().interrupt(assignment().run).await.unwrap();
+            assert_eq!(world.state().sent("thread.turn.interrupt")[0]["turnId"], "t-1");
+            world.state().thread()["session"] = json!({ "status": "stopped", "activeTurnId": null });
+            assert_eq!(world.the_agent().await.status, AgentStatus::Gone);
+        }
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]

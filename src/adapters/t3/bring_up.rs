@@ -3,11 +3,12 @@
 
 use uuid::Uuid;
 
+use super::command::{Command, InteractionMode, ModelSelection, UserMessage};
 use super::executor::T3Executor;
 use super::memory::{Memory, RunDirectory, Sent};
 use super::server::{DispatchError, Listing};
 use super::status::Before;
-use super::wire::{Command, InteractionMode, ModelSelection, Project, Thread, UserMessage};
+use super::wire::{Project, Thread};
 use crate::adapters::command::Workspaces;
 use crate::engine::identity::{Purpose, RunId, project};
 use crate::ports::{Assignment, PortError, PortErrorKind, PortResult};

@@ -9,12 +9,13 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::bring_up::{Change, gone, thread_of, usable};
+use super::command::Command;
 use super::memory::{Memory, RunDirectory, Sent};
 use super::places::Places;
 use super::server::{DispatchError, Listing, MINT, Session, T3Server};
 use super::status::{Before, status};
 use super::token::TokenMemory;
-use super::wire::{Command, Thread};
+use super::wire::Thread;
 use crate::adapters::command::Workspaces;
 use crate::adapters::http::Http;
 use crate::adapters::http::api::Credential;
@@ -298,7 +299,9 @@ impl<W: Workspaces> Executor for T3Executor<W> {
             found.as_ref().is_some_and(|thread| status(thread, Some(&newest), now).status == AgentStatus::Starting)
         });
         let at_work = |thread: &Thread| thread.is_in_flight() || thread.has_subagents_at_work();
-        let in_flight = found.filter(|thread| at_work(thread) && !thread.archived && !thread.deleted);
+        let unreadable = found.as_ref().and_then(Thread::unreadable);
+        // Whether or not it was put away: it does no harm, and its agent may go on.
+        let in_flight = found.filter(at_work);
         let memory = &mut change.memory;
         if memory.accepted_turns().next().is_none() {
             memory.never_begin = true;
@@ -310,6 +313,11 @@ impl<W: Workspaces> Executor for T3Executor<W> {
         };
         let Some(thread) = in_flight else {
             change.remember()?;
+            if let Some(what) = unreadable {
+                return Err(PortError::invalid(format!(
+                    "T3 Code shows {what} of run {run} in a way that afk does not understand, so nothing can be told to stop"
+                )));
+            }
             return if is_accepted_and_unseen { coming_up() } else { Ok(()) };
         };
         let Some(turn_id) = thread.active_turn().map(str::to_owned) else {
@@ -342,7 +350,7 @@ impl<W: Workspaces> Executor for T3Executor<W> {
 
     async fn archive(&self, run: RunId) -> PortResult<()> {
         let found = self.find(run).await?;
-        let Some(thread) = found.filter(|thread| !thread.archived && !thread.deleted) else { return Ok(()) };
+        let Some(thread) = found.filter(|thread| !thread.is_away()) else { return Ok(()) };
         let directory = RunDirectory::make(&self.runs, run)?;
         let _lock = directory.exclusively().await?;
         let memory = self.recall(run, &directory).await?;
@@ -365,7 +373,7 @@ impl<W: Workspaces> Executor for T3Executor<W> {
             Err(DispatchError::Malformed(error) | DispatchError::Failed(error)) => return Err(error),
             Err(DispatchError::Refused(error)) => {
                 let all = self.everything().await?;
-                let away = thread_of(&all, run).is_none_or(|thread| thread.archived || thread.deleted);
+                let away = thread_of(&all, run).is_none_or(Thread::is_away);
                 if away { Ok(()) } else { Err(error) }
             }
         };

@@ -60,25 +60,33 @@ impl<W: Workspaces> T3Executor<W> {
             (asked && missing(*run, &listing)).then_some(*run)
         };
         let sought: Vec<RunId> = known.iter().filter_map(sought).collect();
+        let lost = |run: RunId, error: PortError, known: &mut BTreeMap<RunId, Known>, roster: &mut Roster| {
+            known.remove(&run);
+            roster.unreadable.push((run, error));
+        };
         if !sought.is_empty() && !listing.whole {
             match self.everything().await {
                 Ok(all) => {
-                    let gone = |thread: &Thread| sought.iter().any(|run| run.to_string() == thread.id);
+                    let gone = |thread: &Thread| sought.iter().any(|run| thread.may_be(*run));
                     listing.threads.extend(all.threads.into_iter().filter(gone));
                 }
                 Err(error) => {
                     // The others are as they were listed.
-                    for run in sought {
-                        known.remove(&run);
-                        roster.unreadable.push((run, error.clone()));
-                    }
+                    sought.iter().for_each(|run| lost(*run, error.clone(), &mut known, &mut roster));
                 }
+            }
+        }
+        for run in sought {
+            let is_hidden = missing(run, &listing) && listing.threads.iter().any(|thread| thread.may_be(run));
+            if is_hidden && known.contains_key(&run) {
+                let error = PortError::invalid("T3 Code shows a thread without an id, which may be its own");
+                lost(run, error, &mut known, &mut roster);
             }
         }
         let found: Vec<(RunId, Thread)> = listing
             .threads
             .iter()
-            .filter(|thread| !thread.archived && !thread.deleted)
+            .filter(|thread| !thread.is_away())
             .filter_map(|thread| Some((run_of(thread)?, thread.clone())))
             .filter(|(run, _)| !known.contains_key(run) && !roster.unreadable.iter().any(|(other, _)| other == run))
             .collect();
@@ -138,7 +146,8 @@ impl<W: Workspaces> Look<'_, W> {
             self.learn(run, &directory, &mut memory, thread).await;
         }
         let reading = self.reading(&memory, thread.as_ref());
-        let over = !memory.turns.is_empty() && thread.as_ref().is_none_or(|thread| thread.archived || thread.deleted);
+        let ended_away = |thread: &Thread| thread.is_away() && !thread.is_in_flight() && thread.unreadable().is_none();
+        let over = !memory.turns.is_empty() && thread.as_ref().is_none_or(ended_away);
         if over != memory.over {
             memory.over = over;
             self.note(&directory, |memory| memory.over = over);
@@ -204,9 +213,7 @@ impl<W: Workspaces> Look<'_, W> {
         match (thread, newest) {
             (Some(thread), Some(newest)) => status(thread, Some(&newest.asked()), self.now),
             // At work although no turn is known: the answer to it was lost.
-            (Some(thread), None) if thread.is_in_flight() || thread.archived || thread.deleted => {
-                status(thread, None, self.now)
-            }
+            (Some(thread), None) if thread.is_in_flight() || thread.is_away() => status(thread, None, self.now),
             // Its thread was there, or it would not have had a turn.
             (None, None) if memory.over => plain(AgentStatus::Gone),
             (_, None) if memory.never_begin => plain(AgentStatus::Failed),
