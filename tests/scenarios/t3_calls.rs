@@ -215,6 +215,29 @@ fn a_run_that_afk_forgot_is_followed_to_its_end() {
 }
 
 #[test]
+fn an_installation_that_lost_its_identity_takes_no_agent_for_gone_and_goes_on_once_it_is_put_back() {
+    let afk = Installation::armed().agent("waits").hasty();
+    afk.dispatch();
+    let run = afk.agent_of_run().run;
+    let identity = afk.read("data/installation.json");
+    fs::remove_file(afk.path("data/installation.json")).unwrap();
+    fs::remove_file(afk.path(format!("data/t3/toy/runs/{run}/run.json"))).unwrap();
+    for _ in 0..3 {
+        afk.watch();
+        let issue = afk.issue(1);
+        assert!(issue.state().as_deref() == Some("working") && issue.has("agent-in-progress"), "{issue:#?}");
+    }
+    let said = afk.afk(&["explain", "--issue", &afk.reference(1)]).to_string();
+    let lost = serde_json::from_str::<serde_json::Value>(&identity).unwrap()["id"].as_str().unwrap().to_owned();
+    assert!(said.contains(&format!("of the installation `{lost}` of afk")), "{said}");
+
+    afk.write("data/installation.json", &identity);
+    afk.write("go", "");
+    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
+    assert_eq!((afk.agents().len(), afk.invocations().len()), (1, 1));
+}
+
+#[test]
 fn a_project_that_a_person_deleted_is_made_anew() {
     let afk = Installation::armed().agent("right").hasty();
     afk.dispatch();

@@ -172,7 +172,8 @@ async fn a_run_becomes_a_project_a_thread_and_a_turn() {
             json!({ "type": "project.create", "commandId": command("project"), "createdAt": at, "title": "acme/api",
                 "projectId": project(CONTROLLER, "acme/api", 0), "workspaceRoot": "/srv/work/acme/api" }),
             json!({ "type": "thread.create", "commandId": command("thread"), "createdAt": at, "threadId": run,
-                "projectId": project(CONTROLLER, "acme/api", 0), "title": "acme/api#42", "branch": format!("afk/{run}"),
+                "projectId": project(CONTROLLER, "acme/api", 0), "title": "acme/api#42",
+                "branch": format!("afk/{run}@{CONTROLLER}"),
                 "worktreePath": null, "runtimeMode": "full-access", "interactionMode": "default",
                 "modelSelection": { "instanceId": "claudeAgent", "model": "claude-sonnet-4-6" } }),
             json!({ "type": TURN, "commandId": command(&format!("turn:{}", assignment().turn)), "createdAt": at,
@@ -655,23 +656,92 @@ async fn what_is_broken_on_disk_counts_as_forgotten() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn threads_of_people_and_of_other_installations_are_not_listed() {
-    let world = World { checkouts: None, ..World::new().await };
-    world.executor_of("another", true).ensure(&assignment()).await.unwrap();
+async fn threads_of_people_are_not_listed_whatever_they_are_called() {
+    let world = World::new().await;
+    world.executor().ensure(&assignment()).await.unwrap();
     world.state().run("t-1");
     world.forget();
-    // It works in a folder of its own.
-    world.state().projects[0]["workspaceRoot"] = json!("/home/another/checkouts/acme/api");
-    assert_eq!(world.executor().list().await.unwrap().agents, []);
-    let project = project(CONTROLLER, "acme/api", 0);
-    world.state().projects.push(json!({ "id": project, "workspaceRoot": "/elsewhere" }));
-    let thread = world.state().threads[0].clone();
-    for (id, branch) in [("mine", json!("afk/mine")), (&*Uuid::nil().to_string(), json!("main"))] {
+    let thread = world.state().threads.remove(0);
+    let run = assignment().run.to_string();
+    for (id, branch) in [
+        ("mine", json!("afk/mine")),
+        (&*Uuid::nil().to_string(), thread["branch"].clone()),
+        (&*run, json!("main")),
+        (&*run, json!(format!("afk/{run}-2"))),
+        (&*run, Value::Null),
+    ] {
         let mut thread = thread.clone();
-        (thread["id"], thread["branch"], thread["projectId"]) = (json!(id), branch, json!(project));
-        world.state().threads.push(thread);
+        (thread["id"], thread["branch"]) = (json!(id), branch);
+        world.state().threads = vec![thread];
+        assert_eq!(world.executor().list().await.unwrap(), Roster::default());
     }
-    assert_eq!(world.executor().list().await.unwrap().agents, []);
+}
+
+/// The same data path and the same settings, on another machine.
+const ANOTHER: &str = "another afk";
+
+#[tokio::test(flavor = "current_thread")]
+async fn two_installations_that_share_everything_but_their_identity_leave_each_other_s_agents_alone() {
+    for (old, persons) in [(false, false), (false, true), (true, false), (true, true)] {
+        let world = World::new().await;
+        world.state().old = old;
+        if persons {
+            // A person has made the project that both would use.
+            world.state().projects.push(json!({ "id": "theirs", "workspaceRoot": "/srv/work/acme/api" }));
+        }
+        world.executor_of(ANOTHER, true).ensure(&assignment()).await.unwrap();
+        world.state().run("t-1");
+        world.forget();
+        let commands = world.state().commands.len();
+        let (executor, run) = (world.executor(), assignment().run);
+
+        let roster = executor.list().await.unwrap();
+        assert_eq!((roster.agents, roster.unreadable), (vec![], vec![]));
+        let [(there, error)] = &roster.elsewhere[..] else { panic!("{:?}", roster.elsewhere) };
+        assert_eq!(*there, run);
+        assert!(error.message.contains("of the installation `another afk` of afk"), "{error}");
+
+        // Not even where both have the same run to do.
+        for _ in 0..2 {
+            executor.ensure(&assignment()).await.unwrap_err();
+        }
+        executor.turn(run, correction(0), "Mend it.").await.unwrap_err();
+        executor.interrupt(run).await.unwrap_err();
+        world.state().end("t-1");
+        executor.archive(run).await.unwrap_err();
+        assert_eq!(world.state().commands.len(), commands);
+        let roster = executor.list().await.unwrap();
+        assert_eq!((roster.agents.len(), roster.unreadable.len()), (0, 1), "{roster:?}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_project_that_another_installation_has_made_is_not_used() {
+    for old in [false, true] {
+        let world = World::new().await;
+        world.state().old = old;
+        let theirs = project(ANOTHER, "acme/api", 0);
+        world.state().projects.push(json!({ "id": theirs, "workspaceRoot": "/srv/work/acme/api" }));
+        let error = world.executor().ensure(&assignment()).await.unwrap_err();
+        assert!(error.message.contains("was made by another installation of afk"), "{error}");
+        assert_eq!(world.state().commands, Vec::<Value>::new());
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_installation_that_crashed_and_comes_back_goes_on_with_its_own_agents() {
+    for forgets in [false, true] {
+        let world = World::new().await;
+        world.state().projects.push(json!({ "id": "theirs", "workspaceRoot": "/srv/work/acme/api" }));
+        world.state().fail(TURN, &[Fault::LostAfter]);
+        world.executor().ensure(&assignment()).await.unwrap_err();
+        world.state().run("t-1");
+        if forgets {
+            world.forget();
+        }
+        let agent = world.the_agent().await;
+        assert_eq!((agent.run, agent.status), (assignment().run, AgentStatus::Running));
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -742,15 +812,6 @@ async fn a_turn_whose_answer_was_lost_is_not_forgotten_when_it_may_not_be_sent_a
     world.state().end("t-1");
     let agent = world.the_agent().await;
     assert_eq!((agent.turns, agent.status), (vec![assignment().turn], AgentStatus::Idle));
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn the_agents_of_another_installation_are_not_listed_although_both_share_the_folder_of_the_checkouts() {
-    let world = World::new().await;
-    world.executor_of("another", true).ensure(&assignment()).await.unwrap();
-    world.state().run("t-1");
-    world.forget();
-    assert_eq!(world.executor().list().await.unwrap(), Roster::default());
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -178,7 +178,7 @@ impl<W: Workspaces> T3Executor<W> {
         }
         if memory.controller != self.controller || memory.executor != self.name {
             return Err(PortError::refused(format!(
-                "run {run} belongs to the executor `{}` of `{}`",
+                "run {run} belongs to the executor `{}` of the installation `{}`",
                 clean_line(&memory.executor, 100),
                 clean_line(&memory.controller, 100)
             )));
@@ -187,12 +187,34 @@ impl<W: Workspaces> T3Executor<W> {
     }
 
     /// A run's thread as it is now, wherever it is listed; `None` where there is none.
+    ///
+    /// # Errors
+    /// It is another installation's.
     async fn find(&self, run: RunId) -> PortResult<Option<Thread>> {
-        let listing = self.listing().await?;
-        match thread_of(&listing, run) {
-            Some(thread) => Ok(Some(thread.clone())),
-            None if listing.whole => Ok(None),
-            None => Ok(thread_of(&self.everything().await?, run).cloned()),
+        let mut listing = self.listing().await?;
+        if thread_of(&listing, run).is_none() && !listing.whole {
+            listing = self.everything().await?;
+        }
+        let found = thread_of(&listing, run).cloned();
+        found.iter().try_for_each(|thread| self.is_own(run, thread))?;
+        Ok(found)
+    }
+
+    /// The label of a run's thread: the branch of the run, and whose run it is.
+    pub(super) fn label(&self, run: RunId) -> String {
+        format!("{}@{}", run.branch(), self.controller)
+    }
+
+    /// Refuses the thread of another installation. Whoever has taken its label off has a reason.
+    pub(super) fn is_own(&self, run: RunId, thread: &Thread) -> PortResult<()> {
+        match controller_of(run, thread) {
+            Some(other) if other != self.controller => Err(PortError::refused(format!(
+                "the thread of run {run} in T3 Code is of the installation `{}` of afk, and this one is `{}` (docs/t3.md says \
+                 what to do where they are the same)",
+                clean_line(other, 100),
+                self.controller
+            ))),
+            _ => Ok(()),
         }
     }
 
@@ -208,6 +230,13 @@ impl<W: Workspaces> T3Executor<W> {
         }
         Ok(memory)
     }
+}
+
+/// Whose run it is, where the label of its thread says so.
+pub(super) fn controller_of(run: RunId, thread: &Thread) -> Option<&str> {
+    let whose = thread.branch.as_ref()?.strip_prefix(&run.branch())?;
+    // Without a name it is somebody's who is not this afk.
+    if whose.is_empty() { Some(whose) } else { whose.strip_prefix('@') }
 }
 
 #[async_trait(?Send)]
@@ -257,7 +286,7 @@ impl<W: Workspaces> Executor for T3Executor<W> {
         if memory.accepted(turn) {
             return Ok(());
         }
-        usable(run, &thread)?;
+        usable(self, run, &thread)?;
         if memory.turns.iter().any(|sent| sent.accepted_at.is_none()) {
             // An answer was lost.
             if let Some(read) = self.read(run).await? {

@@ -119,7 +119,7 @@ impl Thread {
 
     /// Whether it is the thread of a run, or may be: it shows no id, and no branch that would be another one's.
     pub fn may_be(&self, run: RunId) -> bool {
-        let branch = || self.branch.as_ref().is_none_or(|branch| *branch == run.branch());
+        let branch = || self.branch.as_ref().is_none_or(|branch| branch.starts_with(&run.branch()));
         if self.id.is_empty() { branch() } else { self.id == run.to_string() }
     }
 
