@@ -86,18 +86,50 @@ fn an_agent_that_a_person_answered_in_t3_goes_on() {
 }
 
 #[test]
-fn a_thread_that_a_person_deletes_or_archives_under_its_agent_is_gone() {
+fn a_thread_that_a_person_puts_away_under_its_agent_keeps_the_lock_until_somebody_knows_that_it_has_ended() {
+    let impatient = ("unreachable_timeout  = \"2m\"", "unreachable_timeout  = \"1s\"");
     for kind in ["thread.delete", "thread.archive"] {
-        let afk = Installation::armed().agent("hangs").hasty();
+        let afk = Installation::armed().agent("hangs").hasty().policy(&[impatient]);
         afk.dispatch();
         afk.wait_until("at work", || afk.agent_of_run().turns == 1);
         person(&afk, kind, json!({}));
 
+        // T3 Code records nothing more of it, so nobody can see it end.
+        afk.watch_until_state("frozen");
+        for _ in 0..2 {
+            afk.watch();
+            assert!(afk.issue(1).has(LOCK), "{:#?}", afk.issue(1));
+        }
+        let ran = afk.afk(&["abandon", &afk.agent_of_run().run.to_string()]);
+        assert_eq!(ran.code, Some(0), "{ran}");
         let issue = afk.watch_until_over();
-        is_handed_over(&issue, "the agent is gone and pushed nothing");
+        assert!(!issue.has(LOCK), "{issue:#?}");
         // Nobody sent it anything: that would be accepted, and never start.
         assert_eq!(afk.agent_of_run().prompts.len(), 1);
     }
+}
+
+#[test]
+fn an_installation_that_lost_its_identity_takes_no_agent_for_gone_and_goes_on_once_it_is_put_back() {
+    let afk = Installation::armed().agent("waits").hasty();
+    afk.dispatch();
+    let run = afk.agent_of_run().run;
+    let identity = afk.read("data/installation.json");
+    fs::remove_file(afk.path("data/installation.json")).unwrap();
+    fs::remove_file(afk.path(format!("data/t3/toy/runs/{run}/run.json"))).unwrap();
+    for _ in 0..3 {
+        afk.watch();
+        let issue = afk.issue(1);
+        assert!(issue.state().as_deref() == Some("working") && issue.has("agent-in-progress"), "{issue:#?}");
+    }
+    let said = afk.afk(&["explain", "--issue", &afk.reference(1)]).to_string();
+    let lost = serde_json::from_str::<serde_json::Value>(&identity).unwrap()["id"].as_str().unwrap().to_owned();
+    assert!(said.contains(&format!("of the installation `{lost}` of afk")), "{said}");
+
+    afk.write("data/installation.json", &identity);
+    afk.write("go", "");
+    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
+    assert_eq!((afk.agents().len(), afk.invocations().len()), (1, 1));
 }
 
 #[test]

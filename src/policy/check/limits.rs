@@ -63,12 +63,8 @@ pub fn read(field: &Field<'_>) -> Option<Limits> {
     let mut all = BTreeMap::new();
     let mut sound = true;
     for (name, entry) in table.in_order() {
-        let field = Field {
-            name: Name::under("limits", name),
-            node: &entry.node,
-            span: entry.span(),
-            report: field.report,
-        };
+        let field =
+            Field { name: Name::under("limits", name), node: &entry.node, span: entry.span(), report: field.report };
         // A slip in the name of a limit that other rules rely on shows there, as a reference that leads nowhere.
         check_snake_case("limit", name, entry.key, field.report);
         match limit(&field).filter(|_| is_snake_case(name)) {

@@ -41,8 +41,7 @@ pub fn states(field: &Field<'_>) -> Option<Vec<State>> {
         .into_iter()
         .map(|(name, entry)| {
             let named = names.add(name, entry.key);
-            let field =
-                Field { name: Name::under("states", name), node: &entry.node, span: entry.span(), report };
+            let field = Field { name: Name::under("states", name), node: &entry.node, span: entry.span(), report };
             state(name, entry.key, &field).filter(|_| named)
         })
         .collect();

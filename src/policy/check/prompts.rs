@@ -63,12 +63,8 @@ pub fn read(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<String, Prom
     let mut prompts = BTreeMap::new();
     for (name, entry) in table.in_order() {
         check_snake_case("prompt", name, entry.key, scope.report);
-        let field = Field {
-            name: Name::under("prompts", name),
-            node: &entry.node,
-            span: entry.span(),
-            report: scope.report,
-        };
+        let field =
+            Field { name: Name::under("prompts", name), node: &entry.node, span: entry.span(), report: scope.report };
         match prompt(scope, name, &field) {
             Some(prompt) => {
                 prompts.insert(name.to_owned(), prompt);
