@@ -33,9 +33,12 @@ pub struct GitMirrors {
     root: PathBuf,
     remotes: BTreeMap<String, String>,
     forge: Option<Forge>,
-    /// What was read of several runs together, at which head, until it is asked for.
-    expected: Rc<RefCell<BTreeMap<RunId, (RunRange, Head, RunCommits)>>>,
+    /// What was read of several runs together, until it is asked for.
+    expected: Rc<RefCell<BTreeMap<RunId, Expected>>>,
 }
+
+/// Of which run, at which head, and what was found.
+type Expected = (RunRange, Head, RunCommits);
 
 /// Where clones of a repository come from, and where they push to.
 #[derive(Debug, Clone, PartialEq, Eq)]

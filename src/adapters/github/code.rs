@@ -33,9 +33,12 @@ pub struct GithubCode {
     mirrors: Rc<GitMirrors>,
     /// What was asked about several at once.
     expected: Rc<RefCell<BTreeMap<Wanted, Repository>>>,
-    /// Of a repository, the head that GitHub told last, and the one that its mirror was found or brought to.
-    mirrored: Rc<RefCell<BTreeMap<String, (Option<Head>, Head)>>>,
+    /// By repository.
+    mirrored: Rc<RefCell<BTreeMap<String, Mirrored>>>,
 }
+
+/// The head that GitHub told last, and the one that the mirror was found at, or brought to.
+type Mirrored = (Option<Head>, Head);
 
 /// A repository, and the branch whose pull requests are wanted.
 type Wanted = (String, Option<String>);
