@@ -5,7 +5,7 @@ use crate::engine::pending::PendingRow;
 use crate::engine::step::{Advance, Circumstances, End, HeldBy, Machine};
 use crate::policy::duration::since;
 use crate::policy::facts::{AgentStatus, IssueStatus, Observed, RunFacts};
-use crate::policy::{Effect, Policy, Rules, RunOutcome};
+use crate::policy::{Effect, Rules, RunOutcome};
 use crate::ports::{PortError, PortErrorKind, PortResult};
 use crate::text::clean_line;
 
@@ -24,7 +24,7 @@ use super::world::Tick;
 pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
     let mut fleet = observe(tick).await?;
     expect(tick, &fleet).await;
-    let mut machines = Machines::of(tick.policy);
+    let mut machines = Machines::default();
     // Each in its turn, while the fleet shows how the others stand.
     for _ in 0..fleet.runs.len() {
         let mut run = fleet.runs.remove(0);
@@ -43,7 +43,7 @@ pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
 pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
     let fleet = observe(tick).await?;
     expect(tick, &fleet).await;
-    let mut machines = Machines::of(tick.policy);
+    let mut machines = Machines::default();
     for run in &fleet.runs {
         let Some(record) = run.record().filter(|_| run.standing == Standing::Active) else {
             tick.event(&run.reference, "would repair", run.standing.word());
@@ -53,7 +53,7 @@ pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
         for remark in &view.remarks {
             tick.problem(&run.reference, remark);
         }
-        let advanced = machines.advance(record, &view.facts);
+        let advanced = machines.advance(tick, record, &view.facts);
         let path: Vec<&str> = advanced.path.iter().map(|row| row.name.as_str()).collect();
         let decided = record.pending.as_ref().filter(|pending| !is_open_to_choice(pending, &view));
         let what = match (decided, advanced.end) {
@@ -69,27 +69,19 @@ pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
 }
 
 /// The state machines of a policy, for all runs of a tick.
-struct Machines<'p> {
-    policy: &'p Policy,
-    ready: Vec<Machine<'p>>,
-}
+#[derive(Default)]
+struct Machines<'p>(Vec<Machine<'p>>);
 
 impl<'p> Machines<'p> {
-    fn of(policy: &'p Policy) -> Self {
-        Self { policy, ready: Vec::new() }
-    }
-
     /// How far a run goes in this tick.
-    fn advance(&mut self, record: &Record, facts: &RunFacts) -> Advance<'p> {
-        let rules = self.policy.rules(&record.repo);
-        let circumstances =
-            Circumstances { kill_switch: self.policy.kill_switch.value, enrolled: self.policy.enrolled(&record.repo) };
-        let ready = self.ready.iter().position(|machine| std::ptr::eq(machine.rules(), rules));
+    fn advance(&mut self, tick: &Tick<'p>, record: &Record, facts: &RunFacts) -> Advance<'p> {
+        let rules = tick.policy.rules(&record.repo);
+        let ready = self.0.iter().position(|machine| std::ptr::eq(machine.rules(), rules));
         let index = ready.unwrap_or_else(|| {
-            self.ready.push(Machine::new(rules));
-            self.ready.len() - 1
+            self.0.push(Machine::new(rules));
+            self.0.len() - 1
         });
-        self.ready[index].advance(&record.state, facts, circumstances)
+        self.0[index].advance(&record.state, facts, circumstances(tick, record))
     }
 }
 
@@ -104,7 +96,7 @@ async fn expect(tick: &Tick<'_>, fleet: &Fleet) {
     }
 }
 
-async fn follow(tick: &Tick<'_>, fleet: &Fleet, machines: &mut Machines<'_>, run: &mut Run) -> PortResult<()> {
+async fn follow<'p>(tick: &Tick<'p>, fleet: &Fleet, machines: &mut Machines<'p>, run: &mut Run) -> PortResult<()> {
     if fleet.orders.stopped_at.is_some()
         && let Err(error) = end_agent_on_stop(tick, run).await
     {
@@ -137,7 +129,7 @@ async fn end_agent_on_stop(tick: &Tick<'_>, run: &Run) -> PortResult<()> {
 
 /// Finishes the pending row of a run, or reads its facts, takes the rows that match, and carries out the first with
 /// effects.
-async fn drive(tick: &Tick<'_>, fleet: &Fleet, machines: &mut Machines<'_>, run: &mut Run) -> PortResult<()> {
+async fn drive<'p>(tick: &Tick<'p>, fleet: &Fleet, machines: &mut Machines<'p>, run: &mut Run) -> PortResult<()> {
     let Some(mut record) = run.record().cloned() else { return Ok(()) };
     // Before the facts are read: they tell of the turn, too.
     settle_lost_turn(tick, run, &mut record);
@@ -234,10 +226,16 @@ fn is_open_to_choice(pending: &PendingRow, view: &RunView) -> bool {
 }
 
 /// Takes rows without effects, and makes the first with effects the pending row; whether there is one to carry out.
-fn decide(tick: &Tick<'_>, machines: &mut Machines<'_>, run: &Run, record: &mut Record, view: &mut RunView) -> bool {
+fn decide<'p>(
+    tick: &Tick<'p>,
+    machines: &mut Machines<'p>,
+    run: &Run,
+    record: &mut Record,
+    view: &mut RunView,
+) -> bool {
     let rules = rules(tick, record);
     let facts = &view.facts;
-    let advanced = machines.advance(record, facts);
+    let advanced = machines.advance(tick, record, facts);
     if advanced.restarted {
         tick.problem(
             &run.reference,
@@ -400,6 +398,11 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
 async fn archive(tick: &Tick<'_>, run: &Run) -> PortResult<()> {
     let Some((name, agent)) = run.agent.as_ref().filter(|(_, agent)| !agent.is_live()) else { return Ok(()) };
     tick.world.executor(name)?.archive(agent.run).await
+}
+
+/// What rows do not read: the kill switch, and whether the repository is still enrolled.
+pub fn circumstances(tick: &Tick<'_>, record: &Record) -> Circumstances {
+    Circumstances { kill_switch: tick.policy.kill_switch.value, enrolled: tick.policy.enrolled(&record.repo) }
 }
 
 fn rules<'t>(tick: &'t Tick<'_>, record: &Record) -> &'t Rules {

@@ -403,7 +403,7 @@ async fn without_the_list_of_repositories_what_is_in_flight_is_followed_and_noth
 }
 
 #[tokio::test]
-async fn a_watch_reads_one_listing_of_the_executor_and_asks_ci_about_newest_commits_only() {
+async fn a_watch_reads_one_listing_of_the_executor_and_asks_ci_about_commits_without_a_verdict_only() {
     let (mut sim, first) = Sim::under(policy(&[("slots_per_repo = 1", "slots_per_repo = 9")])).dispatched(7).await;
     for number in 8..12 {
         sim = sim.dispatched(number).await.0;
@@ -428,11 +428,86 @@ async fn a_watch_reads_one_listing_of_the_executor_and_asks_ci_about_newest_comm
         sim.later(180);
     }
     sim.watch().await;
-    let ended = (7..12).filter(|number| sim.record(*number).outcome.is_some()).count();
-    assert!(ended > 0);
+    assert!((7..12).any(|number| sim.record(number).outcome.is_some()));
     sim.state.borrow_mut().calls.clear();
     sim.watch().await;
-    assert_eq!((sim.calls("executor list"), sim.calls("ci verdict")), (1, (5 - ended) * stages));
+    assert_eq!((sim.calls("executor list"), sim.calls("ci verdict")), (1, 0), "the others are green");
+}
+
+/// How often CI is asked in one watch.
+async fn ci_asked(sim: &Sim) -> usize {
+    sim.calls("ci verdict");
+    sim.watch().await;
+    sim.calls("ci verdict")
+}
+
+#[tokio::test]
+async fn ci_is_asked_about_a_green_commit_again_only_before_a_row_is_taken_by_it() {
+    let (sim, run) = Sim::new().dispatched(7).await;
+    sim.agent_is(run, AgentStatus::Running);
+    assert_eq!(ci_asked(&sim).await, 0, "nothing is pushed");
+    sim.push(FIRST);
+    sim.ci(StageVerdict::Pending(String::new()));
+    assert_eq!(ci_asked(&sim).await, 1);
+    assert_eq!(ci_asked(&sim).await, 1, "no verdict yet");
+    sim.ci(StageVerdict::Green);
+    assert_eq!(ci_asked(&sim).await, 1);
+    for _ in 0..3 {
+        sim.later(60);
+        assert_eq!(ci_asked(&sim).await, 0, "the verdict stands in the record");
+    }
+    // A newer commit is another matter.
+    sim.push(SECOND);
+    assert_eq!(ci_asked(&sim).await, 1);
+    sim.agent_is(run, AgentStatus::Idle);
+    assert_eq!(ci_asked(&sim).await, 0, "it may be about to push more");
+    sim.later(180);
+    assert_eq!(ci_asked(&sim).await, 1, "the row that closes goes by what CI says now");
+    assert_eq!(sim.record(7).state, "done");
+}
+
+#[tokio::test]
+async fn a_green_commit_that_turned_red_meanwhile_closes_nothing() {
+    let (sim, run) = Sim::new().dispatched(7).await;
+    sim.push(FIRST);
+    sim.ci(StageVerdict::Green);
+    sim.watch().await;
+    sim.ci(red());
+    sim.watch().await;
+    assert_eq!(sim.record(7).red_since, None, "nobody asked");
+    sim.agent_is(run, AgentStatus::Idle);
+    sim.watch().await;
+    sim.later(180);
+    sim.watch().await;
+    assert!(!sim.writes().iter().any(|write| write.starts_with("tracker close")));
+    assert_eq!(sim.state.borrow().agents[&run].turns.len(), 2, "it is told what is red");
+    assert!(sim.record(7).red_since.is_some());
+}
+
+#[tokio::test]
+async fn ci_is_asked_about_a_red_commit_every_time_for_a_job_may_be_run_again() {
+    let (sim, run) = red_run().await;
+    sim.watch().await;
+    sim.agent_is(run, AgentStatus::Running);
+    for _ in 0..3 {
+        assert_eq!(ci_asked(&sim).await, 1);
+    }
+    sim.ci(StageVerdict::Green);
+    assert_eq!(ci_asked(&sim).await, 1);
+    assert_eq!((ci_asked(&sim).await, sim.record(7).red_since), (0, None));
+}
+
+#[tokio::test]
+async fn what_was_green_under_another_policy_is_asked_again() {
+    let (mut sim, run) = Sim::new().dispatched(7).await;
+    sim.agent_is(run, AgentStatus::Running);
+    sim.push(FIRST);
+    sim.ci(StageVerdict::Green);
+    sim.watch().await;
+    assert_eq!(ci_asked(&sim).await, 0);
+    sim.policy.revision = "another".to_owned();
+    assert_eq!(ci_asked(&sim).await, 1, "other stages may have to be green");
+    assert_eq!(ci_asked(&sim).await, 0);
 }
 
 #[tokio::test]

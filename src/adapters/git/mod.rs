@@ -2,19 +2,24 @@
 
 mod forge;
 mod history;
+mod landed;
 mod process;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use async_trait::async_trait;
 
 use super::confined::Directory;
 use crate::adapters::command::Workspaces;
+use crate::engine::identity::RunId;
 use crate::policy::{Landing, RepoPattern};
 use crate::ports::{Code, Head, PortError, PortResult, RunCommits, RunRange};
 use crate::text::clean_line;
 pub use forge::Forge;
+pub use landed::for_each_repo;
 use process::{git, git_with, without_credentials};
 
 /// The lock of a mirror: fetches and clones wait for each other.
@@ -28,7 +33,12 @@ pub struct GitMirrors {
     root: PathBuf,
     remotes: BTreeMap<String, String>,
     forge: Option<Forge>,
+    /// What was read of several runs together, until it is asked for.
+    expected: Rc<RefCell<BTreeMap<RunId, Expected>>>,
 }
+
+/// Of which run, at which head, and what was found.
+type Expected = (RunRange, Head, RunCommits);
 
 /// Where clones of a repository come from, and where they push to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +69,7 @@ pub fn is_commit(text: &str) -> bool {
 impl GitMirrors {
     /// Mirrors below `root` of the repositories in `remotes`, by name.
     pub fn new(root: PathBuf, remotes: BTreeMap<String, String>) -> Self {
-        Self { root, remotes, forge: None }
+        Self { root, remotes, forge: None, expected: Rc::default() }
     }
 
     /// With a code host, which has every repository that is not among the remotes.
@@ -260,8 +270,22 @@ impl Code for GitMirrors {
         self.refresh(repo).await
     }
 
+    async fn expect(&self, ranges: &[RunRange]) -> PortResult<()> {
+        for_each_repo(ranges, async |repo, ranges| {
+            let read = async { self.read_landed(repo, ranges, &self.refresh(repo).await?).await };
+            if let Err(error) = read.await {
+                tracing::debug!(repo, %error, "each run is asked about alone");
+            }
+        })
+        .await;
+        Ok(())
+    }
+
     async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits> {
         self.can_land(&range.repo, range.landing).await?;
+        if let Some(found) = self.expected(range) {
+            return Ok(found);
+        }
         let head = self.refresh(&range.repo).await?;
         self.landed(range, &head).await
     }
