@@ -73,6 +73,90 @@ fn an_issue_that_goes_next_is_told_so_and_an_untrusted_one_by_whom_and_what_help
 }
 
 #[test]
+fn where_the_installation_is_full_its_limit_is_named_and_no_issue_that_may_not_go_at_all() {
+    let afk = Installation::new();
+    afk.policy("slots_per_repo = 1", "slots_per_repo = 4");
+    afk.policy("max_in_flight  = 8", "max_in_flight  = 1");
+    afk.armed(101);
+    afk.poll();
+    afk.look_until("101", "agent running");
+    for number in 102..=104 {
+        afk.issue(number, "armed by somebody who may not", &event("mallory", "labeled", "ready-for-agent"), "");
+    }
+    afk.armed(105);
+    let explained = afk.explained("105");
+    let (verdict, needs) = verdict_and_needs(&explained);
+    assert_eq!(verdict, "NOT DISPATCHED: capacity: dispatch.max_in_flight = 1 (line 29) is used up");
+    assert_eq!(needs.len(), 1, "{needs:?}");
+    assert!(needs[0].starts_with("the run of #101 ends: by itself, at the latest "), "{needs:?}");
+    assert!(needs[0].ends_with("; dispatch.max_in_flight = 1 is used up (line 29)"), "{needs:?}");
+    let place = &explained["queue"]["place"];
+    assert_eq!((&place["number"], &place["of"], &place["unread"]), (&json!(1), &json!(1), &json!(0)), "{place}");
+
+    let untrusted = afk.explained("102");
+    let (verdict, needs) = verdict_and_needs(&untrusted);
+    assert_eq!(verdict, "NOT DISPATCHED: trust fired");
+    assert_eq!(needs.len(), 2, "who has to arm it, and the room that it lacks: {needs:?}");
+    assert!(needs[1].contains("dispatch.max_in_flight = 1 is used up"), "{needs:?}");
+
+    let status = afk.afk(&["status"]).stdout;
+    let of_105 = status.lines().find(|line| line.contains("greeter#105")).expect("a line");
+    assert!(of_105.contains("capacity: dispatch.max_in_flight = 1 (line 29) is used up"), "{status}");
+    assert!(!status.contains("behind greeter#104"), "{status}");
+}
+
+#[test]
+fn of_rivals_that_were_not_all_read_it_is_said_that_they_may_be_denied() {
+    let afk = Installation::new();
+    afk.policy("max_in_flight  = 8", "max_in_flight  = 0");
+    (1..=13).for_each(|number| afk.armed(number));
+    let said = afk.explain("13").stdout;
+    assert!(said.contains("is 13th of 13:"), "{said}");
+    assert!(said.contains("2 of 12 that go first may be denied: not every gate of theirs was read."), "{said}");
+}
+
+#[test]
+fn nobody_is_promised_a_run_that_cannot_be_started() {
+    let afk = Installation::new();
+    afk.armed(1);
+    afk.settings("git    = \"greeter.git\"", "git    = \"nowhere.git\"");
+    let explained = afk.explained("1");
+    let (verdict, needs) = verdict_and_needs(&explained);
+    assert!(
+        verdict.starts_with("NOT DISPATCHED: every gate lets it pass, and its run cannot be started: `"),
+        "{verdict}"
+    );
+    assert!(verdict.contains("nowhere.git` does not exist: see `git` under [repos.\"greeter\"]"), "{verdict}");
+    assert_eq!((&explained["queue"]["dispatch"], needs.len()), (&Value::Null, 1));
+    let dry = afk.afk(&["poll", "--dry-run"]);
+    assert_eq!(dry.code, 3, "{}", dry.stdout);
+    assert!(!dry.stdout.contains("would dispatch") && dry.stdout.contains("cannot be started"), "{}", dry.stdout);
+    let status = afk.afk(&["status"]);
+    assert_eq!(status.code, 3, "{}", status.stdout);
+    assert!(!status.stdout.contains("goes next") && status.stdout.contains("nowhere.git"), "{}", status.stdout);
+}
+
+#[test]
+fn what_the_last_poll_ran_into_is_told_until_one_succeeds() {
+    let afk = Installation::new();
+    afk.armed(1);
+    // It is there, and git finds no repository in it: only who tries can tell.
+    fs::create_dir(afk.path("empty.git")).expect("a folder");
+    afk.settings("git    = \"greeter.git\"", "git    = \"empty.git\"");
+    let before = afk.explain("1").stdout;
+    assert!(before.contains("WOULD BE DISPATCHED at the next poll"), "{before}");
+    assert_eq!(afk.afk(&["poll"]).code, 3);
+    let after = afk.explain("1").stdout;
+    assert!(after.contains("WOULD BE TRIED AGAIN at the next poll, as number 1 of it: the last poll, at "), "{after}");
+    assert!(after.contains("git could not read"), "{after}");
+    let status = afk.afk(&["status"]).stdout;
+    assert!(status.contains("is tried again in the next poll; the last one failed: git could not read"), "{status}");
+    assert!(status.contains("last poll could not: greeter#1: not dispatched: git could not read"), "{status}");
+    let dry = afk.afk(&["poll", "--dry-run"]).stdout;
+    assert!(dry.contains("would try again  greeter#1"), "{dry}");
+}
+
+#[test]
 fn every_gate_that_denies_says_what_would_have_to_happen() {
     let afk = Installation::new();
     // number, what is the matter, body, verdict, needs

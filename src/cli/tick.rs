@@ -21,7 +21,7 @@ use crate::ports::{IssueRef, PortError};
 use crate::settings::{ExecutorSettings, Settings};
 use crate::ticks::fleet::{Fleet, Run};
 use crate::ticks::poll::{foretell, poll};
-use crate::ticks::survey::{Survey, survey};
+use crate::ticks::survey::{Hindrance, Survey, survey};
 use crate::ticks::watch::{look, watch};
 use crate::ticks::world::{Report, Tick, World};
 
@@ -232,8 +232,13 @@ async fn work(request: Request<'_>, tick: &Tick<'_>) -> Result<Outcome, PortErro
     };
     match (request.kind, request.dry_run) {
         (TickKind::Poll, true) => {
-            let survey = survey(tick, None).await?;
-            foretell(tick, &survey).await;
+            let mut survey = survey(tick, None).await?;
+            foretell(tick, &mut survey).await;
+            for (issue, hindrance) in &survey.hindered {
+                if let Hindrance::CannotStart(why) = hindrance {
+                    tick.problem(issue, format_args!("cannot be started: {why}"));
+                }
+            }
             let snapshot = if request.snapshot {
                 queue::snapshot(tick.policy, &survey, queue::runs(tick, &survey.fleet).await, tick.started)
             } else {

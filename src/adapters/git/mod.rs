@@ -291,6 +291,15 @@ impl Code for GitMirrors {
     }
 
     async fn can_land(&self, repo: &str, landing: Landing) -> PortResult<()> {
+        let remote = self.clone_source(repo)?.remote;
+        // An address tells only when it is asked; a folder shows whether it is there.
+        if Path::new(&remote).is_absolute() && !Path::new(&remote).exists() {
+            return Err(PortError::not_found(format!(
+                "`{}` does not exist: see `git` under [repos.\"{}\"] of the settings",
+                clean_line(&remote, 200),
+                clean_line(repo, 100)
+            )));
+        }
         match landing {
             Landing::Push => Ok(()),
             Landing::PullRequest => Err(PortError::refused(format!(

@@ -191,8 +191,8 @@ async fn explanation(tick: &Tick<'_>, asked: IssueRef, switched_off: Option<&str
         Ok(Some(issue)) => issue.reference.clone(),
         _ => asked,
     };
-    let survey = survey(tick, Some(&reference)).await?;
-    foretell(tick, &survey).await;
+    let mut survey = survey(tick, Some(&reference)).await?;
+    foretell(tick, &mut survey).await;
     let fleet = &survey.fleet;
     let mut in_flight: Vec<_> = fleet.runs_in_flight().filter(|run| run.reference == reference).cloned().collect();
     if in_flight.is_empty() && found.is_ok() {

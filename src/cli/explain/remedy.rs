@@ -278,12 +278,10 @@ impl Queued<'_> {
             Outcome::Slot(None) => {
                 Some(self.holders(true).map(|run| self.end_of(run)).collect::<Vec<_>>().join("; or "))
             }
-            Outcome::Capacity(CapacityLimit::MaxInFlight) => Some(format!(
-                "a run ends: {} of dispatch.max_in_flight = {} are in flight (line {})",
-                self.survey.fleet.in_flight().len(),
-                dispatch.max_in_flight.value,
-                policy.line(dispatch.max_in_flight.span)
-            )),
+            Outcome::Capacity(CapacityLimit::MaxInFlight) => Some(self.room()),
+            Outcome::Gate(_) if self.survey.fleet.in_flight().len() >= dispatch.max_in_flight.value => {
+                Some(self.room())
+            }
             Outcome::Capacity(CapacityLimit::MaxPerTick) => Some(format!(
                 "a later poll: dispatch.max_per_tick = {} is used up by issues that go first (line {})",
                 dispatch.max_per_tick.value,
@@ -298,6 +296,26 @@ impl Queued<'_> {
                 ))
             }
             Outcome::Dispatch(_) | Outcome::Unread | Outcome::Gate(_) | Outcome::KillSwitch => None,
+        }
+    }
+
+    /// That the whole installation has room for one more run.
+    fn room(&self) -> String {
+        let policy = self.tick.policy;
+        let limit = &policy.base.dispatch.max_in_flight;
+        let taken = self.survey.fleet.in_flight().len();
+        let line = policy.line(limit.span);
+        let why = if taken >= limit.value {
+            format!("dispatch.max_in_flight = {} is used up (line {line})", limit.value)
+        } else {
+            format!(
+                "{taken} are in flight, and issues that go first take what dispatch.max_in_flight = {} leaves (line {line})",
+                limit.value
+            )
+        };
+        match self.holders(false).collect::<Vec<_>>().as_slice() {
+            [only] => format!("{}; {why}", self.end_of(only)),
+            _ => format!("a run ends: {why}"),
         }
     }
 

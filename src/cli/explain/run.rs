@@ -24,6 +24,8 @@ use crate::ticks::world::Tick;
 pub struct RunStory {
     /// `owner/name#N`.
     pub issue: String,
+    /// The title of the issue; `null` where this look did not read it.
+    pub title: Option<String>,
     /// The run; `null` where nothing tells.
     pub run: Option<String>,
     /// What label, record and agent come to: `active`, `ending`, `unclear`, …
@@ -146,6 +148,7 @@ impl RunStory {
         }
         Self {
             issue: run.reference.to_string(),
+            title: run.issue.as_ref().map(|issue| shown(&issue.title)),
             run: run.id().map(|run| run.to_string()),
             standing: run.standing.word(),
             state: record.map(|record| record.state.clone()),
