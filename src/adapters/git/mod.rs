@@ -243,9 +243,7 @@ async fn make_mirror(mirror: &Path) -> PortResult<()> {
     if mirror.join(COMPLETE).exists() {
         return Ok(());
     }
-    let cannot = |error: std::io::Error| PortError::unreachable(format!("cannot make `{}`: {error}", mirror.display()));
-    std::fs::create_dir_all(mirror).map_err(cannot)?;
-    let directory = Directory::open(mirror)?;
+    let directory = Directory::make(mirror)?;
     let _lock = directory.lock(LOCK).await?;
     git(None, &["init", "--quiet", "--bare", "--template=", "--", utf8(mirror)?], "")
         .await?
