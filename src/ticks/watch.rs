@@ -274,8 +274,15 @@ fn decide<'p>(
             if rules.effects(row).iter().any(|effect| matches!(effect.value, Effect::Turn(_))) {
                 let subject = record.subject().to_owned();
                 let now = tick.world.clock.now();
-                if record.sending.as_ref().is_none_or(|sending| sending.commit != subject) {
-                    record.sending = Some(Sending { commit: subject, n: 0, first_tried: now });
+                match record.sending.as_ref().filter(|sending| sending.commit == subject) {
+                    // As of a close: it is given up in the end.
+                    Some(sending) => {
+                        let turns = record.pending.iter_mut().flat_map(|pending| &mut pending.remaining);
+                        for turn in turns.filter(|effect| matches!(effect.effect, Effect::Turn(_))) {
+                            turn.first_tried = Some(sending.first_tried);
+                        }
+                    }
+                    None => record.sending = Some(Sending { commit: subject, n: 0, first_tried: now }),
                 }
             }
         }

@@ -249,6 +249,26 @@ async fn a_failing_bell_holds_nothing_back_and_each_bell_rings_once() {
 }
 
 #[tokio::test]
+async fn the_person_who_gets_a_run_reads_the_last_words_of_its_agent_and_not_those_before_them() {
+    let (sim, run) = Sim::new().dispatched(7).await;
+    sim.agent_is(run, AgentStatus::Failed);
+    let steps: String =
+        (1..40).map(|step| format!("step {step}: looking at @file {step} `of` the repository\n")).collect();
+    let words = format!("{steps}I pushed nothing: the issue contradicts the README. THE REAL REASON.");
+    sim.state.borrow_mut().agents.get_mut(&run).expect("an agent").last_words = Some(words);
+    sim.watch().await;
+    sim.later(180);
+    sim.watch().await;
+    let state = sim.state.borrow();
+    let mut comments = state.cards.values().flat_map(|card| &card.comments);
+    let said = comments.find(|comment| comment.body.contains("this needs you")).expect("a word");
+    let (_, words) = said.body.split_once("The agent's last words: `").expect("its words");
+    let (words, _) = words.split_once("`\n").expect("an end");
+    assert!(words.starts_with('…') && words.ends_with("the README. THE REAL REASON."), "{words}");
+    assert!(words.len() <= 400 && !words.contains('@'), "{words}");
+}
+
+#[tokio::test]
 async fn an_effect_that_keeps_failing_is_given_up_and_said() {
     let (sim, run) = Sim::new().dispatched(7).await;
     sim.agent_is(run, AgentStatus::Failed);
@@ -261,6 +281,36 @@ async fn an_effect_that_keeps_failing_is_given_up_and_said() {
     assert_eq!(sim.record(7).state, "needs-human");
     assert_eq!(sim.record(7).given_up, ["ring the doorbells for `needs-human`"]);
     assert!(report.problems.iter().any(|problem| problem.contains("given up")), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_correction_that_never_reached_the_agent_is_not_its_failure_and_is_tried_no_longer_than_said() {
+    let (sim, run) = Sim::new().dispatched(7).await;
+    sim.push("a1");
+    sim.ci(StageVerdict::Red(Vec::new()));
+    sim.agent_is(run, AgentStatus::Idle);
+    sim.watch().await;
+    sim.fail("executor turn", PortErrorKind::Unreachable);
+    sim.later(180);
+    let first = sim.state.borrow().now;
+    for _ in 0..3 {
+        sim.watch().await;
+        let pending = sim.record(7).pending.expect("the turn is still to be sent");
+        assert_eq!(pending.remaining.first().and_then(|turn| turn.first_tried), Some(first));
+        sim.later(1199);
+    }
+    sim.later(3);
+    sim.watch().await;
+    assert_eq!(sim.record(7).given_up, ["send the agent `fix_forward`"]);
+    sim.mend();
+    sim.later(180);
+    sim.watch().await;
+    assert_eq!((sim.record(7).state.as_str(), sim.record(7).attempts), ("frozen", 0));
+    let state = sim.state.borrow();
+    let mut comments = state.cards.values().flat_map(|card| &card.comments);
+    let said = comments.find(|comment| comment.body.contains("this needs you")).expect("a word");
+    assert!(said.body.contains("no commit came after 0 corrections"), "{}", said.body);
+    assert!(said.body.contains("Given up, since it kept failing: send the agent 'fix_forward'"), "{}", said.body);
 }
 
 #[tokio::test]

@@ -185,6 +185,27 @@ impl GitMirrors {
         Ok(git(Some(&mirror), &["cat-file", "-e", &format!("{commit}^{{commit}}")], "").await?.success)
     }
 
+    /// Why a program at a path below the root of a repository could not be run in a clone of the default branch, as the
+    /// mirror has it; `None` where it could, where there is no mirror yet, or where a link leads out of the repository.
+    ///
+    /// # Errors
+    /// The settings do not have the repository, or git cannot be run.
+    pub async fn why_no_program(&self, repo: &str, path: &str) -> PortResult<Option<&'static str>> {
+        let mirror = self.clone_source(repo)?.mirror;
+        if !mirror.join(COMPLETE).exists()
+            || !git(Some(&mirror), &["rev-parse", "--verify", "-q", "HEAD"], "").await?.success
+        {
+            return Ok(None);
+        }
+        let look = ["cat-file", "--batch-check=%(objecttype)", "--follow-symlinks"];
+        let found = git(Some(&mirror), &look, &format!("HEAD:{path}\n")).await?.or_fail("look for a program")?;
+        if !(found.starts_with(b"blob") || found.starts_with(b"symlink")) {
+            return Ok(Some("does not exist"));
+        }
+        let listed = git(Some(&mirror), &["ls-tree", "HEAD", "--", path], "").await?.or_fail("look for a program")?;
+        Ok(listed.starts_with(b"100644").then_some("is not executable"))
+    }
+
     /// A clone with objects of its own, whose `origin` is the real remote, with a commit or branch checked out.
     ///
     /// # Errors
@@ -232,9 +253,7 @@ async fn make_mirror(mirror: &Path) -> PortResult<()> {
     if mirror.join(COMPLETE).exists() {
         return Ok(());
     }
-    let cannot = |error: std::io::Error| PortError::unreachable(format!("cannot make `{}`: {error}", mirror.display()));
-    std::fs::create_dir_all(mirror).map_err(cannot)?;
-    let directory = Directory::open(mirror)?;
+    let directory = Directory::make(mirror)?;
     let _lock = directory.lock(LOCK).await?;
     git(None, &["init", "--quiet", "--bare", "--template=", "--", utf8(mirror)?], "")
         .await?

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::words::{self, Cell, after, effect, is, lacks, moment, needs, shown};
+use super::words::{self, Cell, after, effect, is, lacks, moment, needs, shown, shown_end};
 use crate::cli::output::{BAD, FAINT, GOOD, Output, STRONG, WARN};
 use crate::cli::queue;
 use crate::engine::evaluate::Verdict;
@@ -188,7 +188,7 @@ impl RunStory {
         }
         self.agent = format!("{}, quiet {}", view.facts.agent.word(), duration(view.facts.quiet));
         let words = view.agent.as_ref().filter(|agent| !agent.is_live()).and_then(|agent| agent.last_words.as_deref());
-        if let Some(words) = words.map(shown).filter(|words| !words.is_empty()) {
+        if let Some(words) = words.map(shown_end).filter(|words| !words.is_empty()) {
             self.notes.push(format!("the end of what the agent said: {words}"));
         }
         self.notes.extend(progress::unjudged(rules, view));
