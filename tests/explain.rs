@@ -606,6 +606,25 @@ fn a_run_that_a_person_takes_back_is_ending_until_its_agent_has_ended() {
 }
 
 #[test]
+fn an_arming_that_had_its_run_is_told_which_and_how_to_get_another() {
+    let afk = Installation::new();
+    afk.policy("stand-down     = [{ remove_label = \"ready\" }, \"interrupt\"]", "stand-down     = [\"interrupt\"]");
+    afk.armed(1);
+    afk.poll();
+    afk.look_until("1", "agent running");
+    afk.happens(1, "ada", "labeled", "paused");
+    afk.watch_until("1", "hold fired");
+    afk.happens(1, "ada", "unlabeled", "paused");
+    afk.watch_until("1", "NOT DISPATCHED: once fired");
+    let explained = afk.explained("1");
+    let who = "somebody with permission admin, maintain or write in greeter";
+    let need = format!("{who} takes ready-for-agent off and puts it back: a new arming gets a new run");
+    assert_eq!(verdict_and_needs(&explained), ("NOT DISPATCHED: once fired", vec![need.as_str()]));
+    let evidence = explained["queue"]["gates"][5]["evidence"][0].as_str().expect("a sentence");
+    assert!(evidence.contains(", and that arming had run "), "{evidence}");
+}
+
+#[test]
 fn effects_that_remain_are_named_with_when_they_are_given_up() {
     let afk = Installation::new();
     afk.agent(PUSHES_NOTHING);

@@ -300,7 +300,7 @@ fn protect() -> Value {
         &[],
         json!({
             "paths": with_default(list(
-                "Globs from the root of the repository; `*` stops at `/`, `**` does not.",
+                "Globs of files, from the root of the repository; `*` stops at `/`, `**` does not: a folder is `folder/**`.",
                 json!({ "type": "string", "pattern": RELATIVE, "not": { "pattern": NO_FILE } }),
             ), json!([])),
         }),
