@@ -487,6 +487,9 @@ pub struct Roster {
     pub agents: Vec<AgentReport>,
     /// There is something of these runs, and nobody can tell how their agents are.
     pub unreadable: Vec<(RunId, PortError)>,
+    /// These runs another installation has there, or this one before its identity was lost. They are nobody's business
+    /// here, unless a record names one: then nobody can tell how its agent is.
+    pub elsewhere: Vec<(RunId, PortError)>,
 }
 
 /// Whatever runs agents.

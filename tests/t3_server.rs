@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use afk::adapters::http::Http;
 use afk::adapters::http::api::Credential;
+use afk::adapters::t3::command::Command;
 use afk::adapters::t3::server::{DispatchError, T3Server};
 use afk::adapters::t3::status::status;
-use afk::adapters::t3::wire::Command;
 use afk::policy::facts::AgentStatus;
 use afk::ports::{PortErrorDetail, PortErrorKind, PortResult};
 use async_trait::async_trait;
@@ -277,7 +277,7 @@ async fn what_newer_servers_add_is_tolerated() {
     let threads = json!([
         { "id": "a", "session": session, "latestTurn": null, "novelty": { "deep": [1, 2] }, "settledAt": 7 },
         { "id": "b", "session": { "status": "ready" }, "latestTurn": turn },
-        { "id": "not-a-uuid", "updatedAt": "yesterday", "messages": [{ "role": "oracle" }, { "id": "mine" }],
+        { "id": "not-a-uuid", "session": null, "latestTurn": null, "updatedAt": "yesterday", "messages": [{ "role": "oracle" }, { "id": "mine" }],
           "activities": [{ "kind": "comet.seen", "payload": { "requestId": 3, "detail": { "a": 1 } } }] },
     ]);
     given(&server, SHELL, listing(threads)).await;

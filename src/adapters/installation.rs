@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::confined::{Directory, DirectoryLock};
 use super::http::api::Cost;
 use crate::engine::identity::RunId;
 use crate::ports::{IssueRef, PortError, PortResult};
+
+/// An [`Identity`].
+const IDENTITY: &str = "installation.json";
 
 /// The data directory.
 #[derive(Debug, Clone)]
@@ -24,6 +28,12 @@ pub struct Installation {
 struct Owner {
     /// The settings file.
     settings: PathBuf,
+}
+
+/// What tells it from every other, on whichever machine.
+#[derive(Debug, Serialize, Deserialize)]
+struct Identity {
+    id: Uuid,
 }
 
 /// What people told afk on this machine, by `afk stop` and `afk abandon`.
@@ -127,6 +137,27 @@ impl Installation {
         }
     }
 
+    /// What tells this installation from every other, in whatever several of them share: random, and written once. With
+    /// `own`, an installation that has none gets one.
+    ///
+    /// # Errors
+    /// It cannot be read, so that nobody can tell whose agents are whose, or cannot be written.
+    pub fn identity(&self, own: bool) -> PortResult<Uuid> {
+        let known: Option<Identity> = self.read(IDENTITY)?;
+        match known {
+            Some(identity) => Ok(identity.id),
+            // Nothing is its own yet.
+            None if !own => Ok(Uuid::nil()),
+            None => {
+                let identity = serde_json::to_vec(&Identity { id: Uuid::new_v4() })
+                    .map_err(|error| PortError::invalid(error.to_string()))?;
+                // Whoever comes first decides.
+                Directory::make(&self.data)?.create(IDENTITY, &identity)?;
+                self.identity(false)
+            }
+        }
+    }
+
     /// Takes the one lock for every command that changes anything; `None` when another command holds it.
     ///
     /// # Errors
@@ -212,5 +243,27 @@ impl Installation {
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> PortResult<Option<T>> {
         Directory::find(&self.data)?.map_or(Ok(None), |data| data.read_json(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::{assert_eq, assert_ne};
+
+    use super::*;
+
+    #[test]
+    fn an_installation_has_one_identity_that_no_other_has_and_looking_makes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let installation = |name: &str| Installation::new(folder.path().join(name));
+        assert_eq!(installation("one").identity(false), Ok(Uuid::nil()));
+        assert!(!folder.path().join("one").exists());
+        let identity = installation("one").identity(true).unwrap();
+        assert_eq!(installation("one").identity(true), Ok(identity));
+        assert_eq!(installation("one").identity(false), Ok(identity));
+        assert_ne!(installation("two").identity(true), Ok(identity));
+        // Nobody can tell whose the agents are, then.
+        std::fs::write(folder.path().join("one").join(IDENTITY), "{").unwrap();
+        assert!(installation("one").identity(true).is_err());
     }
 }

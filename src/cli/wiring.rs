@@ -111,6 +111,8 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     if let Some(file) = &settings.file {
         installation.belongs_to(file, !read_only)?;
     }
+    // Who agents work for: one installation never takes another's for its own.
+    let controller = installation.identity(!read_only)?.to_string();
     let remotes = settings.repos.iter().map(|(name, repo)| (name.clone(), repo.git.clone())).collect();
     let mirrors = GitMirrors::new(settings.data.join("mirrors"), remotes);
     let (tracker, mirrors, host, github): (Rc<dyn Tracker>, _, _, _) = match &settings.tracker {
@@ -163,7 +165,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
         tracker,
         code,
         ci: Rc::new(Guarded::new(ci, "ci", guard.clone())),
-        executors: executors(settings, &Rc::new(workspaces), &program, &patient, &http, keeps),
+        executors: executors(settings, &controller, &Rc::new(workspaces), &program, &patient, &http, keeps),
         doorbells: bells(settings, &guard),
         clock: Rc::new(SystemClock),
         seal: seal(settings, host)?,
@@ -189,6 +191,7 @@ fn credential(github: &GithubSettings, server: &Server, http: &Rc<Http>) -> Resu
 
 fn executors(
     settings: &Settings,
+    controller: &str,
     workspaces: &Rc<Attended<Rc<GitMirrors>>>,
     program: &Path,
     guard: &Guard,
@@ -202,7 +205,7 @@ fn executors(
                 let executor = CommandExecutor::new(
                     settings.data.join("runs"),
                     name.clone(),
-                    controller(settings),
+                    controller.to_owned(),
                     command.clone(),
                     workspaces.clone(),
                     program.to_path_buf(),
@@ -210,7 +213,7 @@ fn executors(
                 Rc::new(Guarded::new(executor, what, guard.clone()))
             }
             ExecutorSettings::T3(t3) => {
-                let executor = t3_executor(settings, name, t3, workspaces.clone(), http, keeps);
+                let executor = t3_executor(settings, (name, t3), controller, workspaces.clone(), http, keeps);
                 Rc::new(Guarded::new(executor, what, guard.clone()))
             }
         };
@@ -220,10 +223,10 @@ fn executors(
 }
 
 /// A T3 Code server as executor. `keeps`: what it learns from looking is remembered.
-pub fn t3_executor<W: Workspaces>(
+fn t3_executor<W: Workspaces>(
     settings: &Settings,
-    name: &str,
-    t3: &T3ExecutorSettings,
+    (name, t3): (&str, &T3ExecutorSettings),
+    controller: &str,
     workspaces: W,
     http: &Rc<Http>,
     keeps: bool,
@@ -231,7 +234,7 @@ pub fn t3_executor<W: Workspaces>(
     T3Executor::new(Parts {
         folder: settings.data.join("t3").join(name),
         name: name.to_owned(),
-        controller: controller(settings),
+        controller: controller.to_owned(),
         settings: t3.clone(),
         credential: Rc::new(TokenCredential::new(t3.token.clone())),
         http: http.clone(),
@@ -262,11 +265,6 @@ fn bells(settings: &Settings, guard: &Guard) -> BTreeMap<String, Rc<dyn Notifier
         (name.clone(), bell)
     };
     settings.doorbells.iter().map(bell).collect()
-}
-
-/// Who an agent's manifest says it works for: one installation never takes another's agents for its own.
-fn controller(settings: &Settings) -> String {
-    format!("afk at {}", settings.data.display())
 }
 
 fn seal(settings: &Settings, host: String) -> Result<Seal, Failure> {

@@ -126,6 +126,9 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
             .map_or(Observed::Unknown(format!("executor `{}` reports none", record.executor)), Observed::Known),
     };
     remarks.extend(world.executor(&record.executor).err().map(|error| error.message));
+    if agent.is_none() && agent_status == AgentStatus::Unknown {
+        remarks.extend(fleet.unreadable_agents.get(&record.run).map(|why| format!("its agent is unknown: {why}")));
+    }
     if let Err(error) = &commits {
         remarks.push(error.message.clone());
     }

@@ -22,6 +22,8 @@ pub struct Fleet {
     pub agents: BTreeMap<RunId, (String, AgentReport)>,
     /// Runs of which an executor has something and cannot tell how their agents are, and why.
     pub unreadable_agents: BTreeMap<RunId, String>,
+    /// Those of them that are, or seem to be, another installation's.
+    pub elsewhere: BTreeSet<RunId>,
     /// Executors that answered.
     pub asked: BTreeSet<String>,
     /// Issues that were in flight when the last ticks ended, or about to be.
@@ -216,7 +218,9 @@ pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
         match executor.list().await {
             Ok(roster) => {
                 fleet.asked.insert(name.clone());
-                fleet.unreadable_agents.extend(roster.unreadable.into_iter().map(|(run, error)| (run, error.message)));
+                fleet.elsewhere.extend(roster.elsewhere.iter().map(|(run, _)| *run));
+                let unreadable = roster.unreadable.into_iter().chain(roster.elsewhere);
+                fleet.unreadable_agents.extend(unreadable.map(|(run, error)| (run, error.message)));
                 fleet.agents.extend(roster.agents.into_iter().map(|agent| (agent.run, (name.clone(), agent))));
             }
             Err(error) => {
@@ -389,7 +393,7 @@ async fn has_unreadable_agent(
 ) -> PortResult<bool> {
     let mut unreadable = fleet.unreadable_agents.keys().filter(|run| !fleet.orders.abandoned.contains(*run));
     if gone {
-        return Ok(unreadable.next().is_some());
+        return Ok(unreadable.any(|run| !fleet.elsewhere.contains(run)));
     }
     let events = tick.world.tracker.label_events(reference).await?;
     let armed: BTreeSet<RunId> =

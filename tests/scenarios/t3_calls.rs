@@ -1,5 +1,7 @@
 //! afk and a server of T3 Code that refuses commands, never answers, or takes the token for too little.
 
+use std::fs;
+
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
@@ -109,6 +111,29 @@ fn a_server_that_never_answers_is_waited_for_no_longer_than_the_settings_say() {
     let ran = afk.poll();
     assert_eq!(ran.code, Some(3), "{ran}");
     assert_eq!((afk.agents().len(), afk.issue(1).labels.len()), (0, 1));
+}
+
+#[test]
+fn an_installation_that_lost_its_identity_takes_no_agent_for_gone_and_goes_on_once_it_is_put_back() {
+    let afk = Installation::armed().agent("waits").hasty();
+    afk.dispatch();
+    let run = afk.agent_of_run().run;
+    let identity = afk.read("data/installation.json");
+    fs::remove_file(afk.path("data/installation.json")).unwrap();
+    fs::remove_file(afk.path(format!("data/t3/toy/runs/{run}/run.json"))).unwrap();
+    for _ in 0..3 {
+        afk.watch();
+        let issue = afk.issue(1);
+        assert!(issue.state().as_deref() == Some("working") && issue.has("agent-in-progress"), "{issue:#?}");
+    }
+    let said = afk.afk(&["explain", "--issue", &afk.reference(1)]).to_string();
+    let lost = serde_json::from_str::<serde_json::Value>(&identity).unwrap()["id"].as_str().unwrap().to_owned();
+    assert!(said.contains(&format!("of the installation `{lost}` of afk")), "{said}");
+
+    afk.write("data/installation.json", &identity);
+    afk.write("go", "");
+    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
+    assert_eq!((afk.agents().len(), afk.invocations().len()), (1, 1));
 }
 
 #[test]

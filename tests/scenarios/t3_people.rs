@@ -14,7 +14,7 @@ use crate::installation::{Issue, Runner, Threads};
 const LOCK: &str = "agent-in-progress";
 
 /// A person does something to the one thread in the web UI.
-fn person(afk: &Installation, kind: &str, fields: Value) {
+pub fn person(afk: &Installation, kind: &str, fields: Value) {
     let thread = afk.agent_of_run().run;
     let mut command = json!({ "type": kind, "commandId": format!("ui {kind} {thread}"), "threadId": thread });
     for (name, value) in fields.as_object().unwrap() {
@@ -86,15 +86,24 @@ fn an_agent_that_a_person_answered_in_t3_goes_on() {
 }
 
 #[test]
-fn a_thread_that_a_person_deletes_or_archives_under_its_agent_is_gone() {
+fn a_thread_that_a_person_puts_away_under_its_agent_keeps_the_lock_until_somebody_knows_that_it_has_ended() {
+    let impatient = ("unreachable_timeout  = \"2m\"", "unreachable_timeout  = \"1s\"");
     for kind in ["thread.delete", "thread.archive"] {
-        let afk = Installation::armed().agent("hangs").hasty();
+        let afk = Installation::armed().agent("hangs").hasty().policy(&[impatient]);
         afk.dispatch();
         afk.wait_until("at work", || afk.agent_of_run().turns == 1);
         person(&afk, kind, json!({}));
 
+        // T3 Code records nothing more of it, so nobody can see it end.
+        afk.watch_until_state("frozen");
+        for _ in 0..2 {
+            afk.watch();
+            assert!(afk.issue(1).has(LOCK), "{:#?}", afk.issue(1));
+        }
+        let ran = afk.afk(&["abandon", &afk.agent_of_run().run.to_string()]);
+        assert_eq!(ran.code, Some(0), "{ran}");
         let issue = afk.watch_until_over();
-        is_handed_over(&issue, "the agent is gone and pushed nothing");
+        assert!(!issue.has(LOCK), "{issue:#?}");
         // Nobody sent it anything: that would be accepted, and never start.
         assert_eq!(afk.agent_of_run().prompts.len(), 1);
     }

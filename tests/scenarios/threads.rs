@@ -2,8 +2,10 @@
 //! not what it seems.
 
 use pretty_assertions::assert_eq;
+use serde_json::json;
 
 use super::Installation;
+use super::t3_people::person;
 use crate::installation::Issue;
 use crate::t3_fake::{Generation, Phase};
 
@@ -78,6 +80,19 @@ fn a_turn_that_is_accepted_and_never_starts_hands_the_issue_to_a_person_and_is_s
     let issue = afk.watch_until_over();
     assert_eq!((issue.state().as_deref(), issue.reason().as_str()), (Some("needs-human"), "the agent never started"));
     assert!(!afk.agent_of_run().live && !issue.has(LOCK), "{issue:#?}");
+}
+
+#[test]
+fn a_thread_that_a_person_puts_away_before_its_turn_has_begun_is_gone() {
+    for kind in ["thread.delete", "thread.archive"] {
+        let afk = Installation::armed().agent("hangs").hasty();
+        afk.runner.fake.state().hold = Some(Phase::Accepted);
+        afk.dispatch();
+        person(&afk, kind, json!({}));
+
+        let issue = afk.watch_until_over();
+        is_handed_over(&issue, "the agent is gone and pushed nothing", "");
+    }
 }
 
 #[test]

@@ -172,7 +172,8 @@ async fn a_run_becomes_a_project_a_thread_and_a_turn() {
             json!({ "type": "project.create", "commandId": command("project"), "createdAt": at, "title": "acme/api",
                 "projectId": project(CONTROLLER, "acme/api", 0), "workspaceRoot": "/srv/work/acme/api" }),
             json!({ "type": "thread.create", "commandId": command("thread"), "createdAt": at, "threadId": run,
-                "projectId": project(CONTROLLER, "acme/api", 0), "title": "acme/api#42", "branch": format!("afk/{run}"),
+                "projectId": project(CONTROLLER, "acme/api", 0), "title": "acme/api#42",
+                "branch": format!("afk/{run}@{CONTROLLER}"),
                 "worktreePath": null, "runtimeMode": "full-access", "interactionMode": "default",
                 "modelSelection": { "instanceId": "claudeAgent", "model": "claude-sonnet-4-6" } }),
             json!({ "type": TURN, "commandId": command(&format!("turn:{}", assignment().turn)), "createdAt": at,
@@ -655,23 +656,92 @@ async fn what_is_broken_on_disk_counts_as_forgotten() {
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn threads_of_people_and_of_other_installations_are_not_listed() {
-    let world = World { checkouts: None, ..World::new().await };
-    world.executor_of("another", true).ensure(&assignment()).await.unwrap();
+async fn threads_of_people_are_not_listed_whatever_they_are_called() {
+    let world = World::new().await;
+    world.executor().ensure(&assignment()).await.unwrap();
     world.state().run("t-1");
     world.forget();
-    // It works in a folder of its own.
-    world.state().projects[0]["workspaceRoot"] = json!("/home/another/checkouts/acme/api");
-    assert_eq!(world.executor().list().await.unwrap().agents, []);
-    let project = project(CONTROLLER, "acme/api", 0);
-    world.state().projects.push(json!({ "id": project, "workspaceRoot": "/elsewhere" }));
-    let thread = world.state().threads[0].clone();
-    for (id, branch) in [("mine", json!("afk/mine")), (&*Uuid::nil().to_string(), json!("main"))] {
+    let thread = world.state().threads.remove(0);
+    let run = assignment().run.to_string();
+    for (id, branch) in [
+        ("mine", json!("afk/mine")),
+        (&*Uuid::nil().to_string(), thread["branch"].clone()),
+        (&*run, json!("main")),
+        (&*run, json!(format!("afk/{run}-2"))),
+        (&*run, Value::Null),
+    ] {
         let mut thread = thread.clone();
-        (thread["id"], thread["branch"], thread["projectId"]) = (json!(id), branch, json!(project));
-        world.state().threads.push(thread);
+        (thread["id"], thread["branch"]) = (json!(id), branch);
+        world.state().threads = vec![thread];
+        assert_eq!(world.executor().list().await.unwrap(), Roster::default());
     }
-    assert_eq!(world.executor().list().await.unwrap().agents, []);
+}
+
+/// The same data path and the same settings, on another machine.
+const ANOTHER: &str = "another afk";
+
+#[tokio::test(flavor = "current_thread")]
+async fn two_installations_that_share_everything_but_their_identity_leave_each_other_s_agents_alone() {
+    for (old, persons) in [(false, false), (false, true), (true, false), (true, true)] {
+        let world = World::new().await;
+        world.state().old = old;
+        if persons {
+            // A person has made the project that both would use.
+            world.state().projects.push(json!({ "id": "theirs", "workspaceRoot": "/srv/work/acme/api" }));
+        }
+        world.executor_of(ANOTHER, true).ensure(&assignment()).await.unwrap();
+        world.state().run("t-1");
+        world.forget();
+        let commands = world.state().commands.len();
+        let (executor, run) = (world.executor(), assignment().run);
+
+        let roster = executor.list().await.unwrap();
+        assert_eq!((roster.agents, roster.unreadable), (vec![], vec![]));
+        let [(there, error)] = &roster.elsewhere[..] else { panic!("{:?}", roster.elsewhere) };
+        assert_eq!(*there, run);
+        assert!(error.message.contains("of the installation `another afk` of afk"), "{error}");
+
+        // Not even where both have the same run to do.
+        for _ in 0..2 {
+            executor.ensure(&assignment()).await.unwrap_err();
+        }
+        executor.turn(run, correction(0), "Mend it.").await.unwrap_err();
+        executor.interrupt(run).await.unwrap_err();
+        world.state().end("t-1");
+        executor.archive(run).await.unwrap_err();
+        assert_eq!(world.state().commands.len(), commands);
+        let roster = executor.list().await.unwrap();
+        assert_eq!((roster.agents.len(), roster.unreadable.len()), (0, 1), "{roster:?}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_project_that_another_installation_has_made_is_not_used() {
+    for old in [false, true] {
+        let world = World::new().await;
+        world.state().old = old;
+        let theirs = project(ANOTHER, "acme/api", 0);
+        world.state().projects.push(json!({ "id": theirs, "workspaceRoot": "/srv/work/acme/api" }));
+        let error = world.executor().ensure(&assignment()).await.unwrap_err();
+        assert!(error.message.contains("was made by another installation of afk"), "{error}");
+        assert_eq!(world.state().commands, Vec::<Value>::new());
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_installation_that_crashed_and_comes_back_goes_on_with_its_own_agents() {
+    for forgets in [false, true] {
+        let world = World::new().await;
+        world.state().projects.push(json!({ "id": "theirs", "workspaceRoot": "/srv/work/acme/api" }));
+        world.state().fail(TURN, &[Fault::LostAfter]);
+        world.executor().ensure(&assignment()).await.unwrap_err();
+        world.state().run("t-1");
+        if forgets {
+            world.forget();
+        }
+        let agent = world.the_agent().await;
+        assert_eq!((agent.run, agent.status), (assignment().run, AgentStatus::Running));
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -742,15 +812,6 @@ async fn a_turn_whose_answer_was_lost_is_not_forgotten_when_it_may_not_be_sent_a
     world.state().end("t-1");
     let agent = world.the_agent().await;
     assert_eq!((agent.turns, agent.status), (vec![assignment().turn], AgentStatus::Idle));
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn the_agents_of_another_installation_are_not_listed_although_both_share_the_folder_of_the_checkouts() {
-    let world = World::new().await;
-    world.executor_of("another", true).ensure(&assignment()).await.unwrap();
-    world.state().run("t-1");
-    world.forget();
-    assert_eq!(world.executor().list().await.unwrap(), Roster::default());
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -868,17 +929,120 @@ async fn a_server_whose_name_is_none_gets_no_links() {
     }
 }
 
+/// Threads that no server should show.
+fn odd_threads() -> Vec<Value> {
+    let with = |fields: Value| {
+        let mut thread = json!({ "id": "odd", "session": null, "latestTurn": null, "messages": [], "activities": [] });
+        thread.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        thread
+    };
+    vec![
+        json!(null),
+        json!(7),
+        json!("odd"),
+        json!([[]]),
+        json!({}),
+        json!({ "title": "no id" }),
+        with(json!({ "id": 7 })),
+        with(json!({ "latestTurn": { "turnId": "t-1" } })),
+        with(json!({ "latestTurn": { "state": "running" } })),
+        with(json!({ "latestTurn": "t-1" })),
+        with(json!({ "session": {} })),
+        with(json!({ "session": { "status": 7, "activeTurnId": {}, "lastError": [] } })),
+        with(json!({ "session": ["ready"], "title": null, "projectId": 7, "branch": [], "worktreePath": {} })),
+        with(json!({ "hasPendingApprovals": "no", "hasPendingUserInput": null, "backgroundLiveness": true })),
+        with(json!({ "messages": null, "activities": { "kind": "tool.started" } })),
+        with(json!({ "messages": [null, 7, []], "activities": ["tool.started", null] })),
+        with(json!({ "updatedAt": 7, "messages": [{ "id": 7, "role": null, "text": null, "turnId": {} }],
+            "activities": [{ "kind": "tool.started", "payload": null }, { "kind": "tool.started", "payload": "text" },
+                { "kind": null, "payload": [1], "turnId": 7 }] })),
+    ]
+}
+
 #[tokio::test(flavor = "current_thread")]
-async fn one_odd_thread_holds_back_no_other() {
-    let odd = json!({ "id": "odd", "updatedAt": 7, "messages": [{ "id": 7, "role": null, "text": null, "turnId": {} }],
-        "activities": [{ "kind": "tool.started", "payload": null }, { "kind": "tool.started", "payload": "text" },
-            { "kind": null, "payload": [1], "turnId": 7 }] });
-    let world = World::new().await;
-    world.state().old = true;
-    world.executor().ensure(&assignment()).await.unwrap();
-    world.state().run("t-1");
-    world.state().threads.insert(0, odd);
-    assert_eq!(world.the_agent().await.status, AgentStatus::Running);
+async fn a_stranger_s_thread_that_makes_no_sense_hides_no_agent() {
+    for old in [false, true] {
+        let world = World::new().await;
+        world.state().old = old;
+        world.executor().ensure(&assignment()).await.unwrap();
+        world.state().run("t-1");
+        for odd in odd_threads() {
+            world.state().threads.insert(0, odd.clone());
+            assert_eq!(world.the_agent().await.status, AgentStatus::Running, "{odd}");
+            world.state().threads.remove(0);
+        }
+        world.state().threads.splice(0..0, odd_threads());
+        world.state().projects.extend([json!(null), json!({}), json!({ "id": 7, "workspaceRoot": null })]);
+        assert_eq!(world.the_agent().await.status, AgentStatus::Running);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_agent_whose_own_thread_makes_no_sense_is_unknown_and_not_stopped_or_put_away_blindly() {
+    for (field, odd) in [
+        ("session", json!({ "activeTurnId": null })),
+        ("session", json!("ready")),
+        ("latestTurn", json!({ "turnId": "t-1" })),
+        ("latestTurn", json!({ "state": "completed" })),
+    ] {
+        let world = World::new().await;
+        world.executor().ensure(&assignment()).await.unwrap();
+        world.state().end("t-1");
+        world.state().thread()[field] = odd.clone();
+        let agent = world.the_agent().await;
+        assert_eq!((agent.status, agent.turns), (AgentStatus::Unknown, vec![assignment().turn]), "{field} {odd}");
+        let run = assignment().run;
+        world.executor().turn(run, correction(0), "Mend it.").await.unwrap_err();
+        world.executor().archive(run).await.unwrap_err();
+        let error = world.executor().interrupt(run).await.unwrap_err();
+        assert!(error.message.contains("in a way that afk does not understand"), "{error}");
+        assert_eq!(world.state().commands.len(), 3, "{field} {odd}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_agent_whose_thread_lost_its_id_is_not_gone() {
+    for (old, branch) in [(false, true), (false, false), (true, true), (true, false)] {
+        let world = World::new().await;
+        world.state().old = old;
+        world.executor().ensure(&assignment()).await.unwrap();
+        world.state().run("t-1");
+        world.state().thread()["id"] = Value::Null;
+        if !branch {
+            world.state().thread()["branch"] = Value::Null;
+        }
+        for _ in 0..2 {
+            let roster = world.executor().list().await.unwrap();
+            let [(run, error)] = &roster.unreadable[..] else { panic!("{roster:?}") };
+            assert_eq!((roster.agents.len(), *run), (0, assignment().run));
+            assert!(error.message.contains("without an id"), "{error}");
+        }
+        world.state().thread()["branch"] = json!("main");
+        assert_eq!(world.the_agent().await.status, AgentStatus::Gone, "it is somebody else's");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_agent_whose_thread_was_put_away_at_work_is_not_gone_until_it_is_seen_ended() {
+    for field in ["archivedAt", "deletedAt"] {
+        for old in [false, true] {
+            let world = World::new().await;
+            world.state().old = old;
+            world.executor().ensure(&assignment()).await.unwrap();
+            world.state().run("t-1");
+            world.state().thread()[field] = json!("2026-11-22T12:00:06.000Z");
+            for _ in 0..2 {
+                let agent = world.the_agent().await;
+                assert_eq!(agent.status, AgentStatus::Unknown);
+                assert!(agent.last_words.unwrap().contains("archived or deleted while its agent was at work"));
+            }
+            // It may hear it all the same.
+            world.executor().interrupt(assignment().run).await.unwrap();
+            assert_eq!(world.state().sent("thread.turn.interrupt")[0]["turnId"], "t-1");
+            world.state().thread()["session"] = json!({ "status": "stopped", "activeTurnId": null });
+            assert_eq!(world.the_agent().await.status, AgentStatus::Gone);
+        }
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -209,6 +209,9 @@ impl State {
 
 fn light(thread: &Value) -> Value {
     let mut thread = thread.clone();
+    if !thread.is_object() {
+        return thread;
+    }
     thread["messages"] = json!([]);
     thread["activities"] = json!([]);
     thread

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use afk::adapters::http::Http;
 use afk::adapters::http::api::Credential;
+use afk::adapters::t3::command::{Command, InteractionMode, ModelSelection, UserMessage};
 use afk::adapters::t3::server::{DispatchError, Listing, T3Server};
 use afk::adapters::t3::status::{Asked, Before, Reading, status};
-use afk::adapters::t3::wire::{Command, InteractionMode, ModelSelection, Thread, UserMessage};
+use afk::adapters::t3::wire::Thread;
 use afk::policy::facts::AgentStatus;
 use afk::ports::{PortError, PortErrorDetail, PortErrorKind, PortResult};
 use async_trait::async_trait;

@@ -469,7 +469,7 @@ impl Executor for Edge {
         let (broken, agents) = state.agents.values().cloned().partition(|agent| state.unreadable.contains(&agent.run));
         let broken: Vec<AgentReport> = broken;
         let unreadable = broken.iter().map(|agent| (agent.run, PortError::invalid("its manifest is broken"))).collect();
-        Ok(Roster { agents, unreadable })
+        Ok(Roster { agents, unreadable, ..Roster::default() })
     }
     async fn ensure(&self, assignment: &Assignment) -> PortResult<()> {
         {

@@ -65,7 +65,7 @@ impl<W: Workspaces> CommandExecutor<W> {
         }
         if manifest.controller != self.controller || manifest.executor != self.name {
             return Err(PortError::refused(format!(
-                "run {run} belongs to the executor `{}` of `{}`",
+                "run {run} belongs to the executor `{}` of the installation `{}`",
                 text::clean_line(&manifest.executor, 100),
                 text::clean_line(&manifest.controller, 100)
             )));

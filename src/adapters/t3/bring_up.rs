@@ -3,14 +3,16 @@
 
 use uuid::Uuid;
 
+use super::command::{Command, InteractionMode, ModelSelection, UserMessage};
 use super::executor::T3Executor;
 use super::memory::{Memory, RunDirectory, Sent};
 use super::server::{DispatchError, Listing};
 use super::status::Before;
-use super::wire::{Command, InteractionMode, ModelSelection, Project, Thread, UserMessage};
+use super::wire::{Project, Thread};
 use crate::adapters::command::Workspaces;
 use crate::engine::identity::{Purpose, RunId, project};
 use crate::ports::{Assignment, PortError, PortErrorKind, PortResult};
+use crate::text::clean_line;
 
 /// How often one step is tried under another id, after a refusal that had no effect.
 const MOST_TRIES: u32 = 3;
@@ -47,7 +49,7 @@ impl<W: Workspaces> Change<'_, W> {
             listing = self.executor.everything().await?;
         }
         match thread_of(&listing, self.run) {
-            Some(thread) => usable(self.run, thread)?,
+            Some(thread) => usable(self.executor, self.run, thread)?,
             None => self.make_thread(assignment, worktree, &listing).await?,
         }
         self.send(assignment.turn, &assignment.prompt, &assignment.runtime_mode, Before::default()).await
@@ -58,7 +60,7 @@ impl<W: Workspaces> Change<'_, W> {
         let executor = self.executor;
         let root = executor.places.root(repo)?;
         let own = |n| project(&executor.controller, repo, n);
-        if let Some(found) = project_at(listing, &root, own) {
+        if let Some(found) = project_at(listing, &root, own)? {
             return Ok(found);
         }
         let mut seen = listing.clone();
@@ -90,7 +92,7 @@ impl<W: Workspaces> Change<'_, W> {
             };
             seen = executor.everything().await?;
             // Another run of this repository was quicker.
-            if let Some(found) = project_at(&seen, &root, own) {
+            if let Some(found) = project_at(&seen, &root, own)? {
                 return Ok(found);
             }
             if tries >= MOST_TRIES {
@@ -123,7 +125,7 @@ impl<W: Workspaces> Change<'_, W> {
                 },
                 runtime_mode: assignment.runtime_mode.clone(),
                 interaction_mode: InteractionMode::Default,
-                branch: Some(self.run.branch()),
+                branch: Some(executor.label(self.run)),
                 worktree_path: worktree.clone(),
                 created_at: self.memory.since,
             };
@@ -134,7 +136,7 @@ impl<W: Workspaces> Change<'_, W> {
             };
             let all = executor.everything().await?;
             if let Some(thread) = thread_of(&all, self.run) {
-                return usable(self.run, thread);
+                return usable(self.executor, self.run, thread);
             }
             if tries >= MOST_TRIES {
                 return Err(refusal);
@@ -185,7 +187,7 @@ impl<W: Workspaces> Change<'_, W> {
                 Err(DispatchError::Refused(error)) => error,
             };
             let thread = self.executor.read(self.run).await?.ok_or_else(|| gone(self.run))?;
-            usable(self.run, &thread)?;
+            usable(self.executor, self.run, &thread)?;
             if thread.messages.asked.iter().any(|(id, _)| *id == turn) {
                 return self.accepted(turn);
             }
@@ -216,8 +218,10 @@ pub(super) fn thread_of(listing: &Listing, run: RunId) -> Option<&Thread> {
     listing.threads.iter().find(|thread| thread.id == id)
 }
 
-/// Whether a turn on the thread would start: on an archived or deleted one it is accepted and never does.
-pub(super) fn usable(run: RunId, thread: &Thread) -> PortResult<()> {
+/// Whether the thread is this installation's, and a turn on it would start: on an archived or deleted one it is accepted
+/// and never does.
+pub(super) fn usable<W: Workspaces>(executor: &T3Executor<W>, run: RunId, thread: &Thread) -> PortResult<()> {
+    executor.is_own(run, thread)?;
     let state = match (thread.deleted, thread.archived) {
         (true, _) => "deleted",
         (_, true) => "archived",
@@ -231,17 +235,34 @@ pub(super) fn gone(run: RunId) -> PortError {
     PortError::not_found(format!("T3 Code has no thread of run {run}"))
 }
 
-/// The project at a folder: afk's own, where v0.0.27 has twins.
-fn project_at(listing: &Listing, root: &str, own: impl Fn(u32) -> Uuid) -> Option<String> {
+/// The project at a folder: afk's own, where v0.0.27 has twins, or one that somebody made.
+///
+/// # Errors
+/// Another installation has made it: agents of two of them would work in one folder.
+fn project_at(listing: &Listing, root: &str, own: impl Fn(u32) -> Uuid) -> PortResult<Option<String>> {
     let plain = |path: &str| path.trim_end_matches('/').to_owned();
     let own: Vec<String> = (0..MOST_PROJECTS).map(|n| own(n).to_string()).collect();
-    let rank = |project: &&Project| (!own.contains(&project.id), project.id.clone());
+    let is_own = |project: &&Project| own.contains(&project.id);
+    // Only a derived id is of this version.
+    let is_of_afk =
+        |project: &&Project| Uuid::try_parse(&project.id).is_ok_and(|id| id.get_version() == Some(uuid::Version::Sha1));
     let there = |project: &&Project| !project.deleted && plain(&project.workspace_root) == plain(root);
-    listing.projects.iter().filter(there).min_by_key(rank).map(|project| project.id.clone())
+    let there: Vec<&Project> = listing.projects.iter().filter(there).collect();
+    if let Some(project) = there.iter().copied().find(is_own) {
+        return Ok(Some(project.id.clone()));
+    }
+    match there.iter().copied().find(is_of_afk) {
+        Some(_) => Err(PortError::refused(format!(
+            "the project at `{}` in T3 Code was made by another installation of afk; each needs folders of its own \
+             (docs/t3.md says what to do where they are the same)",
+            clean_line(root, 200)
+        ))),
+        None => Ok(there.iter().map(|project| &project.id).min().cloned()),
+    }
 }
 
 /// How many of a repository's projects are recognized by their ids, where people keep deleting them.
-pub(super) const MOST_PROJECTS: u32 = 8;
+const MOST_PROJECTS: u32 = 8;
 
 /// A text that T3 Code takes: what is too much is cut out of the middle, since instructions begin and end it.
 fn fitting(text: &str) -> String {

@@ -9,12 +9,13 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::bring_up::{Change, gone, thread_of, usable};
+use super::command::Command;
 use super::memory::{Memory, RunDirectory, Sent};
 use super::places::Places;
 use super::server::{DispatchError, Listing, MINT, Session, T3Server};
 use super::status::{Before, status};
 use super::token::TokenMemory;
-use super::wire::{Command, Thread};
+use super::wire::Thread;
 use crate::adapters::command::Workspaces;
 use crate::adapters::http::Http;
 use crate::adapters::http::api::Credential;
@@ -177,7 +178,7 @@ impl<W: Workspaces> T3Executor<W> {
         }
         if memory.controller != self.controller || memory.executor != self.name {
             return Err(PortError::refused(format!(
-                "run {run} belongs to the executor `{}` of `{}`",
+                "run {run} belongs to the executor `{}` of the installation `{}`",
                 clean_line(&memory.executor, 100),
                 clean_line(&memory.controller, 100)
             )));
@@ -186,12 +187,34 @@ impl<W: Workspaces> T3Executor<W> {
     }
 
     /// A run's thread as it is now, wherever it is listed; `None` where there is none.
+    ///
+    /// # Errors
+    /// It is another installation's.
     async fn find(&self, run: RunId) -> PortResult<Option<Thread>> {
-        let listing = self.listing().await?;
-        match thread_of(&listing, run) {
-            Some(thread) => Ok(Some(thread.clone())),
-            None if listing.whole => Ok(None),
-            None => Ok(thread_of(&self.everything().await?, run).cloned()),
+        let mut listing = self.listing().await?;
+        if thread_of(&listing, run).is_none() && !listing.whole {
+            listing = self.everything().await?;
+        }
+        let found = thread_of(&listing, run).cloned();
+        found.iter().try_for_each(|thread| self.is_own(run, thread))?;
+        Ok(found)
+    }
+
+    /// The label of a run's thread: the branch of the run, and whose run it is.
+    pub(super) fn label(&self, run: RunId) -> String {
+        format!("{}@{}", run.branch(), self.controller)
+    }
+
+    /// Refuses the thread of another installation. Whoever has taken its label off has a reason.
+    pub(super) fn is_own(&self, run: RunId, thread: &Thread) -> PortResult<()> {
+        match controller_of(run, thread) {
+            Some(other) if other != self.controller => Err(PortError::refused(format!(
+                "the thread of run {run} in T3 Code is of the installation `{}` of afk, and this one is `{}` (docs/t3.md says \
+                 what to do where they are the same)",
+                clean_line(other, 100),
+                self.controller
+            ))),
+            _ => Ok(()),
         }
     }
 
@@ -207,6 +230,13 @@ impl<W: Workspaces> T3Executor<W> {
         }
         Ok(memory)
     }
+}
+
+/// Whose run it is, where the label of its thread says so.
+pub(super) fn controller_of(run: RunId, thread: &Thread) -> Option<&str> {
+    let whose = thread.branch.as_ref()?.strip_prefix(&run.branch())?;
+    // Without a name it is somebody's who is not this afk.
+    if whose.is_empty() { Some(whose) } else { whose.strip_prefix('@') }
 }
 
 #[async_trait(?Send)]
@@ -256,7 +286,7 @@ impl<W: Workspaces> Executor for T3Executor<W> {
         if memory.accepted(turn) {
             return Ok(());
         }
-        usable(run, &thread)?;
+        usable(self, run, &thread)?;
         if memory.turns.iter().any(|sent| sent.accepted_at.is_none()) {
             // An answer was lost.
             if let Some(read) = self.read(run).await? {
@@ -298,7 +328,9 @@ impl<W: Workspaces> Executor for T3Executor<W> {
             found.as_ref().is_some_and(|thread| status(thread, Some(&newest), now).status == AgentStatus::Starting)
         });
         let at_work = |thread: &Thread| thread.is_in_flight() || thread.has_subagents_at_work();
-        let in_flight = found.filter(|thread| at_work(thread) && !thread.archived && !thread.deleted);
+        let unreadable = found.as_ref().and_then(Thread::unreadable);
+        // Whether or not it was put away: it does no harm, and its agent may go on.
+        let in_flight = found.filter(at_work);
         let memory = &mut change.memory;
         if memory.accepted_turns().next().is_none() {
             memory.never_begin = true;
@@ -310,6 +342,11 @@ impl<W: Workspaces> Executor for T3Executor<W> {
         };
         let Some(thread) = in_flight else {
             change.remember()?;
+            if let Some(what) = unreadable {
+                return Err(PortError::invalid(format!(
+                    "T3 Code shows {what} of run {run} in a way that afk does not understand, so nothing can be told to stop"
+                )));
+            }
             return if is_accepted_and_unseen { coming_up() } else { Ok(()) };
         };
         let Some(turn_id) = thread.active_turn().map(str::to_owned) else {
@@ -342,7 +379,7 @@ impl<W: Workspaces> Executor for T3Executor<W> {
 
     async fn archive(&self, run: RunId) -> PortResult<()> {
         let found = self.find(run).await?;
-        let Some(thread) = found.filter(|thread| !thread.archived && !thread.deleted) else { return Ok(()) };
+        let Some(thread) = found.filter(|thread| !thread.is_away()) else { return Ok(()) };
         let directory = RunDirectory::make(&self.runs, run)?;
         let _lock = directory.exclusively().await?;
         let memory = self.recall(run, &directory).await?;
@@ -365,7 +402,7 @@ impl<W: Workspaces> Executor for T3Executor<W> {
             Err(DispatchError::Malformed(error) | DispatchError::Failed(error)) => return Err(error),
             Err(DispatchError::Refused(error)) => {
                 let all = self.everything().await?;
-                let away = thread_of(&all, run).is_none_or(|thread| thread.archived || thread.deleted);
+                let away = thread_of(&all, run).is_none_or(Thread::is_away);
                 if away { Ok(()) } else { Err(error) }
             }
         };

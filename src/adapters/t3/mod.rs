@@ -14,7 +14,9 @@
 //! ```
 
 mod bring_up;
+pub mod command;
 mod executor;
+mod loose;
 pub mod memory;
 mod places;
 mod roster;

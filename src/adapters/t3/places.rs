@@ -63,12 +63,6 @@ impl<W: Workspaces> Places<W> {
         text(&directory.workspace()).map(Some)
     }
 
-    /// Whether a folder is one that projects of this executor are in.
-    pub fn contains(&self, root: &str) -> bool {
-        let (Self::There(checkouts) | Self::Here { checkouts, .. }) = self;
-        Path::new(root).starts_with(checkouts)
-    }
-
     /// What a person can do about a folder that the server does not have.
     pub fn remedy(&self, repo: &str, root: &str) -> String {
         match self {

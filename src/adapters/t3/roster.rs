@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::bring_up::{MOST_PROJECTS, thread_of};
-use super::executor::T3Executor;
+use super::bring_up::thread_of;
+use super::executor::{T3Executor, controller_of};
 use super::memory::{Ending, Memory, RunDirectory};
 use super::server::Listing;
 use super::status::{Reading, status};
 use super::wire::Thread;
 use crate::adapters::command::Workspaces;
-use crate::engine::identity::{RunId, project};
+use crate::engine::identity::RunId;
 use crate::policy::facts::AgentStatus;
 use crate::ports::{AgentReport, IssueRef, PortError, PortResult, Roster};
 use crate::text::clean_line;
@@ -60,26 +60,40 @@ impl<W: Workspaces> T3Executor<W> {
             (asked && missing(*run, &listing)).then_some(*run)
         };
         let sought: Vec<RunId> = known.iter().filter_map(sought).collect();
+        let lost = |run: RunId, error: PortError, known: &mut BTreeMap<RunId, Known>, roster: &mut Roster| {
+            known.remove(&run);
+            roster.unreadable.push((run, error));
+        };
         if !sought.is_empty() && !listing.whole {
             match self.everything().await {
                 Ok(all) => {
-                    let gone = |thread: &Thread| sought.iter().any(|run| run.to_string() == thread.id);
+                    let gone = |thread: &Thread| sought.iter().any(|run| thread.may_be(*run));
                     listing.threads.extend(all.threads.into_iter().filter(gone));
                 }
                 Err(error) => {
                     // The others are as they were listed.
-                    for run in sought {
-                        known.remove(&run);
-                        roster.unreadable.push((run, error.clone()));
-                    }
+                    sought.iter().for_each(|run| lost(*run, error.clone(), &mut known, &mut roster));
                 }
+            }
+        }
+        for run in sought {
+            let is_hidden = missing(run, &listing) && listing.threads.iter().any(|thread| thread.may_be(run));
+            if is_hidden && known.contains_key(&run) {
+                let error = PortError::invalid("T3 Code shows a thread without an id, which may be its own");
+                lost(run, error, &mut known, &mut roster);
             }
         }
         let found: Vec<(RunId, Thread)> = listing
             .threads
             .iter()
-            .filter(|thread| !thread.archived && !thread.deleted)
+            .filter(|thread| !thread.is_away())
             .filter_map(|thread| Some((run_of(thread)?, thread.clone())))
+            .filter(|(run, thread)| {
+                // Unless it is remembered: then it is said of the run.
+                let strange = self.is_own(*run, thread).err().filter(|_| !known.contains_key(run));
+                roster.elsewhere.extend(strange.clone().map(|error| (*run, error)));
+                strange.is_none()
+            })
             .filter(|(run, _)| !known.contains_key(run) && !roster.unreadable.iter().any(|(other, _)| other == run))
             .collect();
         let environment = if known.is_empty() && found.is_empty() { None } else { self.link_part().await };
@@ -95,7 +109,7 @@ impl<W: Workspaces> T3Executor<W> {
         }
         for (run, thread) in found {
             match look.report_forgotten(run, &thread).await {
-                Ok(report) => roster.agents.extend(report),
+                Ok(report) => roster.agents.push(report),
                 Err(error) => roster.unreadable.push((run, error)),
             }
         }
@@ -128,6 +142,7 @@ impl<W: Workspaces> Look<'_, W> {
     async fn report(&mut self, run: RunId, one: Known) -> PortResult<Option<AgentReport>> {
         let Known { directory, mut memory } = one;
         let thread = thread_of(&self.listing, run).cloned();
+        thread.iter().try_for_each(|thread| self.executor.is_own(run, thread))?;
         let issue = memory.assignment.as_ref().map(|assignment| assignment.issue.clone());
         let issue = issue.or_else(|| issue_of(&thread.as_ref()?.title));
         let Some(issue) = issue else {
@@ -138,7 +153,8 @@ impl<W: Workspaces> Look<'_, W> {
             self.learn(run, &directory, &mut memory, thread).await;
         }
         let reading = self.reading(&memory, thread.as_ref());
-        let over = !memory.turns.is_empty() && thread.as_ref().is_none_or(|thread| thread.archived || thread.deleted);
+        let ended_away = |thread: &Thread| thread.is_away() && !thread.is_in_flight() && thread.unreadable().is_none();
+        let over = !memory.turns.is_empty() && thread.as_ref().is_none_or(ended_away);
         if over != memory.over {
             memory.over = over;
             self.note(&directory, |memory| memory.over = over);
@@ -157,26 +173,9 @@ impl<W: Workspaces> Look<'_, W> {
     }
 
     /// A run that nothing is remembered of, although its thread is there.
-    async fn report_forgotten(&mut self, run: RunId, thread: &Thread) -> PortResult<Option<AgentReport>> {
+    async fn report_forgotten(&mut self, run: RunId, thread: &Thread) -> PortResult<AgentReport> {
         let executor = self.executor;
-        let project = self.listing.projects.iter().find(|project| project.id == thread.project_id);
-        let root = project.map(|project| project.workspace_root.trim_end_matches('/'));
-        let Some(issue) = issue_of(&thread.title) else {
-            // Without its title nobody can tell whose it is, but for where it works.
-            return if root.is_some_and(|root| executor.places.contains(root)) {
-                Err(untitled(Some(thread)))
-            } else {
-                Ok(None)
-            };
-        };
-        let own = |n| project_id(&executor.controller, &issue.repo, n) == thread.project_id;
-        // Installations may share the folder of the checkouts. A project that one of them has made has a derived id.
-        let is_made_by_afk =
-            Uuid::try_parse(&thread.project_id).is_ok_and(|id| id.get_version() == Some(uuid::Version::Sha1));
-        let at_home = || executor.places.root(&issue.repo).is_ok_and(|home| root == Some(home.as_str()));
-        if !(0..MOST_PROJECTS).any(own) && (is_made_by_afk || !at_home()) {
-            return Ok(None);
-        }
+        let issue = issue_of(&thread.title).ok_or_else(|| untitled(Some(thread)))?;
         let mut memory = Memory::new(&executor.controller, &executor.name, None, self.now);
         memory.learn(thread, self.now);
         if memory.turns.is_empty()
@@ -195,7 +194,7 @@ impl<W: Workspaces> Look<'_, W> {
             }
         }
         let reading = self.reading(&memory, Some(thread));
-        Ok(Some(self.describe(run, issue, &memory, Some(thread), reading)))
+        Ok(self.describe(run, issue, &memory, Some(thread), reading))
     }
 
     fn reading(&self, memory: &Memory, thread: Option<&Thread>) -> Reading {
@@ -204,9 +203,7 @@ impl<W: Workspaces> Look<'_, W> {
         match (thread, newest) {
             (Some(thread), Some(newest)) => status(thread, Some(&newest.asked()), self.now),
             // At work although no turn is known: the answer to it was lost.
-            (Some(thread), None) if thread.is_in_flight() || thread.archived || thread.deleted => {
-                status(thread, None, self.now)
-            }
+            (Some(thread), None) if thread.is_in_flight() || thread.is_away() => status(thread, None, self.now),
             // Its thread was there, or it would not have had a turn.
             (None, None) if memory.over => plain(AgentStatus::Gone),
             (_, None) if memory.never_begin => plain(AgentStatus::Failed),
@@ -351,10 +348,10 @@ fn ending_of(thread: &Thread) -> Ending {
     Ending { words, milestones: thread.messages.milestones.clone(), failure: None }
 }
 
-/// The run of a thread that afk has made: its branch says that it is one.
+/// The run of a thread that an afk has made: its label says that it is one.
 fn run_of(thread: &Thread) -> Option<RunId> {
     let run = RunId(Uuid::try_parse(&thread.id).ok()?);
-    (thread.branch.as_deref() == Some(&*run.branch())).then_some(run)
+    controller_of(run, thread).map(|_| run)
 }
 
 /// The issue of a thread: `owner/name#N`.
@@ -369,8 +366,4 @@ fn untitled(thread: Option<&Thread>) -> PortError {
     PortError::invalid(format!(
         "its thread in T3 Code is called `{title}`, which is no issue; give it back its title, `owner/name#N`"
     ))
-}
-
-fn project_id(controller: &str, repo: &str, n: u32) -> String {
-    project(controller, repo, n).to_string()
 }

@@ -8,8 +8,10 @@ use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::command::Command;
+use super::loose::items;
 use super::stream;
-use super::wire::{Command, Project, Thread};
+use super::wire::{Project, Thread};
 use crate::adapters::http::Http;
 use crate::adapters::http::api::{Api, Call, Credential, Manners, Opened};
 use crate::ports::{PortError, PortErrorDetail, PortErrorKind, PortResult};
@@ -109,11 +111,14 @@ impl T3Server {
     async fn read_listing(&self, opened: Opened, whole: bool) -> PortResult<Listing> {
         #[derive(Deserialize)]
         struct Body {
+            #[serde(deserialize_with = "items")]
             projects: Vec<Project>,
+            #[serde(deserialize_with = "items")]
             threads: Vec<Thread>,
         }
         let mut opened = self.granted(opened).await?;
-        let Body { projects, threads } = stream::parse(&mut opened).await?;
+        let Body { mut projects, threads } = stream::parse(&mut opened).await?;
+        projects.retain(|project: &Project| !project.id.is_empty());
         Ok(Listing { projects, threads, whole, clock: opened.ahead })
     }
 

@@ -15,6 +15,8 @@ const WORD_LIMIT: usize = 40;
 const NEVER_STARTED: &str = "T3 Code accepted the turn and never started it";
 const INTERRUPTED: &str = "interrupted, as afk asked";
 const INTERRUPTED_BY_OTHERS: &str = "interrupted, by somebody in T3 Code or because its agent died";
+const AWAY_AT_WORK: &str =
+    "its thread was archived or deleted while its agent was at work, and T3 Code does not record when that ends";
 const STOPPED: &str = "its session ended before the turn did";
 
 /// The newest turn that afk asked for, as it remembers it.
@@ -68,9 +70,17 @@ impl Reading {
         Self { words: Some(words.into()), ..Self::of(AgentStatus::Failed) }
     }
 
-    fn unknown(what: &str, word: &str) -> Self {
-        let strange = format!("{what} is `{}`, which afk does not know", clean_line(word, WORD_LIMIT));
-        Self { strange: Some(strange), ..Self::of(AgentStatus::Unknown) }
+    fn unknown(strange: impl Into<String>) -> Self {
+        Self { strange: Some(strange.into()), ..Self::of(AgentStatus::Unknown) }
+    }
+
+    fn of_word(what: &str, word: &str) -> Self {
+        let word = clean_line(word, WORD_LIMIT);
+        Self::unknown(format!("the state of {what} is `{word}`, which afk does not know"))
+    }
+
+    fn unreadable(what: &str) -> Self {
+        Self::unknown(format!("{what} is shown in a way that afk does not understand"))
     }
 }
 
@@ -79,11 +89,14 @@ impl Reading {
 /// The session decides before the turn does: v0.0.27 calls a turn completed in the middle of it. An end counts only
 /// where it is the end of the turn that was asked for.
 pub fn status(thread: &Thread, asked: Option<&Asked>, now: DateTime<Utc>) -> Reading {
-    if thread.archived || thread.deleted {
-        return Reading::of(AgentStatus::Gone);
-    }
     if thread.is_in_flight() {
         return in_flight(thread);
+    }
+    if let Some(what) = thread.unreadable() {
+        return Reading::unreadable(what);
+    }
+    if thread.is_away() {
+        return Reading::of(AgentStatus::Gone);
     }
     let before = asked.map(|asked| asked.before.clone()).unwrap_or_default();
     let is_mine = thread.newest_turn().is_some_and(|turn| before.turn.as_deref() != Some(turn));
@@ -105,8 +118,8 @@ pub fn status(thread: &Thread, asked: Option<&Asked>, now: DateTime<Utc>) -> Rea
     let turn = thread.latest_turn.as_ref().filter(|_| is_mine).map(|turn| &turn.state);
     let error = session.last_error.as_deref();
     match (&session.status, turn) {
-        (SessionStatus::Other(word), _) => Reading::unknown("the state of its session", word),
-        (_, Some(TurnState::Other(word))) => Reading::unknown("the state of its turn", word),
+        (SessionStatus::Other(word), _) => Reading::of_word("its session", word),
+        (_, Some(TurnState::Other(word))) => Reading::of_word("its turn", word),
         (SessionStatus::Error, _) | (_, Some(TurnState::Error)) => Reading::failed(why(thread, error)),
         (SessionStatus::Stopped, _) if error.is_some() => Reading::failed(why(thread, error)),
         // T3 calls a turn completed once it has taken its checkpoint, also when it was interrupted.
@@ -128,13 +141,19 @@ pub fn status(thread: &Thread, asked: Option<&Asked>, now: DateTime<Utc>) -> Rea
 
 fn in_flight(thread: &Thread) -> Reading {
     let Some(session) = &thread.session else { return Reading::of(AgentStatus::Unknown) };
+    if thread.is_away() {
+        // What its agent does from now on is not recorded, not even its end.
+        return Reading { words: Some(AWAY_AT_WORK.to_owned()), ..Reading::unknown(AWAY_AT_WORK) };
+    }
     let mut reading = Reading::of(match (&session.status, &session.active_turn_id) {
         _ if is_waiting(thread) => AgentStatus::Waiting,
         (SessionStatus::Starting, None) => AgentStatus::Starting,
         _ => AgentStatus::Running,
     });
-    if let SessionStatus::Other(word) = &session.status {
-        reading.strange = Reading::unknown("the state of its session", word).strange;
+    if let Some(what) = thread.unreadable() {
+        reading.strange = Reading::unreadable(what).strange;
+    } else if let SessionStatus::Other(word) = &session.status {
+        reading.strange = Reading::of_word("its session", word).strange;
     }
     reading
 }
@@ -254,6 +273,11 @@ mod tests {
 
     #[test]
     fn a_turn_is_followed_from_its_start_to_its_end() {
+        let away_at_work = concat!(
+            "unknown: its thread was archived or deleted while its agent was at work, and T3 Code does not record when ",
+            "that ends: its thread was archived or deleted while its agent was at work, and T3 Code does not record when ",
+            "that ends"
+        );
         let failed_later = "failed: T3 Code accepted the turn and never started it";
         let starting = [(5, "starting"), (61, "starting")];
         let waits = [(5, "starting"), (59, "starting"), (60, failed_later)];
@@ -374,13 +398,44 @@ mod tests {
                 "archived while it ran",
                 json!({ "session": session("running", LATER), "archivedAt": LATER }),
                 first(),
-                vec![(5, "gone")],
+                vec![(5, away_at_work), (100_000, away_at_work)],
             ),
             (
                 "deleted while it ran",
                 json!({ "session": session("running", LATER), "deletedAt": LATER }),
                 first(),
+                vec![(5, away_at_work)],
+            ),
+            (
+                "archived after it ran",
+                json!({ "session": session("ready", LATER), "archivedAt": LATER }),
+                first(),
                 vec![(5, "gone")],
+            ),
+            ("archived before its session was there", json!({ "archivedAt": LATER }), first(), vec![(5, "gone")]),
+            (
+                "a session without a state",
+                json!({ "session": { "activeTurnId": null } }),
+                first(),
+                vec![(5, "unknown: its session is shown in a way that afk does not understand")],
+            ),
+            (
+                "no word of a session, archived",
+                json!({ "session": 7, "archivedAt": LATER }),
+                first(),
+                vec![(5, "unknown: its session is shown in a way that afk does not understand")],
+            ),
+            (
+                "a turn without an id",
+                json!({ "session": session("ready", LATER), "latestTurn": { "state": "completed" } }),
+                first(),
+                vec![(5, "unknown: its turn is shown in a way that afk does not understand")],
+            ),
+            (
+                "a turn without a state, at work",
+                json!({ "session": session("running", LATER), "latestTurn": { "turnId": "new" } }),
+                first(),
+                vec![(5, "running: its turn is shown in a way that afk does not understand")],
             ),
             (
                 "a session in a state from the future",

@@ -22,7 +22,8 @@ const PIECES: usize = 4;
 pub async fn parse<T: DeserializeOwned + Send + 'static>(opened: &mut Opened) -> PortResult<T> {
     let (sender, pieces) = mpsc::channel(PIECES);
     let parser = tokio::task::spawn_blocking(move || {
-        let texts = ShortTexts { pieces, piece: io::Cursor::default(), place: Place::default() };
+        let texts =
+            ShortTexts { pieces, piece: io::Cursor::default(), halves: Halves::default(), place: Place::default() };
         serde_json::from_reader(BufReader::new(texts))
     });
     let fed = feed(opened, sender).await;
@@ -63,6 +64,7 @@ struct ShortTexts {
     pieces: mpsc::Receiver<Vec<u8>>,
     /// What is left of the newest one.
     piece: io::Cursor<Vec<u8>>,
+    halves: Halves,
     place: Place,
 }
 
@@ -74,9 +76,74 @@ impl Read for ShortTexts {
                 return Ok(read);
             }
             let Some(piece) = self.pieces.blocking_recv() else { return Ok(0) };
-            self.piece = io::Cursor::new(self.place.shortened(&piece));
+            self.piece = io::Cursor::new(self.place.shortened(&self.halves.mended(&piece)));
         }
     }
+}
+
+/// Puts `�` in the place of half a character: whoever cuts a text in JavaScript may leave one, which no parser of UTF-8
+/// takes. It stands in JSON as an escape.
+#[derive(Debug, Default)]
+struct Halves {
+    /// From a backslash on, what may be one half or both.
+    pending: Vec<u8>,
+}
+
+/// An escape of half a character: as long as any other `\u`.
+const HALF: usize = 6;
+/// What is put in its place.
+const MENDED: &[u8; HALF] = br"\ufffd";
+
+impl Halves {
+    fn mended(&mut self, mut piece: &[u8]) -> Vec<u8> {
+        let mut kept = Vec::with_capacity(piece.len() + 2 * HALF);
+        while let Some((&byte, rest)) = piece.split_first() {
+            if self.pending.is_empty() && byte != b'\\' {
+                let end = piece.iter().position(|byte| *byte == b'\\').unwrap_or(piece.len());
+                let (run, rest) = piece.split_at(end);
+                kept.extend_from_slice(run);
+                piece = rest;
+                continue;
+            }
+            self.pending.push(byte);
+            self.settle(&mut kept);
+            piece = rest;
+        }
+        kept
+    }
+
+    /// Lets go what is no half, or both of one.
+    fn settle(&mut self, kept: &mut Vec<u8>) {
+        let (first, second) = self.pending.split_at(self.pending.len().min(HALF));
+        match (first, second) {
+            ([_] | [_, b'u', ..], []) if first.len() < HALF => return,
+            (_, []) => match unit(first) {
+                Some(0xD800..0xDC00) => return,
+                Some(0xDC00..0xE000) => kept.extend_from_slice(MENDED),
+                _ => kept.extend_from_slice(first),
+            },
+            (_, [b'\\'] | [b'\\', b'u', ..]) if second.len() < HALF => return,
+            (_, _) => match unit(second) {
+                Some(0xDC00..0xE000) => kept.extend_from_slice(&self.pending),
+                Some(0xD800..0xDC00) => {
+                    kept.extend_from_slice(MENDED);
+                    self.pending.drain(..HALF);
+                    return;
+                }
+                _ => {
+                    kept.extend_from_slice(MENDED);
+                    kept.extend_from_slice(second);
+                }
+            },
+        }
+        self.pending.clear();
+    }
+}
+
+/// What an escape `\u` stands for.
+fn unit(escape: &[u8]) -> Option<u16> {
+    let digits = std::str::from_utf8(escape.strip_prefix(br"\u")?).ok()?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 /// Where in the JSON we are.
@@ -202,6 +269,28 @@ mod tests {
                 let text = value[0].as_str().unwrap();
                 assert!(text.starts_with(&filler) && text.len() <= TEXT_LIMIT + 12, "{unit} {before}");
                 assert_eq!(value[1]["k\""], "v");
+            }
+        }
+    }
+
+    #[test]
+    fn half_a_character_is_shown_as_one_that_nobody_can_read() {
+        for (json, text) in [
+            (r#""a\ud83d""#, "a\u{fffd}"),
+            (r#""\uD83Db""#, "\u{fffd}b"),
+            (r#""\ude00b""#, "\u{fffd}b"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{fffd}😀"),
+            (r#""\ud83d\n""#, "\u{fffd}\n"),
+            (r#""\ud83d\\ude00""#, "\u{fffd}\\ude00"),
+            (r#""\ud83d\u0041""#, "\u{fffd}A"),
+            (r#""\\ud83d\"""#, "\\ud83d\""),
+            (r#""\ud83d\ude00\u00e4""#, "😀ä"),
+        ] {
+            for size in 1..=json.len() {
+                let mut halves = Halves::default();
+                let mended: Vec<u8> = json.as_bytes().chunks(size).flat_map(|piece| halves.mended(piece)).collect();
+                let read: String = serde_json::from_slice(&mended).unwrap_or_else(|error| panic!("{json}: {error}"));
+                assert_eq!(read, text, "{json}");
             }
         }
     }

@@ -1,172 +1,37 @@
-//! What is sent to T3 Code and what it shows: commands, projects and threads.
+//! What T3 Code shows: projects and threads.
 //!
-//! What it shows is reduced while it is read: v0.0.27 lists every message of every thread. Unknown fields are skipped
-//! and unknown states kept as they are.
+//! It is reduced while it is read: v0.0.27 lists every message of every thread. Unknown fields are skipped, unknown
+//! states kept as they are, and what is none of what it should be is as if it were not there: one thread that makes no
+//! sense must not hide the others.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use chrono::{DateTime, Utc};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess};
+use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
+use super::loose::{
+    Loose, OfAnything, anything, flag, is_there, missing, optional_text, part, take_each, text, time, word,
+};
 use crate::adapters::command::milestone_in;
-use crate::text;
+use crate::engine::identity::RunId;
 
 /// The most that is kept of anything that somebody said.
 const WORDS_LIMIT: usize = 2 * 1024;
 
-/// What T3 Code is told to do. Every id is afk's own; a command whose id was accepted before does nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "type", rename_all_fields = "camelCase")]
-pub enum Command {
-    /// A project at a folder that exists on T3's machine.
-    #[serde(rename = "project.create")]
-    ProjectCreate {
-        /// Told apart by it.
-        command_id: Uuid,
-        /// The new project.
-        project_id: Uuid,
-        /// What people see.
-        title: String,
-        /// An absolute path.
-        workspace_root: String,
-        /// When it was decided.
-        #[serde(serialize_with = "milliseconds")]
-        created_at: DateTime<Utc>,
-    },
-    /// A thread of a project.
-    #[serde(rename = "thread.create")]
-    ThreadCreate {
-        /// Told apart by it.
-        command_id: Uuid,
-        /// The new thread.
-        thread_id: Uuid,
-        /// A project's own id: afk's, or one that was there before.
-        project_id: String,
-        /// What people see.
-        title: String,
-        /// What the agent is.
-        model_selection: ModelSelection,
-        /// What the agent may do unasked.
-        runtime_mode: String,
-        /// How the agent works.
-        interaction_mode: InteractionMode,
-        /// A label; nothing is checked out.
-        branch: Option<String>,
-        /// Where the agent works, an absolute path; `None`: in the project's folder.
-        worktree_path: Option<String>,
-        /// When it was decided.
-        #[serde(serialize_with = "milliseconds")]
-        created_at: DateTime<Utc>,
-    },
-    /// A turn on a thread.
-    #[serde(rename = "thread.turn.start")]
-    TurnStart {
-        /// Told apart by it.
-        command_id: Uuid,
-        /// The thread.
-        thread_id: Uuid,
-        /// What the agent is told.
-        message: UserMessage,
-        /// What the agent may do unasked; wins over the thread's.
-        runtime_mode: String,
-        /// How the agent works.
-        interaction_mode: InteractionMode,
-        /// When it was decided.
-        #[serde(serialize_with = "milliseconds")]
-        created_at: DateTime<Utc>,
-    },
-    /// The agent is asked to stop.
-    #[serde(rename = "thread.turn.interrupt")]
-    TurnInterrupt {
-        /// Told apart by it.
-        command_id: Uuid,
-        /// The thread.
-        thread_id: Uuid,
-        /// T3's own id of the turn, as a listing shows it.
-        turn_id: String,
-        /// When it was decided.
-        #[serde(serialize_with = "milliseconds")]
-        created_at: DateTime<Utc>,
-    },
-    /// A thread is put away. Never while it runs.
-    #[serde(rename = "thread.archive")]
-    ThreadArchive {
-        /// Told apart by it.
-        command_id: Uuid,
-        /// The thread.
-        thread_id: Uuid,
-    },
-}
-
-impl Command {
-    /// The type, as T3 calls it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::ProjectCreate { .. } => "project.create",
-            Self::ThreadCreate { .. } => "thread.create",
-            Self::TurnStart { .. } => "thread.turn.start",
-            Self::TurnInterrupt { .. } => "thread.turn.interrupt",
-            Self::ThreadArchive { .. } => "thread.archive",
-        }
-    }
-}
-
-/// What an agent is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ModelSelection {
-    /// T3's provider instance.
-    pub instance_id: String,
-    /// Its model.
-    pub model: String,
-}
-
-/// How an agent works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InteractionMode {
-    /// It acts.
-    Default,
-}
-
-/// What an agent is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UserMessage {
-    message_id: Uuid,
-    role: &'static str,
-    text: String,
-    /// Always there, always empty: afk sends no images.
-    attachments: [(); 0],
-}
-
-impl UserMessage {
-    /// A message by its id, at most 120,000 UTF-16 units.
-    pub fn new(message_id: Uuid, text: impl Into<String>) -> Self {
-        Self { message_id, role: "user", text: text.into(), attachments: [] }
-    }
-}
-
-/// ISO 8601 in UTC with milliseconds: T3 checks no times, and shows what it was sent.
-fn milliseconds<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Millis, true))
-}
-
 /// A project, as T3 shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Project {
-    /// Anything but empty.
+    /// Empty where T3 shows none.
+    #[serde(default, deserialize_with = "text")]
     pub id: String,
     /// What people see; untrusted.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub title: String,
     /// An absolute path on T3's machine.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub workspace_root: String,
     /// It was deleted; T3 shows it for ever.
     #[serde(default, rename = "deletedAt", deserialize_with = "is_there")]
@@ -174,31 +39,32 @@ pub struct Project {
 }
 
 /// A thread, as T3 shows it. All texts are untrusted.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Thread {
-    /// Anything but empty; a run's own id for afk's threads.
+    /// A run's own id for afk's threads; empty where T3 shows none.
+    #[serde(default, deserialize_with = "text")]
     pub id: String,
     /// Its project's id.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub project_id: String,
     /// What people see.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub title: String,
     /// What its agent may do unasked.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub runtime_mode: String,
     /// The label it was created with.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_text")]
     pub branch: Option<String>,
     /// Where its agent works, where that is not the project's folder.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_text")]
     pub worktree_path: Option<String>,
     /// The newest turn, as far as T3 shows one: v0.0.27 often shows none.
-    #[serde(default)]
+    #[serde(default = "missing", deserialize_with = "part")]
     pub latest_turn: Option<Turn>,
-    /// The agent's session.
-    #[serde(default)]
+    /// The agent's session. Every server says that there is none.
+    #[serde(default = "missing", deserialize_with = "part")]
     pub session: Option<AgentSession>,
     /// When anything of it moved last, by T3's clock; `None` where somebody sent a time that is none.
     #[serde(default, deserialize_with = "time")]
@@ -210,19 +76,19 @@ pub struct Thread {
     #[serde(default, rename = "deletedAt", deserialize_with = "is_there")]
     pub deleted: bool,
     /// It waits for an approval; `None` outside the shell.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     pub has_pending_approvals: Option<bool>,
     /// It waits for an answer; `None` outside the shell.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "flag")]
     pub has_pending_user_input: Option<bool>,
     /// `working` while subagents are still at it after the turn; only in the shell.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_text")]
     pub background_liveness: Option<String>,
     /// What was said, where T3 shows it: v0.0.27's snapshot and the read of one thread.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "anything")]
     pub messages: Messages,
     /// What happened, where T3 shows it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "anything")]
     pub activities: Activities,
 }
 
@@ -233,6 +99,28 @@ impl Thread {
             session.active_turn_id.is_some()
                 || matches!(session.status, SessionStatus::Starting | SessionStatus::Running)
         })
+    }
+
+    /// Whether it was put away or deleted.
+    pub fn is_away(&self) -> bool {
+        self.archived || self.deleted
+    }
+
+    /// What T3 shows of it in a way that afk does not understand, so that nobody can tell how its agent is.
+    pub fn unreadable(&self) -> Option<&'static str> {
+        let session = self.session.as_ref().is_some_and(|session| session.status == SessionStatus::default());
+        let turn = |turn: &Turn| turn.turn_id.is_empty() || turn.state == TurnState::default();
+        match self.latest_turn.as_ref().is_some_and(turn) {
+            _ if session => Some("its session"),
+            true => Some("its turn"),
+            false => None,
+        }
+    }
+
+    /// Whether it is the thread of a run, or may be: it shows no id, and no branch that would be another one's.
+    pub fn may_be(&self, run: RunId) -> bool {
+        let branch = || self.branch.as_ref().is_none_or(|branch| branch.starts_with(&run.branch()));
+        if self.id.is_empty() { branch() } else { self.id == run.to_string() }
     }
 
     /// Whether subagents go on, perhaps after the turn.
@@ -259,12 +147,14 @@ impl Thread {
 }
 
 /// A turn.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Turn {
-    /// T3's id.
+    /// T3's id; empty where it shows none.
+    #[serde(default, deserialize_with = "text")]
     pub turn_id: String,
     /// How it is. v0.0.27 says `completed` in the middle of one.
+    #[serde(default, deserialize_with = "word")]
     pub state: TurnState,
 }
 
@@ -280,19 +170,26 @@ pub enum TurnState {
     Completed,
     /// Failed.
     Error,
-    /// A word that afk does not know.
+    /// A word that afk does not know; empty where T3 shows none.
     #[serde(untagged)]
     Other(String),
 }
 
+impl Default for TurnState {
+    fn default() -> Self {
+        Self::Other(String::new())
+    }
+}
+
 /// The session of a thread's agent.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentSession {
     /// How it is.
+    #[serde(default, deserialize_with = "word")]
     pub status: SessionStatus,
     /// T3's id of the turn at work.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_text")]
     pub active_turn_id: Option<String>,
     /// Why it failed: bounded, without a stack trace.
     #[serde(default, deserialize_with = "words")]
@@ -320,9 +217,15 @@ pub enum SessionStatus {
     Stopped,
     /// Failed.
     Error,
-    /// A word that afk does not know.
+    /// A word that afk does not know; empty where T3 shows none.
     #[serde(untagged)]
     Other(String),
+}
+
+impl Default for SessionStatus {
+    fn default() -> Self {
+        Self::Other(String::new())
+    }
 }
 
 /// What was said on a thread, reduced.
@@ -379,32 +282,12 @@ pub struct Failure {
 /// Untrusted words for people: bounded, without a stack trace.
 pub fn clean(said: &str) -> String {
     let lines: Vec<&str> = said.lines().take_while(|line| !line.trim_start().starts_with("at ")).collect();
-    text::clean_block(lines.join("\n").trim(), WORDS_LIMIT)
+    crate::text::clean_block(lines.join("\n").trim(), WORDS_LIMIT)
 }
 
-/// A list of which only a summary is kept: one item at a time is in memory.
-fn fold<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D, take: impl FnMut(T)) -> Result<(), D::Error> {
-    struct Items<T, F>(F, PhantomData<T>);
-    impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Items<T, F> {
-        type Value = ();
-
-        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-            out.write_str("a list")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
-            while let Some(item) = items.next_element()? {
-                (self.0)(item);
-            }
-            Ok(())
-        }
-    }
-    deserializer.deserialize_seq(Items(take, PhantomData))
-}
-
-impl<'de> Deserialize<'de> for Messages {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
+impl OfAnything for Messages {
+    fn of_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
+        #[derive(Default, Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Message {
             #[serde(default)]
@@ -419,7 +302,7 @@ impl<'de> Deserialize<'de> for Messages {
             created_at: Option<DateTime<Utc>>,
         }
         let mut messages = Self::default();
-        fold(deserializer, |message: Message| match &*String::from(message.role) {
+        take_each(&mut list, |message: Message| match &*String::from(message.role) {
             "user" => messages.asked.extend(String::from(message.id).parse().ok().map(|id| (id, message.created_at))),
             "assistant" => {
                 let text = String::from(message.text);
@@ -439,14 +322,14 @@ impl<'de> Deserialize<'de> for Messages {
     }
 }
 
-impl<'de> Deserialize<'de> for Activities {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
+impl OfAnything for Activities {
+    fn of_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
+        #[derive(Default, Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Activity {
             #[serde(default)]
             kind: Loose,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "anything")]
             payload: Payload,
             #[serde(default)]
             turn_id: Loose,
@@ -456,7 +339,7 @@ impl<'de> Deserialize<'de> for Activities {
         let mut activities = Self::default();
         // By the request; an answer may come before its question.
         let mut requests: BTreeMap<String, Request> = BTreeMap::new();
-        fold(deserializer, |activity: Activity| {
+        take_each(&mut list, |activity: Activity| {
             let Activity { kind, payload, turn_id: Loose(turn_id), created_at } = activity;
             let kind = String::from(kind);
             match (kind.as_str(), payload.request_id.0) {
@@ -500,34 +383,6 @@ struct Payload {
     message: Loose,
 }
 
-/// A text; anything else is nothing.
-#[derive(Default)]
-struct Loose(Option<String>);
-
-impl From<Loose> for String {
-    fn from(loose: Loose) -> Self {
-        loose.0.unwrap_or_default()
-    }
-}
-
-/// What of any value something follows from; the rest is skipped, however deep it is.
-trait OfAnything: Default {
-    fn of_text(_: &str) -> Self {
-        Self::default()
-    }
-
-    fn of_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Self::default())
-    }
-}
-
-impl OfAnything for Loose {
-    fn of_text(text: &str) -> Self {
-        Self(Some(text.to_owned()))
-    }
-}
-
 impl OfAnything for Payload {
     fn of_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
         let mut payload = Self::default();
@@ -543,77 +398,8 @@ impl OfAnything for Payload {
     }
 }
 
-/// Reads any value at all.
-fn anything<'de, D: Deserializer<'de>, T: OfAnything>(deserializer: D) -> Result<T, D::Error> {
-    struct Anything<T>(PhantomData<T>);
-    impl<'de, T: OfAnything> Visitor<'de> for Anything<T> {
-        type Value = T;
-
-        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-            out.write_str("anything")
-        }
-
-        fn visit_str<E>(self, text: &str) -> Result<T, E> {
-            Ok(T::of_text(text))
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-            T::of_map(map)
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<T, A::Error> {
-            while items.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(T::default())
-        }
-
-        fn visit_unit<E>(self) -> Result<T, E> {
-            Ok(T::default())
-        }
-
-        fn visit_bool<E>(self, _: bool) -> Result<T, E> {
-            Ok(T::default())
-        }
-
-        fn visit_i64<E>(self, _: i64) -> Result<T, E> {
-            Ok(T::default())
-        }
-
-        fn visit_u64<E>(self, _: u64) -> Result<T, E> {
-            Ok(T::default())
-        }
-
-        fn visit_f64<E>(self, _: f64) -> Result<T, E> {
-            Ok(T::default())
-        }
-    }
-    deserializer.deserialize_any(Anything(PhantomData))
-}
-
-impl<'de> Deserialize<'de> for Loose {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        anything(deserializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Payload {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        anything(deserializer)
-    }
-}
-
-/// Null or something.
-fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
-}
-
-/// A time; `None` for any other text, since T3 shows whatever it was sent.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    let Loose(text) = Loose::deserialize(deserializer)?;
-    Ok(text.and_then(|text| text.parse().ok()))
-}
-
 /// Words for people.
 fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let said = Option::<String>::deserialize(deserializer)?;
+    let Loose(said) = Loose::deserialize(deserializer)?;
     Ok(said.map(|said| clean(&said)).filter(|said| !said.is_empty()))
 }

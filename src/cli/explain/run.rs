@@ -259,10 +259,12 @@ fn what_standing_means(tick: &Tick<'_>, fleet: &Fleet, run: &Run, stuck: bool) -
 fn agent_in_words(fleet: &Fleet, run: &Run) -> String {
     match (&run.agent, run.record()) {
         (Some((_, agent)), _) => agent.status.word().to_owned(),
-        (None, Some(record)) => match fleet.unasked.get(&record.executor) {
-            Some(why) => format!("unknown: {}", shown(why)),
-            None => "gone".to_owned(),
-        },
+        (None, Some(record)) => {
+            match fleet.unasked.get(&record.executor).or(fleet.unreadable_agents.get(&record.run)) {
+                Some(why) => format!("unknown: {}", shown(why)),
+                None => "gone".to_owned(),
+            }
+        }
         (None, None) => "unknown".to_owned(),
     }
 }
