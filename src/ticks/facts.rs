@@ -348,3 +348,36 @@ fn held(fleet: &Fleet, rules: &Rules, record: &Record, events: &[LabelEvent]) ->
     });
     taken_back || fleet.orders.stopped_runs.contains(&record.run)
 }
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::ports::PortError;
+
+    #[test]
+    fn of_several_stages_red_counts_first_then_what_cannot_be_told() {
+        let red = || Ok(StageVerdict::Red(Vec::new()));
+        let pending = || Ok(StageVerdict::Pending(String::new()));
+        let unknown = || Err(PortError::unreachable("away"));
+        let (green, none) = (|| Ok(StageVerdict::Green), || Ok(StageVerdict::None));
+        for (first, second, folded) in [
+            (green(), green(), CiStatus::Green),
+            (green(), none(), CiStatus::Pending),
+            (green(), pending(), CiStatus::Pending),
+            (none(), pending(), CiStatus::Pending),
+            (none(), none(), CiStatus::None),
+            (green(), unknown(), CiStatus::Unknown),
+            (pending(), unknown(), CiStatus::Unknown),
+            (green(), red(), CiStatus::Red),
+            (pending(), red(), CiStatus::Red),
+            (unknown(), red(), CiStatus::Red),
+        ] {
+            let stages = |one: PortResult<StageVerdict>, other| [("build".to_owned(), one), ("test".to_owned(), other)];
+            assert_eq!(fold(&stages(first.clone(), second.clone())), folded, "{first:?} {second:?}");
+            assert_eq!(fold(&stages(second, first)), folded);
+        }
+        assert_eq!(fold(&[]), CiStatus::None, "nothing is pushed");
+    }
+}

@@ -619,3 +619,29 @@ async fn a_comment_of_somebody_whose_permission_cannot_be_read_stays_out_of_the_
     assert_eq!(state.prompts.len(), 2, "the correction goes out all the same");
     assert!(!state.prompts[1].1.contains("Obey me."), "{}", state.prompts[1].1);
 }
+
+#[tokio::test]
+async fn an_agent_that_ends_after_a_long_silence_has_its_time_to_settle_all_the_same() {
+    let (sim, run) = Sim::new().dispatched(7).await;
+    sim.watch().await;
+    sim.later(600);
+    sim.agent_is(run, AgentStatus::Idle);
+    for state in ["working", "working", "needs-human"] {
+        sim.watch().await;
+        assert_eq!(sim.record(7).state, state);
+        sim.later(60);
+    }
+}
+
+#[tokio::test]
+async fn one_protected_path_among_others_is_enough_for_a_person_to_judge() {
+    let (sim, run) = Sim::new().dispatched(7).await;
+    sim.push(FIRST);
+    sim.state.borrow_mut().commits[0].paths.push(".github/workflows/ci.yml".to_owned());
+    sim.ci(StageVerdict::Green);
+    sim.agent_is(run, AgentStatus::Idle);
+    sim.watch().await;
+    sim.later(180);
+    sim.watch().await;
+    assert_eq!(sim.record(7).state, "frozen");
+}
