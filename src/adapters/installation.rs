@@ -89,7 +89,7 @@ pub struct Heartbeat {
     pub problems: Vec<String>,
     /// How many calls it made to the edges.
     pub calls: u64,
-    /// What the tracker's server was asked; `None` where the tracker has no server.
+    /// What the servers of tracker and executors were asked; `None` where there are none.
     #[serde(default)]
     pub cost: Option<Cost>,
     /// The issues in flight when it ended: a hint where to look, never the truth.

@@ -93,9 +93,12 @@ async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()>
     match run.standing {
         Standing::Active => drive(tick, fleet, run).await,
         Standing::Release | Standing::Ending => release(tick, fleet, run).await,
-        Standing::Unclear => {
-            Err(PortError::unreachable("locked; its executor cannot be asked, so nothing is done to it"))
-        }
+        Standing::Unclear => Err(PortError::unreachable(match run.record().map(|record| &record.state) {
+            Some(state) => format!(
+                "{state}, and over; only its lock is left, until its executor can be asked whether the agent has ended"
+            ),
+            None => "locked; its executor cannot be asked, so nothing is done to it".to_owned(),
+        })),
         // Said already, or over.
         Standing::Unreadable | Standing::Finished | Standing::Adopt | Standing::Rebuild => Ok(()),
     }

@@ -338,6 +338,17 @@ async fn a_session_is_put_away_where_the_policy_asks_for_it_and_only_once_its_ag
 }
 
 #[tokio::test]
+async fn a_run_that_is_over_is_called_so_while_its_executor_cannot_be_asked() {
+    let (sim, _) = Sim::new().dispatched(7).await;
+    sim.label("ada", 7, "ready-for-agent", false);
+    sim.watch().await;
+    sim.fail("executor list", PortErrorKind::Unreachable);
+    let (_, report) = sim.watch().await;
+    let said = |problem: &String| problem.contains("released, and over; only its lock is left, until its executor");
+    assert!(report.problems.iter().any(said), "{report:?}");
+}
+
+#[tokio::test]
 async fn a_session_that_cannot_be_put_away_is_given_up_after_a_day() {
     let asks: &[(&str, &str)] = &[("runtime_mode = \"full-access\"", "runtime_mode = \"full-access\"\narchive = true")];
     let (sim, run) = Sim::under(policy(asks)).dispatched(7).await;

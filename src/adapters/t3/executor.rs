@@ -132,6 +132,11 @@ impl<W: Workspaces> T3Executor<W> {
         }
     }
 
+    /// The server that it talks to.
+    pub fn server(&self) -> T3Server {
+        self.server.clone()
+    }
+
     /// What the server says of the token, remembered.
     ///
     /// # Errors
