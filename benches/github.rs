@@ -1,6 +1,7 @@
 //! What ticks over GitHub cost, against the fake with 50 ms before every answer: `cargo bench --bench github`. Every armed
 //! issue is denied by a costly gate (half were armed by somebody who may not, half are blocked), and the agent of every
-//! run in flight is at work. `-- small` takes a few small sizes.
+//! run in flight is at work; the default branch of every other one has moved since. `-- 200x50x100` takes that size
+//! alone: repositories, armed issues in each, runs in all.
 
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 
@@ -8,6 +9,7 @@
 mod github_fake;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -45,6 +47,8 @@ struct Tick {
     unchanged: usize,
     graphql: usize,
     points: u64,
+    /// How often git was started.
+    git: usize,
     took: Duration,
     /// Of the processor, without what the fake takes.
     worked: Duration,
@@ -59,28 +63,39 @@ impl Tick {
     }
 }
 
+impl Size {
+    /// `200x50x100`.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('x');
+        let parsed = size(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        parts.next().is_none().then_some(parsed)
+    }
+}
+
 const fn size(repos: usize, armed: u64, runs: usize) -> Size {
     Size { repos, armed, runs }
 }
 
 fn main() {
-    let small = [size(10, 5, 0), size(10, 5, 5)];
     let all = [
-        size(200, 10, 0),
-        size(200, 50, 0),
-        size(200, 100, 0),
-        size(200, 10, 100),
-        size(200, 10, 500),
+        size(100, 10, 0),
+        size(300, 10, 0),
         size(1000, 10, 0),
+        size(100, 50, 0),
+        size(100, 100, 0),
+        size(200, 50, 0),
+        size(100, 10, 50),
+        size(100, 10, 200),
+        size(100, 10, 500),
         size(1000, 100, 500),
     ];
-    let is_small = std::env::args().any(|argument| argument == "small");
-    println!("| repos | armed each | runs | tick | REST | 304 | GraphQL | points | wall | processor | memory |");
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
-    let sizes = if is_small { small.as_slice() } else { all.as_slice() };
+    let asked: Vec<Size> = std::env::args().skip(1).filter_map(|argument| Size::parse(&argument)).collect();
+    println!("| repos | armed each | runs | tick | REST | 304 | GraphQL | points | git | wall | processor | memory |");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    let sizes = if asked.is_empty() { all.as_slice() } else { asked.as_slice() };
     let quiet: Vec<(Size, Tick)> = sizes.iter().map(|size| (*size, measure(*size))).collect();
-    let armed = quiet.iter().filter(|(size, _)| size.repos == 200 && size.runs == 0);
-    for (_, poll) in armed.clone().filter(|(size, _)| size.armed == 50) {
+    let armed = quiet.iter().filter(|(size, _)| size.repos <= 200 && size.runs == 0);
+    for (_, poll) in armed.clone().filter(|(size, _)| size.repos == 200 && size.armed == 50) {
         assert!(poll.counted() <= MOST_COUNTED, "{} requests count", poll.counted());
         assert!(poll.took < MOST_TIME, "{:?}", poll.took);
         assert!(poll.memory < MOST_MEMORY, "{} KiB", poll.memory);
@@ -109,7 +124,7 @@ fn measure(size: Size) -> Tick {
         later();
         let tick = run(command, folder.path(), &fake);
         println!(
-            "| {} | {} | {} | {name} | {} | {} | {} | {} | {:.2} s | {:.2} s | {:.0} MiB |",
+            "| {} | {} | {} | {name} | {} | {} | {} | {} | {} | {:.2} s | {:.2} s | {:.0} MiB |",
             size.repos,
             size.armed,
             size.runs,
@@ -117,6 +132,7 @@ fn measure(size: Size) -> Tick {
             tick.unchanged,
             tick.graphql,
             tick.points,
+            tick.git,
             tick.took.as_secs_f64(),
             tick.worked.as_secs_f64(),
             tick.memory as f64 / 1024.0
@@ -177,8 +193,7 @@ fn runs(root: &Path, fake: &Fake, size: Size) -> Vec<DirectoryLock> {
     let policy: Policy = policy.expect("the policy");
     let host = fake.uri().replace("http://", "");
     let seal = Seal::new(host, Vec::new());
-    let git = root.join("app.git");
-    let base = git_output(&git, &["rev-parse", "main"]);
+    let base = git_output(&root.join("app.git"), &["rev-parse", "main"]);
     let data = root.join("data").canonicalize().expect("the data directory");
     let settings = Settings::load(Some(&root.join("afk.settings.toml")), &[]).expect("settings");
     let ExecutorSettings::Command(toy) = &settings.executors["toy"] else { panic!("the toy is a command") };
@@ -186,7 +201,7 @@ fn runs(root: &Path, fake: &Fake, size: Size) -> Vec<DirectoryLock> {
     for index in 0..size.runs {
         let mut state = fake.state();
         let repo = state.at(&name(index % size.repos));
-        state.repos[repo].git = Some(git.clone());
+        state.repos[repo].git = Some(root.join(remote(index % size.repos)));
         let number = size.armed + 2 + (index / size.repos) as u64;
         state.ahead = TimeDelta::minutes(-5);
         state.open(repo, number, "ada", "Being worked on", "");
@@ -258,7 +273,7 @@ fn install(root: &Path, fake: &Fake, size: Size) {
         "[tracker]\nkind = \"github\"\nurl = \"{url}\"\ntoken = {{ variable = \"AFK_GITHUB_TOKEN\" }}\nrequests_per_tick = 50000\n"
     );
     let with_runs = size.repos.min(size.runs);
-    let repos = (0..with_runs).map(|number| format!("[repos.\"{}\"]\ngit = \"app.git\"\n", name(number)));
+    let repos = (0..with_runs).map(|number| format!("[repos.\"{}\"]\ngit = \"{}\"\n", name(number), remote(number)));
     let repos: String = repos.collect();
     let before = format!("tick_deadline = \"1h\"\n{before}");
     fs::write(root.join("afk.settings.toml"), format!("{before}{tracker}\n{repos}\n[executors.toy]\n{after}"))
@@ -271,17 +286,43 @@ fn install(root: &Path, fake: &Fake, size: Size) {
         &seed,
         &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "--message", "Begin"],
     );
-    git_output(root, &["clone", "--quiet", "--bare", "seed", "app.git"]);
+    let remote = |name: &str| {
+        git_output(root, &["init", "--quiet", "--bare", "--initial-branch=main", name]);
+        git_output(&seed, &["push", "--quiet", &format!("../{name}"), "main"]);
+    };
+    remote("app.git");
+    let later =
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--allow-empty", "--message", "Go on"];
+    git_output(&seed, &later);
+    remote("moved.git");
+    // A git that counts how often it is started.
+    let counting = root.join("bin/git");
+    fs::create_dir_all(root.join("bin")).expect("a directory");
+    let found = Command::new("sh").args(["-c", "command -v git"]).output().expect("a shell").stdout;
+    let script = format!(
+        "#!/bin/sh\nprintf x >> '{}'\nexec {} \"$@\"\n",
+        root.join("started").display(),
+        String::from_utf8_lossy(&found).trim()
+    );
+    fs::write(&counting, script).expect("a script");
+    fs::set_permissions(&counting, fs::Permissions::from_mode(0o755)).expect("permissions");
+}
+
+/// Where the commits of a repository are. In every other one somebody pushed since its runs began.
+fn remote(number: usize) -> &'static str {
+    if number.is_multiple_of(2) { "app.git" } else { "moved.git" }
 }
 
 fn run(command: &str, root: &Path, fake: &Fake) -> Tick {
     fake.take_log();
+    fs::write(root.join("started"), "").expect("a file");
+    let path = std::env::var("PATH").unwrap_or_default();
     let started = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_afk"))
         .arg(command)
         .current_dir(root)
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PATH", format!("{}:{path}", root.join("bin").display()))
         .env("AFK_GITHUB_TOKEN", TOKEN)
         .stdin(Stdio::null())
         .stdout(fs::File::create(root.join("said")).expect("a file"))
@@ -316,6 +357,7 @@ fn run(command: &str, root: &Path, fake: &Fake) -> Tick {
         unchanged: rest.iter().filter(|exchange| exchange.status == 304).count(),
         graphql: graphql.len(),
         points: graphql.iter().map(|exchange| exchange.points).sum(),
+        git: fs::read(root.join("started")).expect("what git left").len(),
         took,
         worked,
         memory,

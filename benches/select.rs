@@ -110,21 +110,25 @@ fn by_hand(allowlist: &HashSet<&str>, issues: &[Candidate], in_flight: &[String]
     }
 
     eligible.sort_unstable();
-    let mut slots: HashMap<&str, Option<usize>> = in_flight.iter().map(|repo| (repo.as_str(), None)).collect();
+    let mut behind: HashMap<&str, Outcome> =
+        in_flight.iter().map(|repo| (repo.as_str(), Outcome::Slot(None))).collect();
     let mut dispatched = 0;
     for (_, _, repo, index) in eligible {
-        outcomes[index] = if let Some(winner) = slots.get(repo) {
-            Outcome::Slot(*winner)
+        outcomes[index] = if let Some(behind) = behind.get(repo) {
+            *behind
         } else {
-            slots.insert(repo, Some(index));
-            if in_flight.len() + dispatched >= MAX_IN_FLIGHT {
-                Outcome::Capacity(CapacityLimit::MaxInFlight)
+            let (outcome, next) = if in_flight.len() + dispatched >= MAX_IN_FLIGHT {
+                let cut_off = Outcome::Capacity(CapacityLimit::MaxInFlight);
+                (cut_off, cut_off)
             } else if dispatched >= MAX_PER_TICK {
-                Outcome::Capacity(CapacityLimit::MaxPerTick)
+                let cut_off = Outcome::Capacity(CapacityLimit::MaxPerTick);
+                (cut_off, cut_off)
             } else {
                 dispatched += 1;
-                Outcome::Dispatch(dispatched)
-            }
+                (Outcome::Dispatch(dispatched), Outcome::Slot(Some(index)))
+            };
+            behind.insert(repo, next);
+            outcome
         };
     }
     outcomes

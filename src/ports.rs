@@ -339,6 +339,19 @@ pub struct RunCommits {
     pub mentions: Vec<String>,
 }
 
+/// Nothing at all.
+impl Default for RunCommits {
+    fn default() -> Self {
+        Self {
+            commits: Vec::new(),
+            landed: false,
+            pull_request: PullRequestStatus::None,
+            pull_request_url: None,
+            mentions: Vec::new(),
+        }
+    }
+}
+
 /// Which commits are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRange {

@@ -16,6 +16,16 @@ pub fn line(text: &str, max: usize) -> String {
     if whole.len() <= max { whole } else { head(whole, max.saturating_sub('…'.len_utf8())) + "…" }
 }
 
+/// One line as [`clean_line`] makes it, the end of it, with an ellipsis where it was cut. At most `max` bytes.
+pub fn line_end(text: &str, max: usize) -> String {
+    let whole = clean_line(text, usize::MAX);
+    if whole.len() <= max {
+        return whole;
+    }
+    let start = whole.len().saturating_sub(max.saturating_sub('…'.len_utf8()));
+    format!("…{}", whole[whole.ceil_char_boundary(start)..].trim_start())
+}
+
 /// Several lines, the beginning of them: line breaks (also `\r\n` and `\r`) and tabs stay. At most `max` bytes.
 pub fn clean_block(text: &str, max: usize) -> String {
     head(visible(text), max)
@@ -33,13 +43,16 @@ pub fn tail(text: &str, max: usize) -> String {
 
 /// Untrusted text for a line of a comment: one line, bounded, pinging nobody, ending no table cell and no code span, and opening no HTML. At most `max` bytes.
 pub fn harmless(text: &str, max: usize) -> String {
-    let harmless = clean_line(text, max)
-        .replace('@', "＠")
-        .replace('|', "¦")
-        .replace('`', "'")
-        .replace('<', "‹")
-        .replace('>', "›");
-    head(harmless, max)
+    head(without_markup(&clean_line(text, max)), max)
+}
+
+/// As [`harmless`], the end of the text, with an ellipsis where it was cut.
+pub fn harmless_end(text: &str, max: usize) -> String {
+    line_end(&without_markup(&clean_line(text, usize::MAX)), max)
+}
+
+fn without_markup(line: &str) -> String {
+    line.replace('@', "＠").replace('|', "¦").replace('`', "'").replace('<', "‹").replace('>', "›")
 }
 
 fn head(mut text: String, max: usize) -> String {
@@ -167,6 +180,9 @@ mod tests {
     fn cuts_keep_whole_characters() {
         assert_eq!(clean_line("häh", 2), "h");
         assert_eq!((line("whole", 5).as_str(), line("not whole", 6).as_str()), ("whole", "not…"));
+        assert_eq!((line_end("whole", 5).as_str(), line_end("not whole", 8).as_str()), ("whole", "…whole"));
+        assert_eq!((line_end("äöü", 6).as_str(), line_end("äöüä", 6).as_str()), ("äöü", "…ä"));
+        assert_eq!((harmless_end("hm `@ada`", 9).as_str(), harmless_end("ok", 9).as_str()), ("…ada'", "ok"));
         assert_eq!(clean_block("äöü", 4), "äö");
         assert_eq!(tail("äöü", 3), "ü");
         assert_eq!(tail("short", 100), "short");
@@ -175,7 +191,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_invisible_gets_through_and_the_bound_holds(text in any::<String>(), max in 0_usize..64) {
-            for cleaned in [clean_line(&text, max), line(&text, max.max(3)), clean_block(&text, max), tail(&text, max)] {
+            for cleaned in [clean_line(&text, max), line(&text, max.max(3)), line_end(&text, max.max(3)), clean_block(&text, max), tail(&text, max)] {
                 prop_assert!(cleaned.len() <= max.max(3));
                 prop_assert!(cleaned.chars().all(|letter| matches!(letter, '\n' | '\t')
                     || !(letter.is_control() || is_invisible(letter))));

@@ -4,7 +4,7 @@
 mod builder;
 
 use afk::engine::select::{Candidate, Outcome, select};
-use afk::engine::step::{Circumstances, Step, step};
+use afk::engine::step::{Circumstances, Machine, Step};
 use afk::policy::facts::AgentStatus;
 use allocation_counter::measure;
 use builder::{Known, hours, issue, machine, run, shipped, strings, with};
@@ -37,14 +37,16 @@ fn denying_an_issue_allocates_nothing() {
 }
 
 #[test]
-fn the_next_row_of_a_run_is_found_without_an_allocation() {
+fn the_next_row_of_a_run_like_one_before_is_found_without_an_allocation() {
     let rules = machine();
+    let mut machine = Machine::new(&rules);
     let circumstances = Circumstances { kill_switch: false, enrolled: true };
     for state in ["working", "verifying", "fixing", "done", "dropped"] {
         let mut overdue = run();
         (overdue.agent, overdue.age, overdue.quiet) = (AgentStatus::Idle, hours(25), hours(3));
         let mut found = Step::Wait;
-        let measured = measure(|| found = step(&rules, state, &overdue, circumstances));
+        machine.step(state, &overdue, circumstances);
+        let measured = measure(|| found = machine.step(state, &overdue, circumstances));
         assert_eq!(found == Step::Wait, state == "done");
         assert_eq!(measured.count_total, 0);
     }

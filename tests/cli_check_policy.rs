@@ -7,6 +7,7 @@ use std::process::Command;
 
 use insta::assert_snapshot;
 use pretty_assertions::assert_eq;
+use serde_json::json;
 use support::{Ran, Test};
 
 /// The shipped policy with changes, checked. The revision moves with every word of it, so it is not shown.
@@ -591,6 +592,22 @@ fn a_long_line_is_drawn_around_the_place() {
     let drawn: Vec<&str> = ran.stdout.lines().filter(|line| line.contains("7, \"acme/a0\"")).collect();
     assert_eq!(drawn.len(), 1, "{ran}");
     assert!(ran.stdout.lines().all(|line| line.chars().count() < 1_000));
+    assert!(!ran.stdout.contains("\\u"), "what is left out is drawn plainly: {ran}");
+}
+
+#[test]
+fn what_is_wrong_with_the_text_is_not_called_a_defect_of_afk() {
+    for (before, after) in [
+        ("kill_switch = true", "kill_switch = true\nkill_switch = false"),
+        ("slots_per_repo = 1", "slots_per_repo = 99999999999999999999"),
+    ] {
+        let ran = Test::new().shipped_policy(&[(before, after)]).args(["check-policy", "--format", "json"]).run();
+        assert_eq!(
+            (ran.code, ran.json()["counts"].clone()),
+            (1, json!({ "errors": 1, "warnings": 0, "notes": 0 })),
+            "{ran}"
+        );
+    }
 }
 
 #[test]
@@ -607,6 +624,8 @@ fn a_place_at_the_very_end_is_drawn() {
         let ran = Test::new().file("x.toml", text).args(["check-policy", "x.toml"]).run();
         assert_eq!(ran.code, 1, "{text:?}: {ran}");
         assert!(ran.stdout.starts_with("error["), "{text:?}: {ran}");
+        let drawn: Vec<&str> = ran.stdout.split("error[").skip(1).collect();
+        assert!(drawn.iter().all(|one| one.contains("--> x.toml:")), "{text:?}: {ran}");
     }
 }
 

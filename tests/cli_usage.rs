@@ -139,7 +139,10 @@ fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let ran = Test::new().args(["completions", shell]).run();
         assert_eq!(ran.code, 0);
-        assert!(ran.stdout.contains("check-policy"), "{shell}");
+        for command in COMMANDS {
+            assert!(ran.stdout.contains(command), "{shell}: {command}");
+        }
+        assert!(!ran.stdout.contains("supervise") && !ran.stdout.contains("ci-job"), "{shell}: what afk starts itself");
     }
 }
 

@@ -58,6 +58,13 @@ impl World {
         Self { repository, ci, commit }
     }
 
+    fn with_command(&self, command: CiCommand) -> CommandCi {
+        let remotes = BTreeMap::from([("acme/app".to_owned(), self.repository.remote())]);
+        let mirrors = Rc::new(GitMirrors::new(self.repository.path("mirrors"), remotes));
+        let commands = BTreeMap::from([("check".to_owned(), command)]);
+        CommandCi::new(self.repository.path("ci"), mirrors, commands, PathBuf::from(AFK))
+    }
+
     fn directory(&self) -> PathBuf {
         self.repository.path("ci/acme+app").join(&self.commit).join("build")
     }
@@ -270,14 +277,75 @@ async fn a_result_that_the_command_writes_itself_does_not_count() {
 }
 
 #[tokio::test]
-async fn a_commit_without_the_command_is_red_and_says_so() {
+async fn a_command_that_cannot_be_started_is_no_verdict_and_says_why_until_it_can() {
     let world = World::new("exit 0");
     std::fs::remove_file(world.repository.work().join("ci.sh")).expect("removed");
     let commit = world.repository.commit("CI is in the way", &[]);
     world.repository.push();
     let world = World { commit, ..world };
-    let tail = world.log_tail().await;
-    assert!(tail.contains("cannot run `./ci.sh`: No such file or directory"), "{tail}");
+    let reason = "CI cannot start `./ci.sh` in the clone of";
+    let mut complaints = 0;
+    // More often than a job that dies is started.
+    while complaints < 4 {
+        match world.ci.verdict("acme/app", &world.commit, &stage("check"), Duration::ZERO).await {
+            Err(error) => {
+                assert!(error.message.contains(reason) && error.message.contains("No such file"), "{error}");
+                complaints += 1;
+            }
+            Ok(verdict) => assert!(matches!(verdict, StageVerdict::Pending(_)), "{verdict:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    wait_until("nobody is at work", || {
+        let lock = std::fs::File::open(world.directory().join("lock")).expect("a lock");
+        lock.try_lock().is_ok()
+    });
+    let looking = world.ci.clone().without_starting();
+    let error = looking.verdict("acme/app", &world.commit, &stage("check"), Duration::ZERO).await.expect_err("no word");
+    assert!(error.message.contains(reason), "{error}");
+
+    // The settings are mended: the same commit is judged.
+    let mended =
+        CiCommand { command: vec!["true".to_owned()], timeout: Duration::from_secs(60), environment: Vec::new() };
+    let world = World { ci: world.with_command(mended), ..world };
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while world.ci.verdict("acme/app", &world.commit, &stage("check"), Duration::ZERO).await != Ok(StageVerdict::Green)
+    {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn no_agent_is_started_for_a_command_that_the_default_branch_does_not_have() {
+    let world = World::new("exit 0");
+    world.ci.can_judge("acme/app", &stage("check")).await.expect("nobody has looked at the repository yet");
+    world.ask().await;
+    world.ci.can_judge("acme/app", &stage("check")).await.expect("it is there");
+    let of = |program: &str| {
+        let command = vec![program.to_owned()];
+        let command = CiCommand { command, timeout: Duration::from_secs(60), environment: Vec::new() };
+        let ci = world.with_command(command);
+        async move { ci.can_judge("acme/app", &stage("check")).await.map_err(|error| error.message) }
+    };
+    for (program, what) in [
+        ("./cii.sh", "stage `build` needs `./cii.sh`, which does not exist on the default branch of acme/app"),
+        ("ci/sh", "which does not exist on the default branch"),
+        ("./README.md", "which is not executable on the default branch"),
+        ("/nowhere/ci.sh", "which is not there or not executable"),
+    ] {
+        let error = of(program).await.expect_err(program);
+        assert!(error.contains(what), "{program}: {error}");
+    }
+    for program in ["ci.sh/../ci.sh", ".//ci.sh", "/bin/sh"] {
+        of(program).await.expect(program);
+    }
+
+    // What is pushed later counts without anybody deleting the mirror.
+    std::fs::rename(world.repository.work().join("ci.sh"), world.repository.work().join("cii.sh")).expect("renamed");
+    world.repository.commit("the right name", &[]);
+    world.repository.push();
+    of("./cii.sh").await.expect("it is there now");
 }
 
 #[tokio::test]

@@ -55,6 +55,44 @@ fn what_is_broken_is_named_with_what_to_do_and_the_exit_code_says_so() {
 }
 
 #[test]
+fn nothing_is_called_in_order_that_a_poll_would_refuse() {
+    for (file, before, after, about, what) in [
+        ("afk.settings.toml", "issues = \"issues\"", "issues = \"isues\"", "access", "isues` does not exist"),
+        ("afk.settings.toml", "issues = \"issues\"", "issues = \"ci.sh\"", "access", "it is not a folder"),
+        (
+            "policies/afk.toml",
+            "landing      = \"push\"",
+            "landing      = \"pull_request\"",
+            "landing",
+            "knows no pull requests",
+        ),
+        ("afk.settings.toml", "[\"./agent.sh\", \"resume\"]", "[\"./nowhere.sh\"]", "executor", "resumes with `"),
+        (
+            "policies/afk.toml",
+            "allowlist   = [\"greeter\"]",
+            "allowlist   = [\"acme/greeter\"]",
+            "repos",
+            "\"acme/greeter\"",
+        ),
+        ("policies/afk.toml", "denylist    = []", "denylist    = [\"g*\"]", "repos", "denylist = [\"g*\"]"),
+    ] {
+        let afk = Installation::armed();
+        afk.write("ci.sh", "");
+        afk.edit(file, &[(before, after)]);
+        let ran = afk.afk(&["doctor"]);
+        assert_eq!(ran.code, Some(1), "{after}: {ran}");
+        let lines = line(&ran, about);
+        assert!(lines.iter().any(|line| line.contains("FAIL") && line.contains(what)), "{after}: {ran}");
+        assert!(!ran.stdout.contains("nothing is in the way"), "{ran}");
+        if about == "repos" {
+            let poll = afk.poll();
+            assert!(poll.stdout.contains("no repository is enrolled") && poll.stdout.contains(what), "{poll}");
+            assert!(!poll.stdout.contains("no issue is armed"), "{poll}");
+        }
+    }
+}
+
+#[test]
 fn what_was_found_in_time_is_shown_and_the_rest_is_a_failure() {
     // It takes calls, and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -73,6 +73,90 @@ fn an_issue_that_goes_next_is_told_so_and_an_untrusted_one_by_whom_and_what_help
 }
 
 #[test]
+fn where_the_installation_is_full_its_limit_is_named_and_no_issue_that_may_not_go_at_all() {
+    let afk = Installation::new();
+    afk.policy("slots_per_repo = 1", "slots_per_repo = 4");
+    afk.policy("max_in_flight  = 8", "max_in_flight  = 1");
+    afk.armed(101);
+    afk.poll();
+    afk.look_until("101", "agent running");
+    for number in 102..=104 {
+        afk.issue(number, "armed by somebody who may not", &event("mallory", "labeled", "ready-for-agent"), "");
+    }
+    afk.armed(105);
+    let explained = afk.explained("105");
+    let (verdict, needs) = verdict_and_needs(&explained);
+    assert_eq!(verdict, "NOT DISPATCHED: capacity: dispatch.max_in_flight = 1 (line 29) is used up");
+    assert_eq!(needs.len(), 1, "{needs:?}");
+    assert!(needs[0].starts_with("the run of #101 ends: by itself, at the latest "), "{needs:?}");
+    assert!(needs[0].ends_with("; dispatch.max_in_flight = 1 is used up (line 29)"), "{needs:?}");
+    let place = &explained["queue"]["place"];
+    assert_eq!((&place["number"], &place["of"], &place["unread"]), (&json!(1), &json!(1), &json!(0)), "{place}");
+
+    let untrusted = afk.explained("102");
+    let (verdict, needs) = verdict_and_needs(&untrusted);
+    assert_eq!(verdict, "NOT DISPATCHED: trust fired");
+    assert_eq!(needs.len(), 2, "who has to arm it, and the room that it lacks: {needs:?}");
+    assert!(needs[1].contains("dispatch.max_in_flight = 1 is used up"), "{needs:?}");
+
+    let status = afk.afk(&["status"]).stdout;
+    let of_105 = status.lines().find(|line| line.contains("greeter#105")).expect("a line");
+    assert!(of_105.contains("capacity: dispatch.max_in_flight = 1 (line 29) is used up"), "{status}");
+    assert!(!status.contains("behind greeter#104"), "{status}");
+}
+
+#[test]
+fn of_rivals_that_were_not_all_read_it_is_said_that_they_may_be_denied() {
+    let afk = Installation::new();
+    afk.policy("max_in_flight  = 8", "max_in_flight  = 0");
+    (1..=13).for_each(|number| afk.armed(number));
+    let said = afk.explain("13").stdout;
+    assert!(said.contains("is 13th of 13:"), "{said}");
+    assert!(said.contains("2 of 12 that go first may be denied: not every gate of theirs was read."), "{said}");
+}
+
+#[test]
+fn nobody_is_promised_a_run_that_cannot_be_started() {
+    let afk = Installation::new();
+    afk.armed(1);
+    afk.settings("git    = \"greeter.git\"", "git    = \"nowhere.git\"");
+    let explained = afk.explained("1");
+    let (verdict, needs) = verdict_and_needs(&explained);
+    assert!(
+        verdict.starts_with("NOT DISPATCHED: every gate lets it pass, and its run cannot be started: `"),
+        "{verdict}"
+    );
+    assert!(verdict.contains("nowhere.git` does not exist: see `git` under [repos.\"greeter\"]"), "{verdict}");
+    assert_eq!((&explained["queue"]["dispatch"], needs.len()), (&Value::Null, 1));
+    let dry = afk.afk(&["poll", "--dry-run"]);
+    assert_eq!(dry.code, 3, "{}", dry.stdout);
+    assert!(!dry.stdout.contains("would dispatch") && dry.stdout.contains("cannot be started"), "{}", dry.stdout);
+    let status = afk.afk(&["status"]);
+    assert_eq!(status.code, 3, "{}", status.stdout);
+    assert!(!status.stdout.contains("goes next") && status.stdout.contains("nowhere.git"), "{}", status.stdout);
+}
+
+#[test]
+fn what_the_last_poll_ran_into_is_told_until_one_succeeds() {
+    let afk = Installation::new();
+    afk.armed(1);
+    // It is there, and git finds no repository in it: only who tries can tell.
+    fs::create_dir(afk.path("empty.git")).expect("a folder");
+    afk.settings("git    = \"greeter.git\"", "git    = \"empty.git\"");
+    let before = afk.explain("1").stdout;
+    assert!(before.contains("WOULD BE DISPATCHED at the next poll"), "{before}");
+    assert_eq!(afk.afk(&["poll"]).code, 3);
+    let after = afk.explain("1").stdout;
+    assert!(after.contains("WOULD BE TRIED AGAIN at the next poll, as number 1 of it: the last poll, at "), "{after}");
+    assert!(after.contains("git could not read"), "{after}");
+    let status = afk.afk(&["status"]).stdout;
+    assert!(status.contains("is tried again in the next poll; the last one failed: git could not read"), "{status}");
+    assert!(status.contains("last poll could not: greeter#1: not dispatched: git could not read"), "{status}");
+    let dry = afk.afk(&["poll", "--dry-run"]).stdout;
+    assert!(dry.contains("would try again  greeter#1"), "{dry}");
+}
+
+#[test]
 fn every_gate_that_denies_says_what_would_have_to_happen() {
     let afk = Installation::new();
     // number, what is the matter, body, verdict, needs
@@ -471,6 +555,7 @@ fn a_run_handed_to_a_person_says_why_and_how_to_let_an_agent_try_again() {
 
     NEEDS-HUMAN: Handed to a person before anything was pushed (the agent is idle and pushed nothing). The run ended [time]
     run [run] · dispatched [time] · no commit · corrections: 0
+    the end of what the agent said: done
 
     To let an agent try again, all of this must happen:
       1. a person takes ready-for-human off
@@ -521,6 +606,25 @@ fn a_run_that_a_person_takes_back_is_ending_until_its_agent_has_ended() {
 }
 
 #[test]
+fn an_arming_that_had_its_run_is_told_which_and_how_to_get_another() {
+    let afk = Installation::new();
+    afk.policy("stand-down     = [{ remove_label = \"ready\" }, \"interrupt\"]", "stand-down     = [\"interrupt\"]");
+    afk.armed(1);
+    afk.poll();
+    afk.look_until("1", "agent running");
+    afk.happens(1, "ada", "labeled", "paused");
+    afk.watch_until("1", "hold fired");
+    afk.happens(1, "ada", "unlabeled", "paused");
+    afk.watch_until("1", "NOT DISPATCHED: once fired");
+    let explained = afk.explained("1");
+    let who = "somebody with permission admin, maintain or write in greeter";
+    let need = format!("{who} takes ready-for-agent off and puts it back: a new arming gets a new run");
+    assert_eq!(verdict_and_needs(&explained), ("NOT DISPATCHED: once fired", vec![need.as_str()]));
+    let evidence = explained["queue"]["gates"][5]["evidence"][0].as_str().expect("a sentence");
+    assert!(evidence.contains(", and that arming had run "), "{evidence}");
+}
+
+#[test]
 fn effects_that_remain_are_named_with_when_they_are_given_up() {
     let afk = Installation::new();
     afk.agent(PUSHES_NOTHING);
@@ -557,4 +661,17 @@ fn a_lock_without_record_or_agent_is_told_apart_from_one_nobody_can_explain() {
     assert!(said.starts_with("locked, and nobody can tell what by while an executor cannot be asked"), "{said}");
     fs::remove_file(afk.path("data/runs")).expect("a file");
     fs::rename(afk.path("data/elsewhere"), afk.path("data/runs")).expect("the runs");
+}
+
+#[test]
+fn what_the_agent_said_last_is_told_also_after_its_run() {
+    let afk = Installation::new();
+    afk.agent("#!/bin/sh\ncat >/dev/null\nfor step in $(seq 60); do echo step $step: looking around in the repository; done; echo THE REAL REASON.; exit 1");
+    afk.armed(1);
+    afk.poll();
+    afk.watch_until("1", "NEEDS-HUMAN");
+    let ended = afk.explained("1");
+    let words = ended["ended"]["last_words"].as_str().expect("words");
+    assert!(words.starts_with('…') && words.ends_with("THE REAL REASON."), "{words}");
+    assert!(afk.explain("1").stdout.contains("the end of what the agent said: …"), "{ended}");
 }

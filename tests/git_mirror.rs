@@ -220,6 +220,19 @@ async fn mentions_are_named_and_never_counted() {
 }
 
 #[tokio::test]
+async fn one_repository_that_cannot_be_read_does_not_hold_back_the_others() {
+    let repository = Repository::new();
+    let base = git(&repository.work(), &["rev-parse", "HEAD"]);
+    let landed = repository.commit(&format!("Mend it\n\nAFK-Run: {}", run(1)), &[]);
+    repository.push();
+    let mirrors = mirrors(&repository);
+    let stranger = RunRange { repo: "acme/other".to_owned(), run: run(2), ..range(Some(&base)) };
+    mirrors.expect(&[stranger.clone(), range(Some(&base))]).await.expect("nothing is lost");
+    mirrors.run_commits(&stranger).await.expect_err("the settings do not have it");
+    assert_eq!(shas(&mirrors.run_commits(&range(Some(&base))).await.expect("readable")), [landed]);
+}
+
+#[tokio::test]
 async fn a_lost_or_rewritten_base_still_finds_the_run() {
     let repository = Repository::new();
     let line = format!("AFK-Run: {}", run(1));

@@ -254,9 +254,9 @@ fn a_limit_that_nothing_refers_to_is_a_warning() {
     assert_eq!(warnings(&text), Vec::<String>::new());
 
     assert_eq!(warnings(&with("budget_usd = 9.5")), ["unused-limit nothing refers to `limits.budget_usd`"]);
-    let overridden = minimal() + "\n[repos.\"acme/app\"]\nlimits.atempts = 3\n";
-    assert_eq!(warnings(&overridden), ["unused-limit nothing refers to `limits.atempts`"]);
-    let mut labels = judge(&overridden).findings.into_iter().map(|finding| finding.label);
+    let misspelt = with("atempts = 3");
+    assert_eq!(warnings(&misspelt), ["unused-limit nothing refers to `limits.atempts`"]);
+    let mut labels = judge(&misspelt).findings.into_iter().map(|finding| finding.label);
     assert!(labels.any(|label| label.starts_with("did you mean `attempts`?")));
 }
 
@@ -313,6 +313,21 @@ fn constants_of_sentences_are_written_out_and_braces_doubled() {
             Part::Placeholder(Placeholder::Issue(IssueFact::Labels)),
         ]
     );
+}
+
+#[test]
+fn nobody_called_unknown_is_ever_pinged() {
+    let text = minimal().replace("@{armed_by} {reason}", "@{armed_by}, @{title}: @@{url} {reason}");
+    let comment = policy(&text).base.comments["frozen"].clone();
+    let said = |armed_by: Option<&str>| {
+        comment.say(|placeholder| match placeholder {
+            Placeholder::ArmedBy => armed_by.map(str::to_owned),
+            Placeholder::Title => Some("a title".to_owned()),
+            _ => None,
+        })
+    };
+    assert_eq!(said(Some("mara")), "@mara, @a title: unknown unknown");
+    assert_eq!(said(None), "unknown, @a title: unknown unknown");
 }
 
 #[test]

@@ -78,6 +78,7 @@ fn relative_paths_are_relative_to_the_file_and_addresses_stay() {
         kind = "command"
         start = ["./agent.sh", "./stays"]
         resume = ["claude", "--resume", "{{session}}"]
+        output = "claude"
         [doorbells.hook]
         kind = "webhook"
         url = {{ file = "hook-url" }}
@@ -602,4 +603,36 @@ fn what_is_wrong_with_the_settings_of_github_is_said_with_its_place() {
         let said = complaint(&format!("[tracker]\nkind = \"github\"\n{lines}\n"));
         assert!(said.starts_with(expected), "{said}\n{expected}");
     }
+}
+
+#[test]
+fn a_session_that_plain_text_never_tells_cannot_be_resumed() {
+    let settings = |output: &str| {
+        format!(
+            "{SMALL}[executors.mine]\nkind = \"command\"\nstart = [\"a\"]\nresume = [\"a\", \"{{session}}\"]\n{output}"
+        )
+    };
+    for output in ["", "output = \"text\"\n"] {
+        assert_eq!(
+            complaint(&settings(output)),
+            "DIR/afk.settings.toml:6:1: `executors.mine.resume` has a place `{session}`, which only `output = \"claude\"` \
+             and `output = \"codex\"` can fill"
+        );
+    }
+    for output in ["output = \"claude\"\n", "output = \"codex\"\n"] {
+        Place::new(&settings(output)).load(&[]).unwrap();
+    }
+}
+
+#[test]
+fn a_permission_that_nobody_can_have_is_an_error_at_the_person() {
+    for (word, meant) in
+        [("writer", "; did you mean `write`?"), ("WRITE", "; did you mean"), ("owner", "; possible are")]
+    {
+        let said = complaint(&format!("{SMALL}[tracker.people]\nada = \"admin\"\nleo = \"{word}\"\n"));
+        let wanted = format!("DIR/afk.settings.toml:5:1: `tracker.people.leo` cannot be `{word}`");
+        assert!(said.starts_with(&wanted) && said.contains(meant), "{said}");
+    }
+    let said = Place::new(SMALL).load(&[("AFK_TRACKER__PEOPLE__LEO", "writer")]).unwrap_err();
+    assert!(said.starts_with("variable `AFK_TRACKER__PEOPLE__LEO`: `tracker.people.leo` cannot be `writer`"), "{said}");
 }

@@ -29,21 +29,19 @@ fn before_the_first_tick_there_is_a_queue_and_nothing_else() {
     let said = afk.afk(&["status"]);
     assert_eq!(said.code, 0, "{}", said.stderr);
     filtered(&afk, || {
-        assert_snapshot!(said.stdout, @r"
-    policy  policies/afk.toml, revision [revision], on · allowlist greeter (1 repository)
-    last poll  never · last watch never
+        assert_snapshot!(said.stdout, @r#"
+        policy  policies/afk.toml, revision [revision], on · allowlist greeter (1 repository)
+        last poll  never · last watch never
 
-    RUNS (0 of 8)
+        RUNS (0 of 8)
 
-    QUEUE (3 armed)
-      1  greeter#3  priority 1  goes next
-      -  greeter#1  priority 100  slot: behind greeter#3; in-flight, trust, once, unchanged and blocked-by
-                                  were not read, since it cannot win
-      -  greeter#2  priority 100  slot: behind greeter#3; in-flight, trust, once, unchanged and blocked-by
-                                  were not read, since it cannot win
+        QUEUE (3 armed)
+          1  greeter#3  urgent  priority 1  goes next
+          -  greeter#1  untrusted  priority 100  waits: behind greeter#3 (5 gates not read yet)
+          -  greeter#2  issue 2  priority 100  waits: behind greeter#3 (5 gates not read yet)
 
-    WAITING FOR YOU (0)
-    ")
+        WAITING FOR YOU (0)
+        "#)
     });
 }
 
@@ -57,19 +55,19 @@ fn a_run_shows_what_it_waits_for_and_until_when_and_who_waits_behind_it() {
     let said = afk.afk(&["status"]);
     assert_eq!(said.code, 0, "{}", said.stderr);
     filtered(&afk, || {
-        assert_snapshot!(said.stdout, @r"
-    policy  policies/afk.toml, revision [revision], on · allowlist greeter (1 repository)
-    last poll  [time] ok, [some] calls · last watch never
+        assert_snapshot!(said.stdout, @r#"
+        policy  policies/afk.toml, revision [revision], on · allowlist greeter (1 repository)
+        last poll  [time] ok, [some] calls · last watch never
 
-    RUNS (1 of 8)
-        issue  run  state  since  waiting for  next by itself  agent
-        greeter#1  [run]  working  [time]  Agent at work, nothing pushed yet  overdue [time]  running, quiet [long]
+        RUNS (1 of 8)
+            issue  title  run  state  since  waiting for  next by itself  agent
+            greeter#1  issue 1  [run]  working  [time]  Agent at work, nothing pushed yet  overdue [time]  running, quiet [long]
 
-    QUEUE (1 armed)
-      -  greeter#2  priority 100  repo-lock: 1 of 1 slots of greeter are taken
+        QUEUE (1 armed)
+          -  greeter#2  issue 2  priority 100  repo-lock: 1 of 1 slots of greeter are taken
 
-    WAITING FOR YOU (0)
-    ")
+        WAITING FOR YOU (0)
+        "#)
     });
 
     afk.policy("kill_switch = false", "kill_switch = true");

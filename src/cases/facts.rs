@@ -1,6 +1,6 @@
 //! The facts that a case writes, in the types of the catalogue.
 
-use crate::policy::check::reader::Field;
+use crate::policy::check::reader::{Field, Name};
 use crate::policy::check::report::{nearest, quoted, suggestion};
 use crate::policy::check::tree::{Entry, Table, Value};
 use crate::policy::facts::{FactName, Given, Kind, Members};
@@ -21,7 +21,7 @@ pub fn read<F: FactName>(
         if others.contains(&name) {
             continue;
         }
-        let fact = Field { name: quoted(name), node: &entry.node, span: entry.span(), report: field.report };
+        let fact = Field { name: Name::of(name), node: &entry.node, span: entry.span(), report: field.report };
         match F::named(name) {
             Some(spec) => match value(spec, &fact, rules) {
                 Some(value) => set(spec, value),

@@ -11,7 +11,7 @@ use super::file::{Played, Setting};
 use super::keys::reader;
 use super::trace::{self, Trace};
 use crate::engine::select::{Candidate, Decision, Outcome, fired, select};
-use crate::policy::check::reader::{Field, Reader};
+use crate::policy::check::reader::{Field, Name, Reader};
 use crate::policy::check::report::{one_of, quoted};
 use crate::policy::facts::{IssueFact, IssueFacts, Observed};
 use crate::policy::{Code, Policy, Span, pattern};
@@ -136,7 +136,7 @@ fn expected(setting: Setting<'_>, expect: &Field<'_>, candidates: &[Candidate]) 
     if let Some(field) = keys.optional("fired") {
         for (name, entry) in field.table()?.in_order() {
             let issue = issue(setting, name, entry.key, candidates);
-            let gate = Field { name: quoted(name), node: &entry.node, span: entry.span(), report: expect.report };
+            let gate = Field { name: Name::of(name), node: &entry.node, span: entry.span(), report: expect.report };
             let repo = issue.and_then(|issue| candidates.get(issue)).map_or("", |issue| issue.facts.repo.as_str());
             let gates = setting.policy.rules(repo).gates.iter().map(|gate| gate.name.as_str());
             let known: Vec<&str> = gates.chain(OTHERS).collect();

@@ -6,7 +6,7 @@ use super::facts;
 use super::file::{Played, Setting};
 use super::keys::reader;
 use super::trace::{self, Trace};
-use crate::engine::step::{Advance, Circumstances, End, advance};
+use crate::engine::step::{Advance, Circumstances, End, Machine};
 use crate::policy::check::machine::{effect, effect_name};
 use crate::policy::check::reader::{Field, Reader};
 use crate::policy::check::tree::{Entry, Node, Table, Value};
@@ -44,7 +44,7 @@ pub fn play(setting: Setting<'_>, run: &Field<'_>, expect: &Field<'_>, covered: 
     repo?;
 
     let circumstances = Circumstances { kill_switch: setting.policy.kill_switch.value, enrolled: enrolled? };
-    let advanced = advance(rules, &state, &facts, circumstances);
+    let advanced = Machine::new(rules).advance(&state, &facts, circumstances);
     let held = match advanced.end {
         End::Held(row, _) => Some(row),
         _ => None,

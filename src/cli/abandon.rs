@@ -6,7 +6,7 @@ use clap::Args;
 use uuid::Uuid;
 
 use super::exit::{ExitStatus, Failure};
-use super::output::{Output, WARN};
+use super::output::{Output, WARN, printable};
 use super::wiring::{self, Access};
 use super::{Installed, tick};
 use crate::engine::identity::RunId;
@@ -36,11 +36,18 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     let wanted = arguments.run.to_ascii_lowercase();
     let mut found = BTreeSet::new();
     let mut agents = Vec::new();
-    for executor in world.executors.values() {
-        let roster = tick::runtime()?.block_on(executor.list())?;
-        found.extend(roster.unreadable.iter().map(|(run, _)| *run));
-        found.extend(roster.agents.iter().map(|agent| agent.run));
-        agents.extend(roster.agents);
+    for (name, executor) in &world.executors {
+        match tick::runtime()?.block_on(executor.list()) {
+            Ok(roster) => {
+                found.extend(roster.unreadable.iter().map(|(run, _)| *run));
+                found.extend(roster.agents.iter().map(|agent| agent.run));
+                agents.extend(roster.agents);
+            }
+            // A server that is gone for good is what a person's word is for.
+            Err(error) => {
+                out.line(format_args!("{WARN}warning{WARN:#}: executor `{name}`: {}", printable(&error.message)));
+            }
+        }
     }
     found.retain(|run| run.to_string().starts_with(&wanted));
     // An agent that no executor shows any more can be named in full.

@@ -244,6 +244,8 @@ fn disagreement(loaded: &Loaded) -> Result<Option<Finding>, Failure> {
         Ok(None) if codes().any(|code| code == Code::UnknownKey) => {
             "the parser refuses a key that the JSON Schema accepts".to_owned()
         }
+        // What the parser names itself (a key twice, a number beyond 64 bits) is no document that a schema could judge.
+        Err(_) if loaded.checked.policy.is_none() => return Ok(None),
         Ok(_) => return Ok(None),
         Err(error) => format!("the JSON Schema cannot be held against the text: {}", error.message()),
     };

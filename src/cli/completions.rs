@@ -1,11 +1,11 @@
 //! `afk completions`: completion scripts for shells.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
 
-use super::Cli;
 use super::exit::{ExitStatus, Failure};
 use super::output::Output;
+use super::{Cli, Common};
 
 /// Print the completion script of a shell
 #[derive(Debug, Args)]
@@ -21,8 +21,12 @@ pub struct Arguments {
 /// # Errors
 /// Never.
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
+    // Without what afk starts itself, which clap would offer too.
+    let whole = Cli::command();
+    let offered = whole.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let mut command = Common::augment_args(Command::new("afk").version(env!("CARGO_PKG_VERSION"))).subcommands(offered);
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "afk", &mut script);
+    clap_complete::generate(arguments.shell, &mut command, "afk", &mut script);
     out.text(String::from_utf8_lossy(&script));
     Ok(ExitStatus::Done)
 }

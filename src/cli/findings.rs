@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::output::{Output, is_hostile, printable};
 use crate::adapters::policy_file::Loaded;
-use crate::policy::{Finding, Severity, Source};
+use crate::policy::{Code, Finding, Severity, Source};
 
 pub mod github;
 pub mod page;
@@ -103,8 +103,13 @@ fn drawing(finding: &Finding, source: &Source, renderer: &Renderer) -> String {
     let mut group = Group::with_title(level.primary_title(printable(&finding.message)).id(finding.code.name()));
     let (line, column) = source.line_and_column(finding.span.start);
     let name = printable(&source.name);
-    // A file that could not be read has no place to show, and its name is in the message.
-    if !source.text.is_empty() {
+    // A file that could not be read has no place to show, and its name is in the message; an empty one has no line.
+    if source.text.is_empty() {
+        if finding.code != Code::Unreadable {
+            group = group.element(Origin::path(name).line(line).char_column(column));
+            group = group.element(Level::HELP.message(printable(&finding.label)));
+        }
+    } else {
         let view = View::of(&source.text, finding.span.start..finding.span.end);
         let mut snippet = Snippet::source(view.text)
             .line_start(line)

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::output::{FAINT, GOOD, Output, printable};
-use crate::engine::select::{Outcome, fired, sentence};
-use crate::policy::Policy;
+use super::output::{FAINT, GOOD, Output, WARN, printable};
+use crate::engine::select::{Candidate, Decision, Outcome, fired, sentence};
 use crate::policy::facts::{FactName, Facts, Reading};
+use crate::policy::{Policy, RepoPattern};
 use crate::ticks::fleet::{Fleet, Standing};
-use crate::ticks::survey::Survey;
+use crate::ticks::survey::{Hindrance, Survey};
 use crate::ticks::world::Tick;
 
 /// One line an armed issue: what becomes of it, and why. `whole`: nothing was skipped.
@@ -17,23 +17,51 @@ pub fn write(policy: &Policy, survey: &Survey, dry_run: bool, whole: bool, out: 
     for (index, (armed, decision)) in survey.armed.iter().zip(&survey.decisions).enumerate() {
         let reference = printable(&armed.issue.reference.to_string()).into_owned();
         match decision.outcome {
-            Outcome::Dispatch(place) if dry_run => {
-                out.line(format_args!("{GOOD}would dispatch{GOOD:#}  {reference}  {FAINT}as number {place}{FAINT:#}"))
-            }
+            Outcome::Dispatch(place) if dry_run => match survey.hindered.get(&armed.issue.reference) {
+                // The problem says it.
+                Some(Hindrance::CannotStart(_)) => {}
+                Some(Hindrance::FailedAt(_, why)) => out.line(format_args!(
+                    "{WARN}would try again{WARN:#}  {reference}  {FAINT}as number {place}; the last poll failed: {}{FAINT:#}",
+                    printable(why)
+                )),
+                None => out
+                    .line(format_args!("{GOOD}would dispatch{GOOD:#}  {reference}  {FAINT}as number {place}{FAINT:#}")),
+            },
             // The event has said it.
             Outcome::Dispatch(_) => {}
             _ => {
-                let name =
-                    candidates.get(index).and_then(|candidate| fired(policy, candidate, decision)).unwrap_or("-");
-                let why = sentence(policy, candidates, index, decision);
-                out.line(format_args!("not taken  {reference}  {name}: {}", printable(&why)));
+                let why = reason(policy, candidates, index, decision);
+                out.line(format_args!("not taken  {reference}  {}", printable(&why)));
             }
         }
     }
-    if survey.fleet.repos.is_empty() {
-        out.line("no repository is enrolled: the allowlist names none that the settings know");
+    if !survey.any_enrolled(policy) {
+        out.line(none_enrolled(policy));
     } else if survey.armed.is_empty() {
         out.line(if whole { "no issue is armed" } else { "no armed issue was seen; what was skipped may have some" });
+    }
+}
+
+/// Why an issue is not taken: the name of what keeps it, and one sentence.
+pub fn reason(policy: &Policy, candidates: &[Candidate], index: usize, decision: &Decision) -> String {
+    let name = candidates.get(index).and_then(|candidate| fired(policy, candidate, decision)).unwrap_or("-");
+    let name = if matches!(decision.outcome, Outcome::Slot(_)) { "waits" } else { name };
+    format!("{name}: {}", sentence(policy, candidates, index, decision))
+}
+
+/// That no repository is enrolled, and why.
+pub fn none_enrolled(policy: &Policy) -> String {
+    let list = |patterns: &[RepoPattern]| patterns.iter().map(|it| format!("\"{it}\"")).collect::<Vec<_>>().join(", ");
+    match (policy.allowlist.value.as_slice(), policy.denylist.value.as_slice()) {
+        ([], _) => "no repository is enrolled: the allowlist is empty".to_owned(),
+        (allowed, []) => {
+            format!("no repository is enrolled: the tracker has none that allowlist = [{}] names", list(allowed))
+        }
+        (allowed, denied) => format!(
+            "no repository is enrolled: the tracker has none that allowlist = [{}] names and denylist = [{}] does not",
+            list(allowed),
+            list(denied)
+        ),
     }
 }
 
@@ -81,6 +109,7 @@ pub fn documents(policy: &Policy, survey: &Survey) -> Value {
             "dispatch": match decision.outcome { Outcome::Dispatch(place) => json!(place), _ => Value::Null },
             "fired": fired(policy, candidate, decision),
             "why": sentence(policy, candidates, index, decision),
+            "cannot_start": survey.cannot_start(&armed.issue.reference),
             "gates": trace,
             "facts": facts(&candidate.facts),
             "armed_at": candidate.armed_at,

@@ -108,7 +108,9 @@ impl Schedule {
                 tick::write_events(&report, out);
                 tick::write_problems(&report, out);
             }
-            Ok(Performed::SwitchedOff(_, why)) => tracing::info!("{}: switched off: {why}", self.kind.word()),
+            Ok(Performed::SwitchedOff(policy, why)) => {
+                tracing::info!(revision = %policy.revision, "{}: switched off: {why}", self.kind.word());
+            }
             Ok(Performed::BrokenPolicy(loaded)) => {
                 if self.told.as_ref() != Some(&loaded.checked.findings) {
                     findings::draw(&loaded, out);

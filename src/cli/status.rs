@@ -14,6 +14,7 @@ use super::explain::words::{Cell, moment, shown, table};
 use super::findings::counted;
 use super::looking::Looking;
 use super::output::{BAD, FAINT, GOOD, Output, STRONG, WARN};
+use super::queue::reason;
 use super::{Format, FormatArguments, PolicyArguments, SettingsArguments};
 use crate::adapters::http::api::Cost;
 use crate::adapters::installation::{Heartbeat, TickKind};
@@ -22,9 +23,10 @@ use crate::engine::order;
 use crate::engine::select::{Outcome, fired, sentence};
 use crate::policy::{Policy, RepoPattern, short_revision};
 use crate::ports::PortResult;
+use crate::text::clean_line;
 use crate::ticks::poll::foretell;
 use crate::ticks::record::newest_ended;
-use crate::ticks::survey::{Survey, survey};
+use crate::ticks::survey::{Hindrance, Survey, survey};
 use crate::ticks::world::Tick;
 
 /// Show the runs in flight, the queue, and what waits for a person
@@ -97,6 +99,13 @@ struct Queued {
     /// Every gate that denies.
     denied_by: Vec<String>,
     why: String,
+    /// Why its run could not be started, though the policy would take it; `null`: nothing is known to be missing.
+    cannot_start: Option<String>,
+    /// The last poll could not start its run, and why; the next one tries again.
+    last_poll: Option<String>,
+    /// `why`, with the name of what keeps it.
+    #[serde(skip)]
+    reason: String,
 }
 
 /// An issue that a person has to look at.
@@ -108,6 +117,11 @@ struct Waiting {
     since: Option<DateTime<Utc>>,
     reason: Option<String>,
 }
+
+/// How many problems of the last tick are shown.
+const PROBLEMS: usize = 5;
+/// How much of a title a table shows, in bytes.
+const TITLE: usize = 40;
 
 fn interval(text: &str) -> Result<Duration, String> {
     match crate::policy::duration::parse(text)? {
@@ -150,12 +164,13 @@ fn show(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> 
         Format::Json => out.json(&status),
         Format::Human => draw(&status, out),
     }
-    Ok(if status.problems.is_empty() { ExitStatus::Done } else { ExitStatus::Partial })
+    let as_it_should_be = status.problems.is_empty() && status.queue.iter().all(|queued| queued.cannot_start.is_none());
+    Ok(if as_it_should_be { ExitStatus::Done } else { ExitStatus::Partial })
 }
 
 async fn status(tick: &Tick<'_>, switched_off: Option<&str>) -> PortResult<Status> {
-    let survey = survey(tick, None).await?;
-    foretell(tick, &survey).await;
+    let mut survey = survey(tick, None).await?;
+    foretell(tick, &mut survey).await;
     let mut runs = Vec::new();
     for run in survey.fleet.runs_in_flight() {
         runs.push(RunStory::of(tick, &survey.fleet, run, switched_off.is_some()).await);
@@ -235,6 +250,12 @@ fn queue(policy: &Policy, survey: &Survey) -> Vec<Queued> {
             fired: fired(policy, candidate, decision).map(str::to_owned),
             denied_by: gates.filter(|(gate, _)| denies(*gate)).map(|(_, gate)| gate.name.clone()).collect(),
             why: shown(&sentence(policy, candidates, index, decision)),
+            cannot_start: survey.cannot_start(&armed.issue.reference).map(shown),
+            last_poll: match survey.hindered.get(&armed.issue.reference) {
+                Some(Hindrance::FailedAt(_, why)) => Some(shown(why)),
+                _ => None,
+            },
+            reason: shown(&reason(policy, candidates, index, decision)),
         })
     });
     queued.collect()
@@ -281,7 +302,7 @@ fn draw(status: &Status, out: &mut Output) {
     draw_runs(status, out);
     out.line(format_args!("\n{STRONG}QUEUE ({} armed){STRONG:#}", status.queue.len()));
     let rows: Vec<Vec<Cell>> = status.queue.iter().map(queue_row).collect();
-    out.text(table(&rows, 3, "  "));
+    out.text(table(&rows, 4, "  "));
     draw_waiting(status, out);
     if !status.problems.is_empty() {
         out.line(format_args!("\n{WARN}{}{WARN:#}:", counted(status.problems.len(), "problem")));
@@ -313,6 +334,14 @@ fn draw_policy(status: &Status, out: &mut Output) {
         beat_in_words(&status.last_poll, now),
         beat_in_words(&status.last_watch, now)
     ));
+    for (beat, kind) in [(&status.last_poll, TickKind::Poll), (&status.last_watch, TickKind::Watch)] {
+        for problem in beat.problems.iter().take(PROBLEMS) {
+            out.line(format_args!("           {WARN}last {} could not{WARN:#}: {problem}", kind.word()));
+        }
+        if let Some(more) = beat.problems.len().checked_sub(PROBLEMS).filter(|more| *more > 0) {
+            out.line(format_args!("           and {more} more"));
+        }
+    }
     if policy.kill_switch.is_some() {
         out.line(
             "           nothing is dispatched and no turn is sent; the queue shows what would be decided otherwise",
@@ -324,12 +353,16 @@ fn draw_runs(status: &Status, out: &mut Output) {
     let now = status.read_at;
     out.line(format_args!("\n{STRONG}RUNS ({} of {}){STRONG:#}", status.runs.len(), status.max_in_flight));
     if !status.runs.is_empty() {
-        let mut rows = vec![head(["", "issue", "run", "state", "since", "waiting for", "next by itself", "agent"])];
+        let titles = ["", "issue", "title", "run", "state", "since", "waiting for", "next by itself", "agent"];
+        let mut rows = vec![head(titles)];
+        let mut any_trouble = false;
         for run in &status.runs {
             let trouble = run.stuck || run.standing != "active" || run.rows.is_empty();
+            any_trouble |= trouble;
             rows.push(vec![
                 if trouble { Cell::styled("!", BAD) } else { Cell::default() },
                 shown(&run.issue).into(),
+                clean_line(run.title.as_deref().unwrap_or("-"), TITLE).into(),
                 run.run.as_deref().and_then(|run| run.get(..8)).unwrap_or("-").into(),
                 shown(run.state.as_deref().unwrap_or(run.standing)).into(),
                 run.since.map_or("-".to_owned(), |since| moment(since, now)).into(),
@@ -338,7 +371,12 @@ fn draw_runs(status: &Status, out: &mut Output) {
                 run.agent.as_str().into(),
             ]);
         }
-        out.text(table(&rows, 5, "  "));
+        out.text(table(&rows, 6, "  "));
+        if any_trouble {
+            out.line(format_args!(
+                "  {FAINT}! is not followed by the rows now; `afk explain --issue N` says why and what to do{FAINT:#}"
+            ));
+        }
     }
 }
 
@@ -403,19 +441,24 @@ fn deadline(run: &RunStory, now: DateTime<Utc>) -> String {
 }
 
 fn queue_row(queued: &Queued) -> Vec<Cell> {
-    let why = match (queued.place, queued.fired.as_deref()) {
-        (Some(1), _) => "goes next".to_owned(),
-        (Some(_), _) => "goes in the next poll".to_owned(),
-        (None, None) => queued.why.clone(),
-        (None, Some(fired)) => {
-            let others: Vec<&str> = queued.denied_by.iter().map(String::as_str).filter(|gate| *gate != fired).collect();
+    let why = match (queued.place, &queued.cannot_start, &queued.last_poll) {
+        (Some(_), Some(why), _) => format!("cannot be started: {why}"),
+        (Some(_), None, Some(why)) => format!("is tried again in the next poll; the last one failed: {why}"),
+        (Some(1), None, None) => "goes next".to_owned(),
+        (Some(_), None, None) => "goes in the next poll".to_owned(),
+        (None, ..) => {
+            let fired = queued.fired.as_deref();
+            let others: Vec<&str> =
+                queued.denied_by.iter().map(String::as_str).filter(|gate| Some(*gate) != fired).collect();
             let others = if others.is_empty() { String::new() } else { format!("; {} too", others.join(", ")) };
-            format!("{fired}: {}{others}", queued.why)
+            format!("{}{others}", queued.reason)
         }
     };
+    let place = queued.place.filter(|_| queued.cannot_start.is_none());
     vec![
-        queued.place.map_or("-".to_owned(), |place| place.to_string()).into(),
+        place.map_or("-".to_owned(), |place| place.to_string()).into(),
         queued.issue.as_str().into(),
+        clean_line(&queued.title, TITLE).into(),
         queued.priority.map_or("priority unknown".to_owned(), |priority| format!("priority {priority}")).into(),
         why.into(),
     ]
@@ -426,7 +469,7 @@ Exit codes:
   0  answered
   1  the policy is wrong
   2  the command line is wrong
-  3  some items could not be read, or an agent does not end; they are named
+  3  some items could not be read or started, or an agent does not end; they are named
   4  could not run
 
 Examples:

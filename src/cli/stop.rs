@@ -54,10 +54,13 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
 /// The order first, so that a tick at work sees it before its next dispatch or turn; then the agents.
 fn stop_all(world: &World, undo: bool, out: &mut Output) -> Result<ExitStatus, Failure> {
     if undo {
-        order(world, |orders| orders.stopped_at = None)?;
-        out.line(
-            "the stop is taken back; agents that it ended stay ended, and the kill switch of the policy is what it is",
-        );
+        let mut stopped = None;
+        order(world, |orders| stopped = orders.stopped_at.take())?;
+        out.line(if stopped.is_some() {
+            "the stop is taken back; agents that it ended stay ended, and the kill switch of the policy is what it is"
+        } else {
+            "there is no stop to take back; the kill switch of the policy is what it is"
+        });
         return Ok(ExitStatus::Done);
     }
     let now = world.clock.now();

@@ -1,6 +1,6 @@
 //! What `poll`, `watch` and `serve` share: the policy, the kill switch, the lock, the deadline, the heartbeat.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -21,7 +21,7 @@ use crate::ports::{IssueRef, PortError};
 use crate::settings::{ExecutorSettings, Settings};
 use crate::ticks::fleet::{Fleet, Run};
 use crate::ticks::poll::{foretell, poll};
-use crate::ticks::survey::{Survey, survey};
+use crate::ticks::survey::{Hindrance, Survey, survey};
 use crate::ticks::watch::{look, watch};
 use crate::ticks::world::{Report, Tick, World};
 
@@ -174,7 +174,8 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
     let _lock = if request.dry_run { None } else { Some(lock(&installation)?) };
     let span = tracing::info_span!("tick", kind = request.kind.word(), revision = %policy.revision);
     let ticking = tick(request, &policy, &world, settings.tick_deadline);
-    let (outcome, report) = runtime()?.block_on(ticking.instrument(span));
+    let (outcome, report) = runtime()?.block_on(ticking.instrument(span.clone()));
+    let _within = span.entered();
     if !request.dry_run {
         beat(request.kind, &policy, &world, &outcome, &report);
         alarm::forget(&installation);
@@ -182,12 +183,7 @@ pub fn perform(request: Request<'_>) -> Result<Performed, Failure> {
     let (calls, cost) = (world.calls.get(), (world.cost)());
     // What an edge remembers for the next tick is written when it goes, and the lock must still be held then.
     drop(world);
-    tracing::info!(
-        tick = request.kind.word(),
-        calls,
-        cost = cost.as_ref().map(tracing::field::display),
-        "tick is over"
-    );
+    tracing::info!(calls, cost = cost.as_ref().map(tracing::field::display), "tick is over");
     Ok(Performed::Ran { policy: Box::new(policy), outcome: outcome?, report, calls, cost })
 }
 
@@ -236,8 +232,13 @@ async fn work(request: Request<'_>, tick: &Tick<'_>) -> Result<Outcome, PortErro
     };
     match (request.kind, request.dry_run) {
         (TickKind::Poll, true) => {
-            let survey = survey(tick, None).await?;
-            foretell(tick, &survey).await;
+            let mut survey = survey(tick, None).await?;
+            foretell(tick, &mut survey).await;
+            for (issue, hindrance) in &survey.hindered {
+                if let Hindrance::CannotStart(why) = hindrance {
+                    tick.problem(issue, format_args!("cannot be started: {why}"));
+                }
+            }
             let snapshot = if request.snapshot {
                 queue::snapshot(tick.policy, &survey, queue::runs(tick, &survey.fleet).await, tick.started)
             } else {
@@ -256,8 +257,7 @@ async fn work(request: Request<'_>, tick: &Tick<'_>) -> Result<Outcome, PortErro
 /// # Errors
 /// When one of the files, or a prompt of the policy, does.
 pub fn refuse_within_reach(files: [&Path; 2], loaded: &Loaded, settings: &Settings) -> Result<(), Failure> {
-    let real =
-        |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf());
+    let real = |path: &Path| way_to(path).pop().unwrap_or_else(|| path.to_path_buf());
     let mut places = vec![settings.data.join("runs"), settings.data.join("t3")];
     for executor in settings.executors.values() {
         let ExecutorSettings::T3(t3) = executor else { continue };
@@ -266,9 +266,12 @@ pub fn refuse_within_reach(files: [&Path; 2], loaded: &Loaded, settings: &Settin
     }
     let prompts = loaded.checked.prompts.iter().map(|prompt| Path::new(&prompt.name));
     for file in files.into_iter().chain(prompts) {
-        if let Some(place) = places.iter().map(|place| real(place)).find(|place| real(file).starts_with(place)) {
+        let way = way_to(file);
+        let in_between = |place: &PathBuf| way.iter().any(|step| step.starts_with(place));
+        if let Some(place) = places.iter().map(|place| real(place)).find(in_between) {
+            let how = if real(file).starts_with(&place) { "lies" } else { "is reached by a link" };
             return Err(Failure::could_not_run(format!(
-                "`{}` lies where agents work (`{}`)",
+                "`{}` {how} where agents work (`{}`)",
                 file.display(),
                 place.display()
             ))
@@ -276,6 +279,30 @@ pub fn refuse_within_reach(files: [&Path; 2], loaded: &Loaded, settings: &Settin
         }
     }
     Ok(())
+}
+
+/// Every place that the way to a file leads through, each link followed in its turn; the file itself comes last.
+fn way_to(file: &Path) -> Vec<PathBuf> {
+    let parts = |path: &Path| path.components().rev().map(|part| part.as_os_str().to_owned()).collect::<Vec<_>>();
+    let mut ahead = parts(&std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf()));
+    let (mut here, mut way, mut links) = (PathBuf::new(), Vec::new(), 0);
+    while let Some(part) = ahead.pop() {
+        if part == ".." {
+            here.pop();
+            continue;
+        }
+        here.push(part);
+        way.push(here.clone());
+        // As many as Linux follows; nobody can read what lies behind more.
+        if links < 40
+            && let Ok(target) = here.read_link()
+        {
+            links += 1;
+            here.pop();
+            ahead.extend(parts(&target));
+        }
+    }
+    way
 }
 
 /// A broken policy is a kill switch that is on; and an alarm where agents are live.

@@ -167,25 +167,35 @@ fn order(reading: Reading<'_>, quantity: Quantity) -> Option<Ordering> {
 /// not hold, every branch is named; under a `not`, the tests that hold and should not.
 pub fn lacking<'c, F: Facts>(condition: &'c Condition<F::Name>, facts: &F) -> Vec<&'c Test<F::Name>> {
     let mut tests = Vec::new();
-    gather(condition, facts, false, &mut tests);
+    gather(condition, facts, false, &|verdict| verdict != Verdict::Holds, &mut tests);
     tests
 }
 
+/// The tests of facts not read that could still make a condition hold, in the order of the policy; none where it is
+/// decided, or cannot hold.
+pub(super) fn open<'c, F: Facts>(condition: &'c Condition<F::Name>, facts: &F) -> Vec<&'c Test<F::Name>> {
+    let mut tests = Vec::new();
+    gather(condition, facts, false, &|verdict| verdict == Verdict::NotRead, &mut tests);
+    tests
+}
+
+/// Looks only into what comes to a verdict that is wanted.
 fn gather<'c, F: Facts>(
     condition: &'c Condition<F::Name>,
     facts: &F,
     negated: bool,
+    wanted: &impl Fn(Verdict) -> bool,
     tests: &mut Vec<&'c Test<F::Name>>,
 ) {
-    if settle(condition, facts, negated) == Verdict::Holds {
+    if !wanted(settle(condition, facts, negated)) {
         return;
     }
     match condition {
         Condition::Test(test) => tests.push(test),
-        Condition::Not(part) => gather(part, facts, !negated, tests),
+        Condition::Not(part) => gather(part, facts, !negated, wanted, tests),
         Condition::All(parts) | Condition::Any(parts) => {
             for part in parts {
-                gather(part, facts, negated, tests);
+                gather(part, facts, negated, wanted, tests);
             }
         }
     }
@@ -199,7 +209,7 @@ pub fn describe<N: FactName>(test: &Test<N>) -> String {
         words.iter().map(|word| text::line(word, LONGEST_WORD)).collect::<Vec<_>>().join(between)
     };
     let list = |words: &[String]| format!("[{}]", joined(words, ", "));
-    let repos = |repos: &RepoList| list(&repos.patterns.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let repos = |repos: &RepoList| list(&repos.patterns().iter().map(ToString::to_string).collect::<Vec<_>>());
     match &test.matcher {
         Matcher::Is(value) => format!("{fact} = {value}"),
         Matcher::OneOf(words) => format!("{fact} = {}", joined(words, " or ")),

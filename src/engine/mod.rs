@@ -15,6 +15,7 @@
     )
 )]
 
+mod diagram;
 pub mod evaluate;
 pub mod identity;
 pub mod order;

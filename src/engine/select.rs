@@ -42,9 +42,9 @@ pub enum Outcome {
     Unread,
     /// This gate fired; the verdict in the trace says whether it denied or could not be established.
     Gate(usize),
-    /// The repository's last slot went to the issue of this index, or to runs in flight (`None`).
+    /// The repository's last slot goes to the issue of this index, or went to runs in flight (`None`).
     Slot(Option<usize>),
-    /// A limit of the whole installation cut it off.
+    /// A limit of the whole installation cut it off, or the last that goes before it in its repository.
     Capacity(CapacityLimit),
     /// The kill switch is on.
     KillSwitch,
@@ -93,20 +93,15 @@ pub fn select(policy: &Policy, candidates: &[Candidate], in_flight: &[String]) -
     }
 
     let mut winners = Vec::new();
-    let mut last_winners = vec![None; repos.all.len()];
+    let mut behind = vec![Outcome::Slot(None); repos.all.len()];
     for repo in repos.all.values_mut() {
         repo.settle(&ranking);
-        winners.extend(repo.leaders.iter().map(|index| (*index, repo.plan.bits)));
-        if let Some(last) = last_winners.get_mut(repo.id) {
-            *last = repo.leaders.last().copied();
+        winners.extend(repo.leaders.iter().map(|index| (*index, repo.id, repo.plan.bits)));
+        if let Some(behind) = behind.get_mut(repo.id) {
+            *behind = Outcome::Slot(repo.leaders.last().copied());
         }
     }
-    for (index, repo) in eligible {
-        if let (Some(decision), Some(last)) = (decisions.get_mut(index), last_winners.get(repo)) {
-            decision.outcome = Outcome::Slot(*last);
-        }
-    }
-    winners.sort_unstable_by(|(left, _), (right, _)| ranking.compare(*left, *right));
+    winners.sort_unstable_by(|(left, ..), (right, ..)| ranking.compare(*left, *right));
     let dispatch = &policy.base.dispatch;
     let room = dispatch.max_in_flight.value.saturating_sub(in_flight.len());
     let (places, limit) = if room <= dispatch.max_per_tick.value {
@@ -114,8 +109,19 @@ pub fn select(policy: &Policy, candidates: &[Candidate], in_flight: &[String]) -
     } else {
         (dispatch.max_per_tick.value, CapacityLimit::MaxPerTick)
     };
+    // Whoever does not go takes no slot from those behind it.
+    for (_, repo, _) in winners.iter().skip(places) {
+        if let Some(behind) = behind.get_mut(*repo) {
+            *behind = Outcome::Capacity(limit);
+        }
+    }
+    for (index, repo) in eligible {
+        if let (Some(decision), Some(behind)) = (decisions.get_mut(index), behind.get(repo)) {
+            decision.outcome = *behind;
+        }
+    }
     let mut dispatched: usize = 0;
-    for (taken, (index, bits)) in winners.into_iter().enumerate() {
+    for (taken, (index, _, bits)) in winners.into_iter().enumerate() {
         let Some(decision) = decisions.get_mut(index) else { continue };
         decision.outcome = if taken >= places {
             Outcome::Capacity(limit)
@@ -281,15 +287,15 @@ pub fn sentence(policy: &Policy, candidates: &[Candidate], index: usize, decisio
                     format!("runs in flight fill {repo}: {}", limit("slots_per_repo", slots.value, slots.span))
                 }
             };
-            lost + &not_read(&unread())
+            lost + &not_read(unread().len())
         }
         Outcome::Capacity(CapacityLimit::MaxInFlight) => {
             let limit = limit("max_in_flight", dispatch.max_in_flight.value, dispatch.max_in_flight.span);
-            format!("as many runs are in flight as {limit} allows")
+            format!("{limit} is used up{}", not_read(unread().len()))
         }
         Outcome::Capacity(CapacityLimit::MaxPerTick) => {
             let limit = limit("max_per_tick", dispatch.max_per_tick.value, dispatch.max_per_tick.span);
-            format!("{limit} is used up; it may go in the next tick")
+            format!("{limit} is used up; it may go in the next tick{}", not_read(unread().len()))
         }
         Outcome::KillSwitch => "the kill switch is on".to_owned(),
         Outcome::Paused => match &rules.paused {
@@ -299,12 +305,12 @@ pub fn sentence(policy: &Policy, candidates: &[Candidate], index: usize, decisio
     }
 }
 
-/// That an issue may be no further than its slot: nobody looked, because it cannot win.
-fn not_read(gates: &[&str]) -> String {
+/// That a gate may deny it all the same: nobody looked, because it cannot go now.
+fn not_read(gates: usize) -> String {
     match gates {
-        [] => String::new(),
-        [gate] => format!("; {gate} was not read, since it cannot win"),
-        [gates @ .., last] => format!("; {} and {last} were not read, since it cannot win", gates.join(", ")),
+        0 => String::new(),
+        1 => " (1 gate not read yet)".to_owned(),
+        many => format!(" ({many} gates not read yet)"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::diagram::{Diagram, Start};
 use super::evaluate::{self, Verdict};
 use crate::policy::facts::{CiStatus, Observed, RunFact, RunFacts};
 use crate::policy::{Comparison, Condition, Effect, Matcher, Quantity, Rules, State, Test, Transition};
@@ -37,27 +38,138 @@ pub enum HeldBy {
     IssueUnknown,
 }
 
-/// The next row of a run in `state`.
-pub fn step<'p>(rules: &'p Rules, state: &str, facts: &RunFacts, circumstances: Circumstances) -> Step<'p> {
-    let Some((state, _)) = resolve(rules, state).filter(|(state, _)| state.outcome.is_none()) else {
-        return Step::Wait;
-    };
-    let chosen = rules.transitions.iter().find(|row| {
-        row.from.contains(&state.name)
-            && (circumstances.enrolled || !sends_turn(rules, row))
-            && evaluate::evaluate(&row.when, facts) == Verdict::Holds
-    });
-    let Some(row) = chosen else { return Step::Wait };
-    let turns = sends_turn(rules, row);
-    let delicate = turns || rules.effects(row).iter().any(|effect| matches!(effect.value, Effect::Close(_)));
-    if turns && circumstances.kill_switch {
-        Step::Held(row, HeldBy::KillSwitch)
-    } else if delicate && facts.held.known().is_none() {
-        Step::Held(row, HeldBy::HeldUnknown)
-    } else if delicate && facts.issue.known().is_none() {
-        Step::Held(row, HeldBy::IssueUnknown)
-    } else {
-        Step::Row(row)
+/// The state machine of some rules, ready for many runs: what it finds out about the conditions for one run is there for
+/// the next.
+#[derive(Debug, Clone)]
+pub struct Machine<'p> {
+    rules: &'p Rules,
+    states: Vec<Ready<'p>>,
+    rows: Diagram<'p>,
+}
+
+/// A row, and what it does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row<'p> {
+    pub(super) row: &'p Transition,
+    turns: bool,
+    /// It sends a turn or closes.
+    delicate: bool,
+}
+
+/// A state and where its rows begin; without any it ends the run.
+#[derive(Debug, Clone, Copy)]
+struct Ready<'p> {
+    state: &'p str,
+    initial: bool,
+    enrolled: Start,
+    /// Without the rows that send a turn.
+    not_enrolled: Start,
+}
+
+impl<'p> Machine<'p> {
+    /// Makes it ready.
+    pub fn new(rules: &'p Rules) -> Self {
+        let mut diagram = Diagram::default();
+        let states = rules.states.iter().map(|state| {
+            let rows = rules.transitions.iter();
+            let rows = rows.filter(|row| state.outcome.is_none() && row.from.contains(&state.name));
+            let rows: Vec<Row<'p>> = rows.map(|row| Row::new(rules, row)).collect();
+            let without_turns = rows.iter().filter(|row| !row.turns).copied().collect();
+            Ready {
+                state: &state.name,
+                initial: state.initial,
+                enrolled: diagram.add(rows),
+                not_enrolled: diagram.add(without_turns),
+            }
+        });
+        Self { rules, states: states.collect(), rows: diagram }
+    }
+
+    /// The next row of a run in `state`, or in the initial state where the policy does not have it.
+    pub fn step(&mut self, state: &str, facts: &RunFacts, circumstances: Circumstances) -> Step<'p> {
+        let mut states = self.states.iter();
+        let Some(ready) = states.find(|ready| ready.state == state).or_else(|| self.initial()) else {
+            return Step::Wait;
+        };
+        let start = if circumstances.enrolled { ready.enrolled } else { ready.not_enrolled };
+        self.rows.first(start, facts).map_or(Step::Wait, |row| row.due(facts, circumstances))
+    }
+
+    fn initial(&self) -> Option<&Ready<'p>> {
+        self.states.iter().find(|ready| ready.initial)
+    }
+
+    /// The rules it was made of.
+    pub fn rules(&self) -> &'p Rules {
+        self.rules
+    }
+
+    /// Takes every row without effects that is due, up to the first row with effects.
+    pub fn advance(&mut self, state: &str, facts: &RunFacts, circumstances: Circumstances) -> Advance<'p> {
+        let rules = self.rules;
+        let Some((start, restarted)) = resolve(rules, state) else {
+            return Advance { path: Vec::new(), state: state.to_owned(), end: End::Wait, restarted: false };
+        };
+        let mut passed = vec![start.name.as_str()];
+        let mut path = Vec::new();
+        let mut state = start.name.as_str();
+        // Every turn of the loop passes a state for the first time, so it ends.
+        let end = loop {
+            match self.step(state, facts, circumstances) {
+                Step::Wait => break End::Wait,
+                Step::Held(row, why) => break End::Held(row, why),
+                Step::Row(row) if !rules.effects(row).is_empty() => break End::Act(row),
+                Step::Row(row) => {
+                    path.push(row);
+                    state = row.to.as_str();
+                    if passed.contains(&state) {
+                        break End::Circle;
+                    }
+                    passed.push(state);
+                }
+            }
+        };
+        Advance { path, state: state.to_owned(), end, restarted }
+    }
+
+    /// The next thing to happen to a run, if only time passes, and how long until then. `Duration::ZERO`: it is due now.
+    pub fn next_due(
+        &mut self,
+        state: &str,
+        facts: &RunFacts,
+        circumstances: Circumstances,
+    ) -> Option<(Duration, Step<'p>)> {
+        let mut moments = vec![Duration::ZERO];
+        for row in &self.rules.transitions {
+            turning_points(&row.when, facts, &mut moments);
+        }
+        moments.sort_unstable();
+        moments
+            .into_iter()
+            .map(|moment| (moment, self.step(state, &later(facts, moment), circumstances)))
+            .find(|(_, step)| *step != Step::Wait)
+    }
+}
+
+impl<'p> Row<'p> {
+    fn new(rules: &'p Rules, row: &'p Transition) -> Self {
+        let turns = sends_turn(rules, row);
+        let closes = rules.effects(row).iter().any(|effect| matches!(effect.value, Effect::Close(_)));
+        Self { row, turns, delicate: turns || closes }
+    }
+
+    /// It is the first that holds: whether it may take effect now.
+    #[inline]
+    fn due(self, facts: &RunFacts, circumstances: Circumstances) -> Step<'p> {
+        if self.turns && circumstances.kill_switch {
+            Step::Held(self.row, HeldBy::KillSwitch)
+        } else if self.delicate && facts.held.known().is_none() {
+            Step::Held(self.row, HeldBy::HeldUnknown)
+        } else if self.delicate && facts.issue.known().is_none() {
+            Step::Held(self.row, HeldBy::IssueUnknown)
+        } else {
+            Step::Row(self.row)
+        }
     }
 }
 
@@ -95,33 +207,6 @@ pub enum End<'p> {
     Held(&'p Transition, HeldBy),
     /// Rows without effects came back to a state already passed; the last of the path closes the circle.
     Circle,
-}
-
-/// Takes every row without effects that is due, up to the first row with effects.
-pub fn advance<'p>(rules: &'p Rules, state: &str, facts: &RunFacts, circumstances: Circumstances) -> Advance<'p> {
-    let Some((start, restarted)) = resolve(rules, state) else {
-        return Advance { path: Vec::new(), state: state.to_owned(), end: End::Wait, restarted: false };
-    };
-    let mut passed = vec![start.name.as_str()];
-    let mut path = Vec::new();
-    let mut state = start.name.as_str();
-    // Every turn of the loop passes a state for the first time, so it ends.
-    let end = loop {
-        match step(rules, state, facts, circumstances) {
-            Step::Wait => break End::Wait,
-            Step::Held(row, why) => break End::Held(row, why),
-            Step::Row(row) if !rules.effects(row).is_empty() => break End::Act(row),
-            Step::Row(row) => {
-                path.push(row);
-                state = row.to.as_str();
-                if passed.contains(&state) {
-                    break End::Circle;
-                }
-                passed.push(state);
-            }
-        }
-    };
-    Advance { path, state: state.to_owned(), end, restarted }
 }
 
 /// The lines of the progress comment, and whether each is ticked.
@@ -167,24 +252,6 @@ pub fn due_in(row: &Transition, facts: &RunFacts) -> Option<Duration> {
     turning_points(&row.when, facts, &mut moments);
     moments.sort_unstable();
     moments.into_iter().find(|moment| evaluate::evaluate(&row.when, &later(facts, *moment)) == Verdict::Holds)
-}
-
-/// The next thing to happen to a run, if only time passes, and how long until then. `Duration::ZERO`: it is due now.
-pub fn next_due<'p>(
-    rules: &'p Rules,
-    state: &str,
-    facts: &RunFacts,
-    circumstances: Circumstances,
-) -> Option<(Duration, Step<'p>)> {
-    let mut moments = vec![Duration::ZERO];
-    for row in &rules.transitions {
-        turning_points(&row.when, facts, &mut moments);
-    }
-    moments.sort_unstable();
-    moments
-        .into_iter()
-        .map(|moment| (moment, step(rules, state, &later(facts, moment), circumstances)))
-        .find(|(_, step)| *step != Step::Wait)
 }
 
 /// The moments at which a test of a duration that grows may change its verdict.

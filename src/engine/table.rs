@@ -49,9 +49,7 @@ pub(super) fn columns<N: FactName, T, M: Copy + Default>(
     }
     let column = |fact: N| {
         let tests = || tests.iter().filter(move |(test, _)| test.fact == fact);
-        let mut bounds: Vec<Quantity> = tests().flat_map(|(test, _)| bounds(&test.matcher)).collect();
-        bounds.sort_by(order);
-        bounds.dedup();
+        let bounds = bounds(tests().map(|(test, _)| *test));
         let marks = readings(fact, &bounds).into_iter().map(|reading| {
             let mut marks = M::default();
             for (test, subject) in tests() {
@@ -65,7 +63,7 @@ pub(super) fn columns<N: FactName, T, M: Copy + Default>(
 }
 
 /// One value for each place of a fact, in the order of `IssueFacts::place`.
-fn readings<N: FactName>(fact: N, bounds: &[Quantity]) -> Vec<Reading<'static>> {
+pub(super) fn readings<N: FactName>(fact: N, bounds: &[Quantity]) -> Vec<Reading<'static>> {
     const NOT_EMPTY: &[String] = &[String::new()];
     let mut readings = vec![Reading::NotRead, Reading::Unknown("")];
     match fact.spec().kind {
@@ -85,8 +83,15 @@ fn readings<N: FactName>(fact: N, bounds: &[Quantity]) -> Vec<Reading<'static>> 
     readings
 }
 
-/// The least values from which on a test may come to something else.
-fn bounds(matcher: &Matcher) -> Vec<Quantity> {
+/// The least values from which on one of these tests may come to something else, rising.
+pub(super) fn bounds<'t, N: FactName>(tests: impl Iterator<Item = &'t Test<N>>) -> Vec<Quantity> {
+    let mut bounds: Vec<Quantity> = tests.flat_map(|test| turning_points(&test.matcher)).collect();
+    bounds.sort_by(order);
+    bounds.dedup();
+    bounds
+}
+
+fn turning_points(matcher: &Matcher) -> Vec<Quantity> {
     let both = |value: &Quantity| std::iter::once(*value).chain(next(*value)).collect::<Vec<_>>();
     match matcher {
         Matcher::Compare(Comparison::Lt | Comparison::Gte, bound) => vec![*bound],

@@ -1,6 +1,9 @@
 //! Conditions, checked and resolved: every fact exists, every value has the fact's type, no `$` is left.
 
+use std::collections::HashSet;
 use std::time::Duration;
+
+use foldhash::fast::FixedState;
 
 use super::pattern::RepoPattern;
 use super::source::Span;
@@ -68,8 +71,9 @@ pub enum Matcher {
 /// Repositories that a condition names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepoList {
-    /// What they are named by.
-    pub patterns: Vec<RepoPattern>,
+    patterns: Vec<RepoPattern>,
+    /// The patterns that name one repository: every repository is looked for among all of them.
+    exact: HashSet<String, FixedState>,
     /// Written as `"$allowlist"`: what is proven of the policy holds whatever stands on that list.
     pub is_allowlist: bool,
     /// Written as `"$denylist"`: another denylist is another list here.
@@ -77,10 +81,21 @@ pub struct RepoList {
 }
 
 impl RepoList {
+    /// Those that these patterns name.
+    pub fn new(patterns: Vec<RepoPattern>, is_allowlist: bool, is_denylist: bool) -> Self {
+        let exact = patterns.iter().filter(|pattern| pattern.is_exact()).map(ToString::to_string).collect();
+        Self { patterns, exact, is_allowlist, is_denylist }
+    }
+
+    /// What they are named by.
+    pub fn patterns(&self) -> &[RepoPattern] {
+        &self.patterns
+    }
+
     /// Whether a repository is meant.
-    #[inline(always)]
     pub fn matches(&self, repo: &str) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(repo))
+        let mut prefixes = self.patterns.iter().filter(|pattern| !pattern.is_exact());
+        self.exact.contains(repo.to_ascii_lowercase().as_str()) || prefixes.any(|pattern| pattern.matches(repo))
     }
 }
 

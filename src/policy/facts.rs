@@ -417,10 +417,13 @@ macro_rules! facts {
             /// Where the value of a fact stands: among [`place`]s without a value, `false` before `true`, words in the
             /// order of the catalogue, a set by whether it is empty, a quantity by how many of `bounds` it reaches. A
             /// text has one place.
-            // Inlined into a loop over facts, every fact would be loaded before the loop.
-            #[inline(never)]
             pub fn place(&self, fact: $name, bounds: &[Quantity]) -> usize {
-                match fact { $($name::$variant => self.$field.place(bounds)),+ }
+                Self::place_of(fact)(self, bounds)
+            }
+
+            /// [`Self::place`] of one fact, to be asked of many.
+            pub fn place_of(fact: $name) -> fn(&Self, &[Quantity]) -> usize {
+                match fact { $($name::$variant => |facts, bounds| facts.$field.place(bounds)),+ }
             }
 
             /// Sets one fact; `false` where the value is not of its type, or unknown and the fact always has one.

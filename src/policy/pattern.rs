@@ -1,6 +1,6 @@
 //! The three patterns of the language: repositories, priority labels, protected paths.
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// Whether two texts are equal without ASCII case. Looks at the end first, because repositories of one owner, and labels
 /// like `ready-for-agent` and `ready-for-human`, begin alike.
@@ -132,24 +132,35 @@ impl ProtectedPaths {
     /// Reads the list.
     ///
     /// # Errors
-    /// The index of the first pattern that is wrong, and a sentence about it.
-    pub fn parse(patterns: &[String]) -> Result<Self, (usize, String)> {
+    /// The index of each pattern that is wrong, and a sentence about it.
+    pub fn parse(patterns: &[String]) -> Result<Self, Vec<(usize, String)>> {
         let mut builder = GlobSetBuilder::new();
+        let mut wrong = Vec::new();
         for (index, pattern) in patterns.iter().enumerate() {
-            if pattern.is_empty() || pattern.starts_with('/') {
-                return Err((
-                    index,
-                    format!("`{pattern}` must be a path from the root of the repository, without a leading slash"),
-                ));
+            match Self::glob(pattern) {
+                Ok(glob) => {
+                    builder.add(glob);
+                }
+                Err(why) => wrong.push((index, why)),
             }
-            let glob = GlobBuilder::new(pattern)
-                .literal_separator(true)
-                .build()
-                .map_err(|error| (index, error.to_string()))?;
-            builder.add(glob);
         }
-        let set = builder.build().map_err(|error| (0, error.to_string()))?;
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let set = builder.build().map_err(|error| vec![(0, error.to_string())])?;
         Ok(Self { patterns: patterns.to_vec(), set })
+    }
+
+    fn glob(pattern: &str) -> Result<Glob, String> {
+        if pattern.is_empty() || pattern.starts_with('/') {
+            return Err(format!("`{pattern}` must be a path from the root of the repository, without a leading slash"));
+        }
+        if pattern.ends_with('/') || pattern.split('/').any(|part| part == "." || part == "..") {
+            return Err(format!(
+                "`{pattern}` protects nothing: changes are told of files, by their path from the root"
+            ));
+        }
+        GlobBuilder::new(pattern).literal_separator(true).build().map_err(|error| error.to_string())
     }
 
     /// Whether a path of a repository is protected.

@@ -48,9 +48,7 @@ impl Sentence {
                 Part::Placeholder(placeholder) => match value(*placeholder) {
                     Some(text) => said.push_str(&text),
                     None => {
-                        if said.ends_with('@') {
-                            said.pop();
-                        }
+                        said.truncate(said.trim_end_matches('@').len());
                         said.push_str("unknown");
                     }
                 },

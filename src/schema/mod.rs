@@ -17,6 +17,8 @@ use crate::policy::facts::{IssueFact, RunFact};
 const FILLED: &str = r"\S";
 /// Paths that do not begin at the root of the machine.
 const RELATIVE: &str = r"^([^/\s]|\s+\S)";
+/// A path that names no file of a repository.
+const NO_FILE: &str = r"/$|(^|/)\.{1,2}(/|$)";
 /// Labels as every tracker takes them.
 const LABEL: &str = r"^[^\s,]([^,\n]*[^\s,])?$";
 /// Names that the operator chooses.
@@ -298,8 +300,8 @@ fn protect() -> Value {
         &[],
         json!({
             "paths": with_default(list(
-                "Globs from the root of the repository; `*` stops at `/`, `**` does not.",
-                json!({ "type": "string", "pattern": RELATIVE }),
+                "Globs of files, from the root of the repository; `*` stops at `/`, `**` does not: a folder is `folder/**`.",
+                json!({ "type": "string", "pattern": RELATIVE, "not": { "pattern": NO_FILE } }),
             ), json!([])),
         }),
     )

@@ -5,13 +5,16 @@ use reqwest::Url;
 use super::explain::suggest;
 use super::load::{Layers, SettingsError, sentence};
 use super::{
-    CommandExecutorSettings, DoorbellSettings, ExecutorSettings, GithubSettings, SecretSource, Settings,
+    AgentOutput, CommandExecutorSettings, DoorbellSettings, ExecutorSettings, GithubSettings, SecretSource, Settings,
     T3ExecutorSettings, TrackerSettings,
 };
 use crate::adapters::http::is_loopback;
 
 /// What an argv may have places for; `{session}` only in `resume`.
 const PLACES: [&str; 7] = ["prompt", "prompt_file", "model", "runtime_mode", "run", "workspace", "session"];
+
+/// What somebody may be granted.
+const PERMISSIONS: [&str; 5] = ["admin", "maintain", "write", "triage", "read"];
 
 impl Layers {
     /// Agents and CI run what others wrote: no variable that they see may hold a secret of afk.
@@ -67,6 +70,12 @@ impl Layers {
             && let Some((key, what)) = wrong_in_github(github)
         {
             return wrong(&[["tracker"].as_slice(), key].concat(), what);
+        }
+        if let TrackerSettings::Local { people, .. } = &settings.tracker
+            && let Some((person, word)) = people.iter().find(|(_, word)| !PERMISSIONS.contains(&word.as_str()))
+        {
+            let what = format!("cannot be `{word}`{}", suggest(&word.to_ascii_lowercase(), &PERMISSIONS));
+            return wrong(&["tracker", "people", person], what);
         }
         for (name, executor) in &settings.executors {
             let found = match executor {
@@ -161,6 +170,11 @@ fn wrong_in_command(command: &CommandExecutorSettings) -> Option<(&'static str, 
             }
             if place == "session" && key == "start" {
                 return Some((key, "has a place `{session}`, and there is no session yet".to_owned()));
+            }
+            if place == "session" && command.output == AgentOutput::Text {
+                let what =
+                    "has a place `{session}`, which only `output = \"claude\"` and `output = \"codex\"` can fill";
+                return Some((key, what.to_owned()));
             }
         }
     }

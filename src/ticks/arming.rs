@@ -79,7 +79,11 @@ async fn trust_by(
     match tick.permission(repo, login, remembered).await {
         Ok(permission) => {
             let trusted = rules.trust.permissions.iter().any(|enough| enough.eq_ignore_ascii_case(&permission));
-            known(trusted, format!("has `{permission}` (granted)"))
+            let evidence = match permission.as_str() {
+                "none" => "has `none`: nobody granted any".to_owned(),
+                _ => format!("has `{permission}` (granted)"),
+            };
+            known(trusted, evidence)
         }
         Err(error) => Trusted { evidence: error.message.clone(), fact: Observed::Unknown(error.message) },
     }

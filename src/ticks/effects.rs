@@ -5,11 +5,10 @@ use chrono::{DateTime, Utc};
 
 use crate::engine::identity::Purpose;
 use crate::engine::pending::{PendingEffect, PendingRow};
-use crate::policy::duration::since;
 use crate::policy::sentence::Placeholder;
 use crate::policy::{Effect, LabelRole, Rules};
 use crate::ports::{FailedJob, Notice, PortError, PortErrorKind, PortResult, StageVerdict};
-use crate::text::{self, harmless};
+use crate::text::{self, harmless, harmless_end};
 
 use super::facts::RunView;
 use super::fleet::{Fleet, Run};
@@ -50,10 +49,7 @@ impl Enactment<'_> {
                 Err(error) => {
                     let what = in_words(&effect.effect);
                     self.tick.problem(&run.reference, format!("{what}: {error}"));
-                    let turn_overdue = record.sending.as_ref().is_some_and(|sending| {
-                        matches!(effect.effect, Effect::Turn(_)) && since(sending.first_tried, now) >= effect_timeout
-                    });
-                    if effect.is_overdue(now, effect_timeout) || turn_overdue {
+                    if effect.is_overdue(now, effect_timeout) {
                         self.give_up(record, &effect, &what);
                         continue;
                     }
@@ -217,6 +213,9 @@ impl Enactment<'_> {
         if let Some(at) = self.fleet.orders.stopped_at.filter(|at| *at >= record.dispatched_at) {
             lines.push_str(&format!("\n- `afk stop` ended its agent, {}", progress::time(at)));
         }
+        for given_up in &record.given_up {
+            lines.push_str(&format!("\n- Given up, since it kept failing: {}", harmless(given_up, 300)));
+        }
         for job in self.view.failures().iter().take(5) {
             let at = record.commit.as_deref().map_or("", progress::short_commit);
             let link = job.url.as_deref().map(|url| format!(", {}", harmless(url, 300))).unwrap_or_default();
@@ -258,7 +257,7 @@ impl Enactment<'_> {
             .and_then(|agent| agent.last_words.as_deref())
             .filter(|words| !words.trim().is_empty())
         {
-            lines.push_str(&format!("\n- The agent's last words: `{}`", harmless(words, 400)));
+            lines.push_str(&format!("\n- The agent's last words: `{}`", harmless_end(words, 400)));
         }
         let labels = &rules.labels;
         format!(

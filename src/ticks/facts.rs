@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::engine::identity::Purpose;
+use crate::engine::step::{End, Machine};
 use crate::policy::duration::since;
 use crate::policy::facts::{AgentStatus, CiStatus, IssueStatus, Observed, RunFacts};
 use crate::policy::{Rules, Stage};
@@ -12,6 +13,7 @@ use crate::ports::{AgentReport, FailedJob, Issue, LabelEvent, PortResult, RunCom
 
 use super::fleet::{Fleet, Run};
 use super::record::Record;
+use super::watch::circumstances;
 use super::world::Tick;
 
 /// The facts of a run, and what was seen on the way that people are shown.
@@ -52,88 +54,147 @@ impl RunView {
     }
 }
 
+/// What was seen of a run, all but the verdicts on its newest commit.
+struct Sight<'t> {
+    tick: &'t Tick<'t>,
+    fleet: &'t Fleet,
+    record: &'t Record,
+    issue: IssueReading,
+    agent: Option<&'t AgentReport>,
+    agent_status: AgentStatus,
+    commits: PortResult<RunCommits>,
+}
+
+/// Each stage and its verdict.
+type Verdicts = Vec<(String, PortResult<StageVerdict>)>;
+
 /// Reads everything that rows may ask of a run. What cannot be read is unknown, and not the end of it: a run of which
 /// an answer is withheld for good still comes to its end by what is known.
+///
+/// A commit that was green is taken to be green still, for as long as no row is taken by it. Before one is, CI is asked
+/// again: what was green may have turned red meanwhile.
 pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) -> RunView {
-    let world = tick.world;
-    let rules = tick.policy.rules(&record.repo);
-    let now = world.clock.now();
-    let IssueReading { issue, status, held, mut remarks } = read_issue(tick, fleet, run, record).await;
+    let issue = read_issue(tick, fleet, run, record).await;
     let agent = run.agent.as_ref().map(|(_, report)| report);
     let agent_status = agent_status(fleet, record, agent);
-    let range = range(record);
-    let commits = world.code.run_commits(&range).await;
-    let newest = commits.as_ref().ok().and_then(|commits| commits.commits.last()).map(|commit| commit.sha.clone());
-    let mut stages = Vec::new();
-    if let Some(newest) = &newest {
-        for stage in &rules.stages {
-            let verdict = world.ci.verdict(&record.repo, newest, stage, rules.settle_time).await;
-            stages.push((stage.name.value.clone(), verdict));
+    let commits = tick.world.code.run_commits(&range(record)).await;
+    let sight = Sight { tick, fleet, record, issue, agent, agent_status, commits };
+    if let Some(green) = sight.green_before() {
+        let view = sight.view(green);
+        let mut machine = Machine::new(sight.rules());
+        let advanced = machine.advance(&record.state, &view.facts, circumstances(tick, record));
+        if record.pending.is_none() && advanced.path.is_empty() && matches!(advanced.end, End::Wait) {
+            return view;
         }
     }
-    let ci = match &commits {
-        Ok(_) => fold(&stages),
-        Err(_) => CiStatus::Unknown,
-    };
+    sight.view(sight.verdicts().await)
+}
 
-    let labels = match (&issue, &status) {
-        (Some(issue), _) => Observed::Known(issue.labels.clone()),
-        (None, Observed::Unknown(why)) => Observed::Unknown(why.clone()),
-        (None, _) => Observed::Unknown("the issue is gone".to_owned()),
-    };
-    let pushed = || Observed::from_result(commits.as_ref());
-    let mut record = record.clone();
-    remember(&mut record, agent_status, newest, ci, now);
-    let age = since(record.dispatched_at, now);
-    // A clock that was put back must not make a run wait for longer than it lives.
-    let waited = |start: DateTime<Utc>| since(start, now).min(age);
-    believe_executor(&mut record, agent);
-    let facts = RunFacts {
-        repo: record.repo.clone(),
-        priority: labels.clone().map(|labels| rules.priority.of(&labels)),
-        labels,
-        agent: agent_status,
-        pushed: pushed().map(|commits| !commits.commits.is_empty()),
-        landed: pushed().map(|commits| commits.landed),
-        pull_request: pushed().map(|commits| commits.pull_request),
-        touched_protected: pushed().map(|commits| {
-            commits.commits.iter().flat_map(|commit| &commit.paths).any(|path| rules.protect.matches(path))
-        }),
-        ci,
-        green_stages: match &commits {
-            Ok(_) => green_stages(&stages, &rules.stages),
-            Err(error) => Observed::Unknown(error.message.clone()),
-        },
-        attempts: i64::from(record.attempts),
-        told: record.told.as_deref() == Some(record.subject()),
-        age,
-        quiet: waited(quiet_since(&record, agent)),
-        verdict_wait: record.undecided_since.map_or(Duration::ZERO, waited),
-        red_for: match ci {
-            CiStatus::Red => record.red_since.map_or(Duration::ZERO, waited),
-            _ => Duration::ZERO,
-        },
-        issue: status,
-        held,
-        milestones: agent.map_or(Observed::Unknown("the executor does not show the agent".to_owned()), |agent| {
-            match &agent.milestones {
-                Some(milestones) => Observed::Known(milestones.clone()),
-                None => Observed::Unknown("the executor does not show what an agent says while it works".to_owned()),
-            }
-        }),
-        cost_usd: agent
-            .and_then(|agent| agent.cost_usd)
-            .map_or(Observed::Unknown(format!("executor `{}` reports none", record.executor)), Observed::Known),
-    };
-    remarks.extend(world.executor(&record.executor).err().map(|error| error.message));
-    if agent.is_none() && agent_status == AgentStatus::Unknown {
-        remarks.extend(fleet.unreadable_agents.get(&record.run).map(|why| format!("its agent is unknown: {why}")));
+impl Sight<'_> {
+    fn rules(&self) -> &Rules {
+        self.tick.policy.rules(&self.record.repo)
     }
-    if let Err(error) = &commits {
-        remarks.push(error.message.clone());
+
+    fn newest(&self) -> Option<&str> {
+        let commits = self.commits.as_ref().ok()?;
+        commits.commits.last().map(|commit| commit.sha.as_str())
     }
-    remarks.extend(stages.iter().filter_map(|(_, verdict)| verdict.as_ref().err().map(|error| error.message.clone())));
-    RunView { facts, record, issue, commits: commits.ok(), stages, agent: agent.cloned(), remarks }
+
+    /// Green of every stage, where the record says so of the newest commit, and by the same policy.
+    fn green_before(&self) -> Option<Verdicts> {
+        let (record, newest) = (self.record, self.newest()?);
+        let is_green = record.commit.as_deref() == Some(newest)
+            && record.undecided_since.is_none()
+            && record.red_since.is_none()
+            && record.revision == self.tick.policy.revision;
+        let green = |stage: &Stage| (stage.name.value.clone(), Ok(StageVerdict::Green));
+        is_green.then(|| self.rules().stages.iter().map(green).collect())
+    }
+
+    async fn verdicts(&self) -> Verdicts {
+        let (rules, mut verdicts) = (self.rules(), Vec::new());
+        let Some(newest) = self.newest() else { return verdicts };
+        for stage in &rules.stages {
+            let verdict = self.tick.world.ci.verdict(&self.record.repo, newest, stage, rules.settle_time).await;
+            verdicts.push((stage.name.value.clone(), verdict));
+        }
+        verdicts
+    }
+
+    fn view(&self, stages: Verdicts) -> RunView {
+        let (world, rules, agent, commits) = (self.tick.world, self.rules(), self.agent, &self.commits);
+        let now = world.clock.now();
+        let IssueReading { issue, status, held, remarks } = &self.issue;
+        let ci = match commits {
+            Ok(_) => fold(&stages),
+            Err(_) => CiStatus::Unknown,
+        };
+        let labels = match (issue, status) {
+            (Some(issue), _) => Observed::Known(issue.labels.clone()),
+            (None, Observed::Unknown(why)) => Observed::Unknown(why.clone()),
+            (None, _) => Observed::Unknown("the issue is gone".to_owned()),
+        };
+        let pushed = || Observed::from_result(commits.as_ref());
+        let mut record = self.record.clone();
+        remember(&mut record, self.agent_status, self.newest().map(str::to_owned), ci, now);
+        let age = since(record.dispatched_at, now);
+        // A clock that was put back must not make a run wait for longer than it lives.
+        let waited = |start: DateTime<Utc>| since(start, now).min(age);
+        believe_executor(&mut record, agent);
+        let facts = RunFacts {
+            repo: record.repo.clone(),
+            priority: labels.clone().map(|labels| rules.priority.of(&labels)),
+            labels,
+            agent: self.agent_status,
+            pushed: pushed().map(|commits| !commits.commits.is_empty()),
+            landed: pushed().map(|commits| commits.landed),
+            pull_request: pushed().map(|commits| commits.pull_request),
+            touched_protected: pushed().map(|commits| {
+                commits.commits.iter().flat_map(|commit| &commit.paths).any(|path| rules.protect.matches(path))
+            }),
+            ci,
+            green_stages: match commits {
+                Ok(_) => green_stages(&stages, &rules.stages),
+                Err(error) => Observed::Unknown(error.message.clone()),
+            },
+            attempts: i64::from(record.attempts),
+            told: record.told.as_deref() == Some(record.subject()),
+            age,
+            quiet: waited(quiet_since(&record, agent)),
+            verdict_wait: record.undecided_since.map_or(Duration::ZERO, waited),
+            red_for: match ci {
+                CiStatus::Red => record.red_since.map_or(Duration::ZERO, waited),
+                _ => Duration::ZERO,
+            },
+            issue: status.clone(),
+            held: held.clone(),
+            milestones: agent.map_or(Observed::Unknown("the executor does not show the agent".to_owned()), |agent| {
+                match &agent.milestones {
+                    Some(milestones) => Observed::Known(milestones.clone()),
+                    None => {
+                        Observed::Unknown("the executor does not show what an agent says while it works".to_owned())
+                    }
+                }
+            }),
+            cost_usd: agent
+                .and_then(|agent| agent.cost_usd)
+                .map_or(Observed::Unknown(format!("executor `{}` reports none", record.executor)), Observed::Known),
+        };
+        let mut remarks = remarks.clone();
+        remarks.extend(world.executor(&record.executor).err().map(|error| error.message));
+        if agent.is_none() && self.agent_status == AgentStatus::Unknown {
+            remarks.extend(
+                self.fleet.unreadable_agents.get(&record.run).map(|why| format!("its agent is unknown: {why}")),
+            );
+        }
+        if let Err(error) = commits {
+            remarks.push(error.message.clone());
+        }
+        remarks
+            .extend(stages.iter().filter_map(|(_, verdict)| verdict.as_ref().err().map(|error| error.message.clone())));
+        let (issue, commits) = (issue.clone(), commits.as_ref().ok().cloned());
+        RunView { facts, record, issue, commits, stages, agent: agent.cloned(), remarks }
+    }
 }
 
 /// Where the commits of a run are looked for.

@@ -1,5 +1,8 @@
 //! poll: which armed issues may be taken now, and taking them.
 
+use std::collections::BTreeMap;
+
+use crate::adapters::installation::TickKind;
 use crate::engine::identity::Purpose;
 use crate::policy::facts::IssueStatus;
 use crate::ports::{Assignment, Issue, PortError, PortResult};
@@ -7,9 +10,12 @@ use crate::ports::{Assignment, Issue, PortError, PortResult};
 use super::arming::Arming;
 use super::fleet::{Fleet, Run, Standing};
 use super::record::Record;
-use super::survey::{Armed, Survey, survey};
+use super::survey::{Armed, Hindrance, Survey, survey};
 use super::world::Tick;
 use super::{arming, brief, progress, repair};
+
+/// How a problem begins that kept a run from being started; the next tick reads it.
+const NOT_DISPATCHED: &str = "not dispatched";
 
 /// One poll: observe, adopt, select, dispatch. The kill switch is read again before each dispatch.
 ///
@@ -35,7 +41,7 @@ pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
             Ok(Some(prepared)) => prepared,
             Ok(None) => continue,
             Err(error) => {
-                tick.problem(reference, format!("not dispatched: {error}"));
+                tick.problem(reference, format!("{NOT_DISPATCHED}: {error}"));
                 continue;
             }
         };
@@ -52,7 +58,7 @@ pub async fn poll(tick: &Tick<'_>) -> PortResult<Survey> {
                 Standing::Active => {
                     "its agent is at work, and that could not be written down; the next tick tries again"
                 }
-                _ => "not dispatched",
+                _ => NOT_DISPATCHED,
             };
             tick.problem(reference, format!("{what}: {error}"));
         }
@@ -77,13 +83,25 @@ async fn can_run(tick: &Tick<'_>, repo: &str) -> PortResult<()> {
     Ok(())
 }
 
-/// Says of every issue that the next poll would take whether its run could be started.
-pub async fn foretell(tick: &Tick<'_>, survey: &Survey) {
+/// Finds out, of every issue that the next poll would take, what stands in the way of its run: what is missing, and
+/// otherwise what the last poll ran into.
+pub async fn foretell(tick: &Tick<'_>, survey: &mut Survey) {
+    let last = tick.world.installation.heartbeat(TickKind::Poll).ok().flatten();
+    let mut hindered = BTreeMap::new();
     for armed in survey.dispatched() {
-        if let Err(error) = can_run(tick, &armed.issue.reference.repo).await {
-            tick.problem(&armed.issue.reference, format!("it would not be dispatched: {error}"));
-        }
+        let reference = &armed.issue.reference;
+        let failed = last.as_ref().and_then(|last| {
+            let about = format!("{reference}: {NOT_DISPATCHED}: ");
+            let why = last.problems.iter().find_map(|problem| problem.strip_prefix(&about))?;
+            Some(Hindrance::FailedAt(last.at, why.to_owned()))
+        });
+        let hindrance = match can_run(tick, &reference.repo).await {
+            Ok(()) => failed,
+            Err(error) => Some(Hindrance::CannotStart(error.message)),
+        };
+        hindered.extend(hindrance.map(|hindrance| (reference.clone(), hindrance)));
     }
+    survey.hindered = hindered;
 }
 
 /// What the agent is given, and the record of it. `None`: something came in between, and an event says what.

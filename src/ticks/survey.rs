@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use crate::engine::identity::RunId;
+use crate::engine::order;
 use crate::engine::select::{Candidate, Decision, Outcome, select};
 use crate::policy::duration::since;
-use crate::policy::facts::{IssueFacts, IssueStatus, Observed};
-use crate::policy::{OrderBy, Rules};
+use crate::policy::facts::{IssueFact, IssueFacts, IssueStatus, Observed};
+use crate::policy::{OrderBy, Policy, Rules};
 use crate::ports::{Blocker, Edit, Issue, IssueRef, PortResult};
 
 use super::arming::{self, Arming};
@@ -25,6 +28,17 @@ pub struct Survey {
     pub candidates: Vec<Candidate>,
     /// One decision an armed issue.
     pub decisions: Vec<Decision>,
+    /// What stands in the way of those that are dispatched, where somebody asked for it: see [`super::poll::foretell`].
+    pub hindered: BTreeMap<IssueRef, Hindrance>,
+}
+
+/// What stands in the way of a run that the policy would start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hindrance {
+    /// It cannot be started, and why: the next poll skips it.
+    CannotStart(String),
+    /// The last poll, at that time, could not start it, and why; the next one tries again.
+    FailedAt(DateTime<Utc>, String),
 }
 
 /// An armed issue and what was read of it.
@@ -102,6 +116,19 @@ impl Queue {
 }
 
 impl Survey {
+    /// Why the run of an issue that is dispatched cannot be started.
+    pub fn cannot_start(&self, issue: &IssueRef) -> Option<&str> {
+        match self.hindered.get(issue) {
+            Some(Hindrance::CannotStart(why)) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Whether a repository is enrolled at all, of those that the tracker shows.
+    pub fn any_enrolled(&self, policy: &Policy) -> bool {
+        self.fleet.repos.iter().any(|repo| policy.enrolled(repo))
+    }
+
     /// The armed issues that are dispatched, in order.
     pub fn dispatched(&self) -> Vec<&Armed> {
         let mut chosen: Vec<(usize, &Armed)> = self
@@ -118,8 +145,13 @@ impl Survey {
     }
 }
 
+/// Of how many issues that seem to go before the one that is asked about the costly facts are read: enough for the queue of
+/// most repositories, and few enough for the budget of a server.
+const RIVALS: usize = 10;
+
 /// Reads the queue and decides. Costly facts are read only for issues that could win; and, for the issue that
-/// `read_all` names, in any case; that one is judged even where its repository is not enrolled.
+/// `read_all` names, in any case, and for those that seem to go before it in its repository; that one is judged even where
+/// its repository is not enrolled.
 ///
 /// # Errors
 /// When the tracker as a whole cannot be asked; single repositories and issues fail alone.
@@ -152,8 +184,18 @@ pub async fn survey(tick: &Tick<'_>, read_all: Option<&IssueRef>) -> PortResult<
             *unread = false;
         }
     }
+    let position = queue.armed.iter().position(is_asked);
+    let asked = position.and_then(|index| queue.candidates.get(index)).cloned();
+    let goes_before_asked = |candidate: &Candidate| {
+        asked.as_ref().is_some_and(|asked| {
+            asked.facts.repo.eq_ignore_ascii_case(&candidate.facts.repo)
+                && order::compare(&tick.policy.base.priority.order, candidate, asked).is_lt()
+        })
+    };
+    let mut rivals = RIVALS;
     let mut read = 0;
     loop {
+        let before = read;
         let in_flight = fleet.in_flight();
         count_in_flight(&in_flight, &mut queue.candidates);
         let decisions = select(tick.policy, &queue.candidates, &in_flight);
@@ -164,8 +206,12 @@ pub async fn survey(tick: &Tick<'_>, read_all: Option<&IssueRef>) -> PortResult<
         let mut along = if read_any { read } else { 0 };
         for ((armed, candidate, unread), decision) in queue.entries().zip(&decisions) {
             let waits = matches!(decision.outcome, Outcome::Slot(_) | Outcome::Capacity(_));
-            if *unread && (is_next(decision) || (waits && along > 0)) {
-                if waits {
+            let may_wait = waits || lacks_room(tick.policy.rules(&armed.issue.reference.repo), decision.outcome);
+            let is_rival = *unread && may_wait && rivals > 0 && goes_before_asked(candidate);
+            if *unread && (is_next(decision) || is_rival || (waits && along > 0)) {
+                if is_rival {
+                    rivals -= 1;
+                } else if waits {
                     along -= 1;
                 }
                 read_costly_facts(tick, &mut fleet, armed, candidate).await;
@@ -179,11 +225,22 @@ pub async fn survey(tick: &Tick<'_>, read_all: Option<&IssueRef>) -> PortResult<
                 armed.evidence = Evidence::default();
             }
         }
-        if !read_any && !read_chosen_anew(tick, &mut fleet, &mut queue, &decisions).await {
+        if read == before && !read_chosen_anew(tick, &mut fleet, &mut queue, &decisions).await {
             let Queue { armed, candidates, .. } = queue;
-            return Ok(Survey { fleet, armed, candidates, decisions });
+            return Ok(Survey { fleet, armed, candidates, decisions, hindered: BTreeMap::new() });
         }
     }
+}
+
+/// Whether the gate that fired asks what is in flight, so that only time is in the way.
+fn lacks_room(rules: &Rules, outcome: Outcome) -> bool {
+    let Outcome::Gate(gate) = outcome else { return false };
+    let mut asks = false;
+    if let Some(gate) = rules.gates.get(gate) {
+        let of_room = |fact| matches!(fact, IssueFact::InFlightInRepo | IssueFact::InFlight);
+        gate.require.each_test(&mut |test| asks |= of_room(test.fact));
+    }
+    asks
 }
 
 /// What was remembered of an issue may deny it, never dispatch it: the chosen ones are read anew, and those that are no

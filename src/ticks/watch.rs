@@ -2,9 +2,9 @@
 
 use crate::engine::identity::Purpose;
 use crate::engine::pending::PendingRow;
-use crate::engine::step::{Circumstances, End, HeldBy, advance};
+use crate::engine::step::{Advance, Circumstances, End, HeldBy, Machine};
 use crate::policy::duration::since;
-use crate::policy::facts::{AgentStatus, IssueStatus, Observed};
+use crate::policy::facts::{AgentStatus, IssueStatus, Observed, RunFacts};
 use crate::policy::{Effect, Rules, RunOutcome};
 use crate::ports::{PortError, PortErrorKind, PortResult};
 use crate::text::clean_line;
@@ -25,10 +25,11 @@ use super::world::Tick;
 pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
     let mut fleet = observe(tick).await?;
     expect(tick, &fleet).await;
+    let mut machines = Machines::default();
     // Each in its turn, while the fleet shows how the others stand.
     for _ in 0..fleet.runs.len() {
         let mut run = fleet.runs.remove(0);
-        if let Err(error) = follow(tick, &fleet, &mut run).await {
+        if let Err(error) = follow(tick, &fleet, &mut machines, &mut run).await {
             tick.problem(&run.reference, error);
         }
         fleet.runs.push(run);
@@ -44,6 +45,7 @@ pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
 pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
     let fleet = observe(tick).await?;
     expect(tick, &fleet).await;
+    let mut machines = Machines::default();
     for run in &fleet.runs {
         let Some(record) = run.record().filter(|_| run.standing == Standing::Active) else {
             tick.event(&run.reference, "would repair", run.standing.word());
@@ -53,7 +55,7 @@ pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
         for remark in &view.remarks {
             tick.problem(&run.reference, remark);
         }
-        let advanced = advance(rules(tick, record), &record.state, &view.facts, circumstances(tick, record));
+        let advanced = machines.advance(tick, record, &view.facts);
         let path: Vec<&str> = advanced.path.iter().map(|row| row.name.as_str()).collect();
         let decided = record.pending.as_ref().filter(|pending| !is_open_to_choice(pending, &view));
         let what = match (decided, advanced.end) {
@@ -68,6 +70,23 @@ pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
     Ok(fleet)
 }
 
+/// The state machines of a policy, for all runs of a tick.
+#[derive(Default)]
+struct Machines<'p>(Vec<Machine<'p>>);
+
+impl<'p> Machines<'p> {
+    /// How far a run goes in this tick.
+    fn advance(&mut self, tick: &Tick<'p>, record: &Record, facts: &RunFacts) -> Advance<'p> {
+        let rules = tick.policy.rules(&record.repo);
+        let ready = self.0.iter().position(|machine| std::ptr::eq(machine.rules(), rules));
+        let index = ready.unwrap_or_else(|| {
+            self.0.push(Machine::new(rules));
+            self.0.len() - 1
+        });
+        self.0[index].advance(&record.state, facts, circumstances(tick, record))
+    }
+}
+
 /// Says whose commits are about to be asked for. Where that fails, they are asked for one by one.
 async fn expect(tick: &Tick<'_>, fleet: &Fleet) {
     let active = fleet.runs.iter().filter(|run| run.standing == Standing::Active);
@@ -79,7 +98,7 @@ async fn expect(tick: &Tick<'_>, fleet: &Fleet) {
     }
 }
 
-async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
+async fn follow<'p>(tick: &Tick<'p>, fleet: &Fleet, machines: &mut Machines<'p>, run: &mut Run) -> PortResult<()> {
     if fleet.orders.stopped_at.is_some()
         && let Err(error) = end_agent_on_stop(tick, run).await
     {
@@ -91,7 +110,7 @@ async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()>
         retire_twins(tick, run).await;
     }
     match run.standing {
-        Standing::Active => drive(tick, fleet, run).await,
+        Standing::Active => drive(tick, fleet, machines, run).await,
         Standing::Release | Standing::Ending => release(tick, fleet, run).await,
         Standing::Unclear => Err(PortError::unreachable(match run.record().map(|record| &record.state) {
             Some(state) => format!(
@@ -115,7 +134,7 @@ async fn end_agent_on_stop(tick: &Tick<'_>, run: &Run) -> PortResult<()> {
 
 /// Finishes the pending row of a run, or reads its facts, takes the rows that match, and carries out the first with
 /// effects.
-async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
+async fn drive<'p>(tick: &Tick<'p>, fleet: &Fleet, machines: &mut Machines<'p>, run: &mut Run) -> PortResult<()> {
     let Some(mut record) = run.record().cloned() else { return Ok(()) };
     // Before the facts are read: they tell of the turn, too.
     settle_lost_turn(tick, run, &mut record);
@@ -138,7 +157,7 @@ async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> 
     record.revision.clone_from(&tick.policy.revision);
     let mut due = record.pending.is_some();
     if record.pending.as_ref().is_none_or(|pending| is_open_to_choice(pending, &view)) {
-        due = decide(tick, run, &mut record, &mut view);
+        due = decide(tick, machines, run, &mut record, &mut view);
         if due {
             // The intention, before the first effect.
             save(tick, run, record.clone(), Some(&view)).await?;
@@ -212,10 +231,16 @@ fn is_open_to_choice(pending: &PendingRow, view: &RunView) -> bool {
 }
 
 /// Takes rows without effects, and makes the first with effects the pending row; whether there is one to carry out.
-fn decide(tick: &Tick<'_>, run: &Run, record: &mut Record, view: &mut RunView) -> bool {
+fn decide<'p>(
+    tick: &Tick<'p>,
+    machines: &mut Machines<'p>,
+    run: &Run,
+    record: &mut Record,
+    view: &mut RunView,
+) -> bool {
     let rules = rules(tick, record);
     let facts = &view.facts;
-    let advanced = advance(rules, &record.state, facts, circumstances(tick, record));
+    let advanced = machines.advance(tick, record, facts);
     if advanced.restarted {
         tick.problem(
             &run.reference,
@@ -254,8 +279,15 @@ fn decide(tick: &Tick<'_>, run: &Run, record: &mut Record, view: &mut RunView) -
             if rules.effects(row).iter().any(|effect| matches!(effect.value, Effect::Turn(_))) {
                 let subject = record.subject().to_owned();
                 let now = tick.world.clock.now();
-                if record.sending.as_ref().is_none_or(|sending| sending.commit != subject) {
-                    record.sending = Some(Sending { commit: subject, n: 0, first_tried: now });
+                match record.sending.as_ref().filter(|sending| sending.commit == subject) {
+                    // As of a close: it is given up in the end.
+                    Some(sending) => {
+                        let turns = record.pending.iter_mut().flat_map(|pending| &mut pending.remaining);
+                        for turn in turns.filter(|effect| matches!(effect.effect, Effect::Turn(_))) {
+                            turn.first_tried = Some(sending.first_tried);
+                        }
+                    }
+                    None => record.sending = Some(Sending { commit: subject, n: 0, first_tried: now }),
                 }
             }
         }

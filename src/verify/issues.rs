@@ -68,7 +68,7 @@ impl<'p> Gates<'p> {
             diagrams.not(known)
         };
         let slots = i64::try_from(self.rules.slots_per_repo).unwrap_or(i64::MAX);
-        let denied = RepoList { patterns: denylist.to_vec(), is_allowlist: false, is_denylist: true };
+        let denied = RepoList::new(denylist.to_vec(), false, true);
         let listed = self.space.allowlisted(diagrams);
         let human = self.rules.labels.of(LabelRole::Human);
         let paused = self.rules.labels.of(LabelRole::Paused);

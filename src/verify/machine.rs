@@ -77,7 +77,7 @@ impl<'p> Machine<'p> {
         let possible = axioms::runs(&space, diagrams, &rules);
         let truths: Vec<Truth> = rules.transitions.iter().map(|row| space.truth(diagrams, &row.when)).collect();
         let listed = space.allowlisted(diagrams);
-        let denied = RepoList { patterns: denylist.to_vec(), is_allowlist: false, is_denylist: true };
+        let denied = RepoList::new(denylist.to_vec(), false, true);
         let test = Test { fact: RunFact::Repo, matcher: Matcher::In(denied), span: Default::default() };
         let denied = space.matches(diagrams, &test);
         let enrolled = diagrams.without(listed, denied);

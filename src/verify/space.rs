@@ -93,7 +93,7 @@ impl<F: Scope + Ord> Constants<F> {
         match &test.matcher {
             Matcher::Is(_) | Matcher::Empty(_) => {}
             Matcher::In(list) | Matcher::NotIn(list) if list.is_allowlist => {}
-            Matcher::In(list) | Matcher::NotIn(list) => self.patterns(&list.patterns),
+            Matcher::In(list) | Matcher::NotIn(list) => self.patterns(list.patterns()),
             Matcher::OneOf(words) if test.fact == F::REPO => {
                 let exact: Vec<RepoPattern> = words.iter().filter_map(|word| RepoPattern::parse(word).ok()).collect();
                 self.patterns(&exact);
@@ -318,7 +318,7 @@ impl<F: Scope + Ord> Space<F> {
                     let asked = size.saturating_add(Value::from(!test.fact.spec().always));
                     if let Matcher::In(list) | Matcher::NotIn(list) = matcher {
                         // Every repository is held against every pattern.
-                        let patterns = u32::try_from(list.patterns.len()).unwrap_or(u32::MAX);
+                        let patterns = u32::try_from(list.patterns().len()).unwrap_or(u32::MAX);
                         diagrams.spend(size.saturating_mul(patterns).div_euclid(16));
                     }
                     diagrams.values(*variable, asked, |value| value < size && domain.matches(value, matcher))

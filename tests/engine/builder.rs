@@ -35,7 +35,7 @@ pub fn patterns(texts: &[&str]) -> Vec<RepoPattern> {
 }
 
 pub fn repos(texts: &[&str]) -> RepoList {
-    RepoList { patterns: patterns(texts), is_allowlist: false, is_denylist: false }
+    RepoList::new(patterns(texts), false, false)
 }
 
 // Conditions.
@@ -93,14 +93,8 @@ pub fn gate(name: &str, require: Condition<IssueFact>, text: &str) -> Gate {
 /// The eight gates of the shipped policy.
 pub fn shipped_gates(allowlist: &[RepoPattern], denylist: &[RepoPattern], slots: i64) -> Vec<Gate> {
     let listed = all(vec![
-        test(
-            IssueFact::Repo,
-            Matcher::In(RepoList { patterns: allowlist.to_vec(), is_allowlist: true, is_denylist: false }),
-        ),
-        test(
-            IssueFact::Repo,
-            Matcher::NotIn(RepoList { patterns: denylist.to_vec(), is_allowlist: false, is_denylist: true }),
-        ),
+        test(IssueFact::Repo, Matcher::In(RepoList::new(allowlist.to_vec(), true, false))),
+        test(IssueFact::Repo, Matcher::NotIn(RepoList::new(denylist.to_vec(), false, true))),
     ]);
     let hold = test(IssueFact::Labels, Matcher::HasNone(strings(&["ready-for-human", "paused"])));
     vec![

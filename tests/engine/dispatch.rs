@@ -202,18 +202,17 @@ fn an_issue_that_lost_its_slot_before_its_gates_were_read_is_not_called_eligible
         sentence_for(&policy, &[urgent("acme/app", 1, 1), with(urgent("acme/app", 2, 2), change)], 1, &[])
     };
     assert_eq!(behind(|_| ()), "behind acme/app#1");
-    assert_eq!(behind(|facts| facts.trusted = NotRead), "behind acme/app#1; trust was not read, since it cannot win");
+    assert_eq!(behind(|facts| facts.trusted = NotRead), "behind acme/app#1 (1 gate not read yet)");
     let late = |facts: &mut IssueFacts| {
         facts.trusted = NotRead;
         facts.edited_since_armed = NotRead;
         facts.open_blockers = NotRead;
     };
-    assert_eq!(behind(late), "behind acme/app#1; trust, unchanged and blocked-by were not read, since it cannot win");
+    assert_eq!(behind(late), "behind acme/app#1 (3 gates not read yet)");
     let in_flight = [with(urgent("acme/app", 2, 2), late)];
     assert_eq!(
         sentence_for(&policy, &in_flight, 0, &["acme/app"]),
-        "runs in flight fill acme/app: dispatch.slots_per_repo = 1 (line 1); trust, unchanged and blocked-by were not \
-         read, since it cannot win"
+        "runs in flight fill acme/app: dispatch.slots_per_repo = 1 (line 1) (3 gates not read yet)"
     );
 }
 
@@ -269,16 +268,38 @@ fn limits_of_the_installation_cut_the_tail_and_are_named() {
         assert_eq!(dispatched(&candidates, &decisions), ["acme/c#1", "acme/b#1"][..expected]);
         assert_eq!(decisions[0].outcome, Outcome::Capacity(limit));
     }
-    assert_eq!(
-        sentence_for(&policy, &candidates, 0, &["x"; 9]),
-        "as many runs are in flight as dispatch.max_in_flight = 4 (line 1) allows"
-    );
+    assert_eq!(sentence_for(&policy, &candidates, 0, &["x"; 9]), "dispatch.max_in_flight = 4 (line 1) is used up");
     policy.base.dispatch.max_per_tick = located(1);
     assert_eq!(
         sentence_for(&policy, &candidates, 0, &[]),
         "dispatch.max_per_tick = 1 (line 1) is used up; it may go in the next tick"
     );
     assert_eq!(sentence_for(&policy, &candidates, 2, &[]), "dispatched as number 1 of this tick");
+}
+
+#[test]
+fn nobody_is_told_to_wait_for_an_issue_that_does_not_go() {
+    let mut policy = shipped();
+    policy.base.dispatch.max_in_flight = located(2);
+    policy.base.dispatch.slots_per_repo = located(2);
+    let denied_later = |facts: &mut IssueFacts| facts.trusted = NotRead;
+    let candidates = [
+        with(urgent("acme/app", 1, 1), denied_later),
+        with(urgent("acme/app", 2, 2), denied_later),
+        urgent("acme/app", 3, 3),
+        urgent("acme/site", 4, 4),
+    ];
+    let outcomes = |in_flight: &[&str]| {
+        let decisions = select(&policy, &candidates, &strings(in_flight));
+        decisions.into_iter().map(|decision| decision.outcome).collect::<Vec<_>>()
+    };
+    let used_up = Outcome::Capacity(CapacityLimit::MaxInFlight);
+    assert_eq!(outcomes(&["acme/lib", "acme/lib"]), [used_up; 4]);
+    // One of two goes: the third has a slot to wait for, and it is not the slot that keeps it.
+    assert_eq!(outcomes(&["acme/lib"]), [Outcome::Unread, used_up, used_up, used_up]);
+    assert_eq!(outcomes(&["acme/app"]), [Outcome::Unread, Outcome::Slot(Some(0)), Outcome::Slot(Some(0)), used_up]);
+    let behind = Outcome::Slot(Some(1));
+    assert_eq!(outcomes(&[]), [Outcome::Unread, Outcome::Unread, behind, used_up]);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use afk::engine::evaluate::{Verdict, evaluate, lacking};
 use afk::engine::select::{Candidate, Outcome, place_in_repo, select, sentence};
-use afk::engine::step::{Circumstances, End, Step, advance, due_in, next_due, step, trace};
-use afk::policy::facts::{AgentStatus, CiStatus, IssueFact, IssueFacts, IssueStatus, Observed, RunFacts};
-use afk::policy::{Condition, Matcher, OrderBy, Policy, Rules};
+use afk::engine::step::{Circumstances, End, Machine, Step, due_in, trace};
+use afk::policy::facts::{AgentStatus, CiStatus, IssueFact, IssueFacts, IssueStatus, Observed, RunFact, RunFacts};
+use afk::policy::{Comparison, Condition, Matcher, OrderBy, Policy, Quantity, Rules};
 use proptest::prelude::{Just, Strategy, prop, prop_assert, prop_assert_eq, prop_compose, prop_oneof, proptest};
 
 use crate::builder::*;
@@ -175,14 +175,18 @@ proptest! {
         let decisions = select(&policy, &queue, &[]);
         for decision in &decisions {
             if let Outcome::Slot(Some(winner)) = decision.outcome {
-                prop_assert!(!matches!(decisions[winner].outcome, Outcome::Slot(_) | Outcome::Gate(_)));
+                prop_assert!(matches!(decisions[winner].outcome, Outcome::Dispatch(_) | Outcome::Unread));
             }
         }
         for (index, decision) in decisions.iter().enumerate() {
             if let Some((place, all)) = place_in_repo(&policy, &queue, &decisions, index) {
                 let slots = policy.rules(&queue[index].facts.repo).dispatch.slots_per_repo.value;
                 prop_assert!(place <= all);
-                prop_assert_eq!(matches!(decision.outcome, Outcome::Slot(_)), place > slots);
+                match decision.outcome {
+                    Outcome::Slot(_) => prop_assert!(place > slots),
+                    Outcome::Capacity(_) => {}
+                    _ => prop_assert!(place <= slots),
+                }
             }
         }
     }
@@ -306,7 +310,78 @@ fn machines() -> impl Strategy<Value = Rules> {
     })
 }
 
+/// Conditions of every kind of test, some of which no table can hold.
+fn run_condition() -> impl Strategy<Value = Condition<RunFact>> {
+    let comparison = || {
+        use Comparison::{Eq, Gt, Gte, Lt, Lte, Ne};
+        prop::sample::select(vec![Lt, Lte, Gt, Gte, Eq, Ne])
+    };
+    let compare = |fact, by, bound| test(fact, Matcher::Compare(by, bound));
+    let leaf = prop_oneof![
+        proptest::bool::ANY.prop_map(|wanted| is(RunFact::Pushed, wanted)),
+        proptest::bool::ANY.prop_map(|wanted| is(RunFact::Told, wanted)),
+        prop::sample::subsequence(AgentStatus::WORDS, 1..4).prop_map(|words| one_of(RunFact::Agent, &words)),
+        prop::sample::subsequence(CiStatus::WORDS, 1..3).prop_map(|words| one_of(RunFact::Ci, &words)),
+        Just(one_of(RunFact::Issue, &["gone"])),
+        (comparison(), 0_u64..60).prop_map(move |(by, at)| compare(
+            RunFact::Quiet,
+            by,
+            Quantity::Duration(minutes(at))
+        )),
+        (comparison(), -1_i64..7).prop_map(move |(by, at)| compare(RunFact::Attempts, by, Quantity::Int(at))),
+        (comparison(), 0_i32..3).prop_map(move |(by, at)| compare(RunFact::CostUsd, by, Quantity::Number(at.into()))),
+        prop::collection::vec(0_i64..7, 1..3).prop_map(|counts| {
+            test(RunFact::Attempts, Matcher::OneOfQuantities(counts.into_iter().map(Quantity::Int).collect()))
+        }),
+        Just(test(RunFact::Labels, Matcher::HasAny(strings(&["paused"])))),
+        proptest::bool::ANY.prop_map(|wanted| test(RunFact::Labels, Matcher::Empty(wanted))),
+        Just(test(RunFact::Milestones, Matcher::Empty(true))),
+    ];
+    leaf.prop_recursive(4, 24, 4, |part| {
+        prop_oneof![
+            prop::collection::vec(part.clone(), 0..4).prop_map(Condition::All),
+            prop::collection::vec(part.clone(), 0..4).prop_map(Condition::Any),
+            part.prop_map(crate::builder::not),
+        ]
+    })
+}
+
 proptest! {
+    #[test]
+    fn a_machine_that_met_many_runs_finds_the_first_row_that_holds_by_its_condition(
+        mut rules in machines(),
+        conditions in prop::collection::vec(run_condition(), 0..40),
+        runs in prop::collection::vec((
+            prop::sample::select(vec!["working", "verifying", "fixing", "done", "frozen", "dropped"]),
+            run_facts(),
+            observed(prop::sample::select(vec![0.0, 0.5, 1.0, f64::NAN, f64::INFINITY])),
+            observed(prop_oneof![Just(vec![]), Just(vec!["paused".to_owned()])]),
+            circumstances(),
+        ), 1..60),
+    ) {
+        let further = conditions.into_iter().enumerate().map(|(number, when)| {
+            row(&format!("further-{number}"), &["working", "verifying"], when, "frozen", Some("fix-forward"))
+        });
+        rules.transitions.splice(0..0, further);
+        let mut machine = Machine::new(&rules);
+        for (state, facts, cost_usd, labels, circumstances) in runs {
+            let facts = RunFacts { cost_usd, labels, ..facts };
+            let state_or_initial = if state == "dropped" { "working" } else { state };
+            let is_active = rules.state(state_or_initial).is_some_and(|state| state.outcome.is_none());
+            let first = rules.transitions.iter().find(|row| {
+                is_active
+                    && row.from.iter().any(|from| from == state_or_initial)
+                    && (circumstances.enrolled || row.action.as_deref() != Some("fix-forward"))
+                    && evaluate(&row.when, &facts) == Verdict::Holds
+            });
+            let found = match machine.step(state, &facts, circumstances) {
+                Step::Wait => None,
+                Step::Row(row) | Step::Held(row, _) => Some(row),
+            };
+            prop_assert_eq!(found, first);
+        }
+    }
+
     #[test]
     fn a_step_takes_the_first_row_that_matches(
         rules in machines(),
@@ -320,7 +395,7 @@ proptest! {
             let turn = row.row.action.as_deref() == Some("fix-forward");
             row.applies && row.verdict == Verdict::Holds && (circumstances.enrolled || !turn)
         });
-        match step(&rules, state, &facts, circumstances) {
+        match Machine::new(&rules).step(state, &facts, circumstances) {
             Step::Wait => prop_assert!(first.is_none()),
             Step::Row(row) => {
                 prop_assert_eq!(first.map(|first| first.row), Some(row));
@@ -349,17 +424,18 @@ proptest! {
         facts in run_facts(),
         circumstances in circumstances(),
     ) {
-        let advance = advance(&rules, state, &facts, circumstances);
+        let mut machine = Machine::new(&rules);
+        let advance = machine.advance(state, &facts, circumstances);
         prop_assert!(advance.path.len() <= rules.states.len());
         prop_assert_eq!(advance.restarted, state == "dropped");
-        let next = step(&rules, &advance.state, &facts, circumstances);
+        let next = machine.step(&advance.state, &facts, circumstances);
         match advance.end {
             End::Wait => prop_assert_eq!(next, Step::Wait),
             End::Act(row) => prop_assert_eq!(next, Step::Row(row)),
             End::Held(row, why) => prop_assert_eq!(next, Step::Held(row, why)),
             End::Circle => prop_assert!(advance.path.iter().all(|row| row.action.is_none())),
         }
-        let due_now = next_due(&rules, state, &facts, circumstances).map(|(left, _)| left) == Some(minutes(0));
-        prop_assert_eq!(due_now, step(&rules, state, &facts, circumstances) != Step::Wait);
+        let due_now = machine.next_due(state, &facts, circumstances).map(|(left, _)| left) == Some(minutes(0));
+        prop_assert_eq!(due_now, machine.step(state, &facts, circumstances) != Step::Wait);
     }
 }

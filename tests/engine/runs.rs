@@ -28,7 +28,7 @@ fn green() -> RunFacts {
 }
 
 fn outcome(state: &str, facts: &RunFacts, circumstances: Circumstances) -> String {
-    match step(&machine(), state, facts, circumstances) {
+    match Machine::new(&machine()).step(state, facts, circumstances) {
         Step::Wait => "wait".to_owned(),
         Step::Row(row) => row.name.clone(),
         Step::Held(row, why) => format!("held {} by {why:?}", row.name),
@@ -120,7 +120,7 @@ fn rows_without_effects_follow_each_other_up_to_a_row_with_effects() {
         ("working", run(), vec![], "working", "wait"),
         ("done", red(), vec![], "done", "wait"),
     ] {
-        let advance = advance(&machine, state, &facts, ON);
+        let advance = Machine::new(&machine).advance(state, &facts, ON);
         assert_eq!((names(&advance.path), advance.state.as_str()), (path, reached));
         match advance.end {
             End::Act(row) => assert_eq!(row.name, end),
@@ -128,7 +128,7 @@ fn rows_without_effects_follow_each_other_up_to_a_row_with_effects() {
         }
         assert!(!advance.restarted);
     }
-    let held = advance(&machine, "working", &red(), KILLED);
+    let held = Machine::new(&machine).advance("working", &red(), KILLED);
     assert_eq!((names(&held.path), held.state.as_str()), (vec!["pushed"], "verifying"));
     assert!(matches!(held.end, End::Held(row, HeldBy::KillSwitch) if row.name == "fix-forward"));
 }
@@ -136,7 +136,7 @@ fn rows_without_effects_follow_each_other_up_to_a_row_with_effects() {
 #[test]
 fn a_state_that_the_policy_no_longer_has_goes_on_from_the_initial_one_and_says_so() {
     let machine = machine();
-    let advance = advance(&machine, "in-review-by-ops", &green(), ON);
+    let advance = Machine::new(&machine).advance("in-review-by-ops", &green(), ON);
     assert!(advance.restarted);
     assert_eq!((names(&advance.path), advance.state.as_str()), (vec!["pushed"], "verifying"));
     assert!(matches!(advance.end, End::Act(row) if row.name == "landed"));
@@ -149,7 +149,7 @@ fn a_row_without_effects_may_end_a_run() {
     let mut machine = machine();
     machine.transitions.insert(0, row("forget", &["working"], is(RunFact::Told, false), "done", None));
     machine.transitions.push(row("wake", &["done"], all(vec![]), "working", None));
-    let advance = advance(&machine, "working", &run(), ON);
+    let advance = Machine::new(&machine).advance("working", &run(), ON);
     assert_eq!((names(&advance.path), advance.state.as_str(), advance.end), (vec!["forget"], "done", End::Wait));
 }
 
@@ -165,7 +165,7 @@ fn rows_without_effects_in_a_circle_are_noticed() {
             }
             from = to;
         }
-        let advance = advance(&machine, "a", &run(), ON);
+        let advance = Machine::new(&machine).advance("a", &run(), ON);
         assert_eq!((advance.path.len(), advance.end), (targets.len(), End::Circle));
         assert_eq!(Some(&advance.state.as_str()), targets.last());
     }
@@ -173,8 +173,8 @@ fn rows_without_effects_in_a_circle_are_noticed() {
 
 #[test]
 fn rules_without_states_wait() {
-    assert_eq!(advance(&rules(), "working", &red(), ON).end, End::Wait);
-    assert_eq!(step(&rules(), "working", &red(), ON), Step::Wait);
+    assert_eq!(Machine::new(&rules()).advance("working", &red(), ON).end, End::Wait);
+    assert_eq!(Machine::new(&rules()).step("working", &red(), ON), Step::Wait);
 }
 
 #[test]
@@ -256,7 +256,11 @@ fn only_durations_that_grow_make_a_row_due() {
 #[test]
 fn the_next_thing_to_happen_by_itself_is_the_row_that_would_win_then() {
     let machine = machine();
-    let next = |state: &str, facts: &RunFacts, circumstances| match next_due(&machine, state, facts, circumstances) {
+    let next = |state: &str, facts: &RunFacts, circumstances| match Machine::new(&machine).next_due(
+        state,
+        facts,
+        circumstances,
+    ) {
         Some((left, Step::Row(row))) => format!("{} in {}m", row.name, left.as_secs() / 60),
         Some((left, Step::Held(row, why))) => format!("{} held by {why:?} in {}m", row.name, left.as_secs() / 60),
         other => format!("{other:?}"),

@@ -25,9 +25,10 @@ pub use forge::{Act, Forge};
 pub use local::Local;
 #[allow(unused_imports, reason = "every test file uses a part of it")]
 pub use look::{Agent, Comment, Issue, Outcome};
-pub use runner::{Processes, Runner};
+#[allow(unused_imports, reason = "every test file uses a part of it")]
+pub use runner::{Lost, Processes, Runner, Threads};
 
-/// How long anything may take that is waited for.
+/// How long a command may take.
 const DEADLINE: Duration = Duration::from_secs(40);
 /// The one repository of the quickstart.
 pub const REPO: &str = "greeter";
@@ -63,13 +64,9 @@ pub struct Running {
 impl<F: Forge, R: Runner> InstallationOf<F, R> {
     /// The quickstart with the toy agent: red at first, corrected when told. Issue 1 is there, not armed.
     pub fn new() -> Self {
-        let made = Self {
-            forge: F::new(),
-            runner: R::new(),
-            folder: tempfile::tempdir().unwrap(),
-            variables: Vec::new(),
-            heard: RefCell::default(),
-        };
+        let runner = R::new();
+        let made =
+            Self { forge: F::new(), folder: runner.folder(), runner, variables: Vec::new(), heard: RefCell::default() };
         let quickstart = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
         copy(&quickstart, &made.root());
         fs::remove_dir_all(made.path("issues")).unwrap();
@@ -134,11 +131,19 @@ impl<F: Forge, R: Runner> InstallationOf<F, R> {
     pub fn edit(&self, name: &str, changes: &[(&str, &str)]) {
         let mut text = self.read(name);
         for (before, after) in changes {
-            let (before, after) = (F::localized(before), F::localized(after));
+            let (before, after) = (F::localized(before), self.runner.in_its_time(&F::localized(after)));
             assert!(text.contains(&before), "{name} does not hold {before:?}");
             text = text.replace(&before, &after);
         }
         self.write(name, &text);
+    }
+
+    /// Puts another executor into the place of the quickstart's.
+    pub fn replace_executor(&self, entry: &str) {
+        let settings = self.read("afk.settings.toml");
+        let (before, rest) = settings.split_once("[executors.toy]\n").unwrap();
+        let (_, after) = rest.split_once("[ci.test]\n").unwrap();
+        self.write("afk.settings.toml", &format!("{before}[executors.toy]\n{entry}\n[ci.test]\n{after}"));
     }
 
     pub fn with_script(self, name: &str, text: &str) -> Self {
@@ -161,7 +166,9 @@ impl<F: Forge, R: Runner> InstallationOf<F, R> {
         let wrapper = format!(
             "#!/bin/sh\nhere=$(dirname \"$0\")\nexport HERE=\"$here\"\necho \"$AFK_RUN $1\" >>\"$here/invocations\"\nexec sh \"$here/agents/{name}.sh\" \"$1\"\n"
         );
-        self.with_script("agent.sh", &wrapper)
+        let made = self.with_script("agent.sh", &wrapper);
+        R::agent(&made, name);
+        made
     }
 
     /// How long an agent lives on that was told to end.
@@ -290,6 +297,11 @@ impl<F: Forge, R: Runner> InstallationOf<F, R> {
 
     pub fn afk_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
         let ran = self.start_with(arguments, variables).end();
+        for (name, token) in &self.variables {
+            let is_said =
+                name.to_string_lossy().ends_with("_TOKEN") && ran.to_string().contains(&*token.to_string_lossy());
+            assert!(!is_said, "{} is shown", name.display());
+        }
         self.heard.borrow_mut().push_str(&ran.stderr);
         ran
     }
@@ -318,7 +330,7 @@ impl<F: Forge, R: Runner> InstallationOf<F, R> {
             if wanted(&issue) {
                 return issue;
             }
-            assert!(started.elapsed() < DEADLINE, "not {what} in time: {issue:#?}\n{said}");
+            assert!(started.elapsed() < self.runner.patience(), "not {what} in time: {issue:#?}\n{said}");
             let ran = self.watch();
             assert!(matches!(ran.code, Some(0 | 3)), "{ran}");
             // What is said again and again is said once.
@@ -326,7 +338,7 @@ impl<F: Forge, R: Runner> InstallationOf<F, R> {
             if !said.ends_with(&ran) {
                 said.push_str(&ran);
             }
-            thread::sleep(Duration::from_millis(60));
+            thread::sleep(self.runner.interval());
         }
     }
 
@@ -344,8 +356,8 @@ impl<F: Forge, R: Runner> InstallationOf<F, R> {
     pub fn wait_until(&self, what: &str, wanted: impl Fn() -> bool) {
         let started = Instant::now();
         while !wanted() {
-            assert!(started.elapsed() < DEADLINE, "not {what} in time");
-            thread::sleep(Duration::from_millis(10));
+            assert!(started.elapsed() < self.runner.patience(), "not {what} in time");
+            thread::sleep(self.runner.interval() / 6);
         }
     }
 
@@ -394,7 +406,7 @@ impl<F: Forge, R: Runner> Drop for InstallationOf<F, R> {
         R::clear(self);
         let started = Instant::now();
         while self.is_at_work() && started.elapsed() < Duration::from_secs(10) {
-            thread::sleep(Duration::from_millis(10));
+            thread::sleep(self.runner.interval() / 6);
         }
         if !thread::panicking() {
             self.forge.end();

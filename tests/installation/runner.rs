@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::{Agent, Forge, InstallationOf};
 
@@ -12,8 +13,31 @@ use super::{Agent, Forge, InstallationOf};
 pub trait Runner: Sized {
     fn new() -> Self;
 
+    /// Where the installation is made.
+    fn folder(&self) -> TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
     /// Turns the quickstart, whose agents are processes of afk's own, into an installation with this executor.
     fn set_up<F: Forge>(made: InstallationOf<F, Self>) -> InstallationOf<F, Self>;
+
+    /// Tells its agents what to do from now on, beyond the program that the installation has for it.
+    fn agent<F: Forge>(_: &InstallationOf<F, Self>, _: &str) {}
+
+    /// What is written into policy or settings, in the time that its agents take.
+    fn in_its_time(&self, text: &str) -> String {
+        text.to_owned()
+    }
+
+    /// How long anything may take that is waited for.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(40)
+    }
+
+    /// How long to wait between two ticks.
+    fn interval(&self) -> Duration {
+        Duration::from_millis(60)
+    }
 
     /// How long an agent lives on that was told to end, from the next turn on.
     fn grace<F: Forge>(afk: &InstallationOf<F, Self>, grace: Duration);
@@ -26,6 +50,45 @@ pub trait Runner: Sized {
 
     /// Looks back at the end of a test that went well.
     fn end(&self);
+}
+
+/// What becomes of a request on its way to a server and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// It never arrives.
+    Request,
+    /// It takes effect, and no answer comes.
+    Answer,
+    /// It takes effect, and half of the answer comes.
+    Half,
+    /// It never arrives, and a proxy answers with 502.
+    BadGateway,
+}
+
+/// A server of T3 Code under test, whoever runs it: what people and operators do to it, and what it shows.
+pub trait Threads: Runner {
+    /// A person sends a command in the web UI; gives the status of the answer.
+    fn person(&self, command: &Value) -> u16;
+
+    /// The activities of a thread, each with its `kind` and `payload`.
+    fn activities(&self, thread: &str) -> Vec<Value>;
+
+    fn is_archived(&self, thread: &str) -> bool;
+
+    /// How often a command was sent.
+    fn sent(&self, command: &str) -> usize;
+
+    /// How many projects were made for afk.
+    fn projects(&self) -> usize;
+
+    /// What becomes of the next requests, those of a type of command or, where that is empty, all.
+    fn loses(&self, lost: Lost, command: &str, times: usize);
+
+    /// Nothing is lost any more.
+    fn loses_nothing(&self);
+
+    /// Whether the token that afk has counts, from now on.
+    fn token_counts(&self, counts: bool);
 }
 
 /// The executor of the quickstart: agents are commands.

@@ -91,6 +91,27 @@ fn a_data_directory_that_cannot_be_written_to_ends_the_tick_before_it_does_anyth
 }
 
 #[test]
+fn a_tick_that_takes_too_long_is_ended_and_the_next_one_does_what_is_left() {
+    // One slow repository gets half of a tick.
+    let afk = Installation::armed().second_repository("other");
+    afk.write_issue_of("other", 1, "Say goodbye", "");
+    afk.person_in("other", "ada").labels(1, "ready-for-agent");
+    let slow = afk.git_before_the_real_one("while [ ! -e \"$(dirname \"$0\")/go\" ]; do sleep 0.1; done");
+    let text = afk.read("afk.settings.toml");
+    afk.write("afk.settings.toml", &format!("tick_deadline = \"2s\"\n{text}"));
+
+    let ran = afk.afk_with(&["poll"], &[("PATH", &slow)]);
+    assert!(ran.code == Some(4) && ran.stderr.contains("the tick ran into its deadline of 2 s"), "{ran}");
+    assert_eq!(afk.issue(1).labels, ["ready-for-agent"]);
+    assert!(afk.read("data/heartbeat-poll.json").contains("deadline"));
+
+    afk.write("bin/go", "");
+    afk.write("afk.settings.toml", &text);
+    afk.dispatch();
+    assert_eq!(afk.agents().len(), 2);
+}
+
+#[test]
 fn settings_that_are_missing_are_an_error_that_says_what_to_do() {
     let afk = Installation::armed();
     fs::remove_file(afk.path("afk.settings.toml")).unwrap();

@@ -58,6 +58,9 @@ fn a_green_pull_request_is_handed_over() {
     let issue = afk.watch_until_over();
     assert_eq!(issue.state().as_deref(), Some("in-review"));
     assert!(issue.open, "nothing has landed");
+    let explained = afk.afk(&["explain", "--issue", &afk.reference(1)]);
+    let said = "IN-REVIEW: Pull request is green and ready for review (the pull request is green). The run ended";
+    assert!(explained.stdout.contains(said), "{explained}");
     let url = format!("{}/acme/greeter/pull/9", afk.forge.fake.uri());
     assert!(issue.progress()[0].body.contains(&format!("| Pull request | open, {url} |")), "{issue:#?}");
     assert_eq!(afk.rings("in-review"), 1);

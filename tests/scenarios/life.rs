@@ -99,7 +99,7 @@ fn a_correction_that_brings_no_commit_is_not_asked_for_again() {
     let issue = afk.watch_until_over();
 
     assert_eq!(issue.state().as_deref(), Some("frozen"));
-    assert_eq!(issue.reason(), "the correction brought no commit");
+    assert_eq!(issue.reason(), "CI is red, and no commit came after 1 corrections");
     assert_eq!((issue.attempts(), afk.agent_of_run().turns), (1, 2));
 }
 

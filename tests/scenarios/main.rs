@@ -25,6 +25,7 @@ mod local {
     mod processes;
     mod queue;
     mod switches;
+    mod unruly;
 }
 
 /// Issues are GitHub's.
@@ -43,6 +44,7 @@ mod github {
     mod processes;
     mod queue;
     mod switches;
+    mod unruly;
 }
 
 /// Issues are files, and agents are threads of a current T3 Code server.
@@ -57,7 +59,10 @@ mod t3 {
     mod queue;
     mod switches;
     mod t3_calls;
+    mod t3_lost;
+    mod t3_people;
     mod threads;
+    mod unruly;
 }
 
 /// The same on the release that many still run: a whole life, and all that the two do not have in common.
@@ -67,5 +72,7 @@ mod t3_v0_0_27 {
 
     mod life;
     mod t3_calls;
+    mod t3_lost;
+    mod t3_people;
     mod threads;
 }

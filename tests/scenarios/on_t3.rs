@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use crate::installation::{Agent, Forge, InstallationOf, Runner};
+use chrono::{TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use crate::installation::{Agent, Forge, InstallationOf, Lost, Runner, Threads};
 use crate::t3_fake::contract::Contract;
-use crate::t3_fake::{Fake, Generation, TOKEN};
+use crate::t3_fake::{Fake, Fault, Generation, TOKEN, Trouble};
 
 /// The fake of a generation, in the process of the test.
 pub struct T3<const V0_0_27: bool> {
@@ -22,13 +25,10 @@ impl<const V0_0_27: bool> Runner for T3<V0_0_27> {
     }
 
     fn set_up<F: Forge>(made: InstallationOf<F, Self>) -> InstallationOf<F, Self> {
-        let settings = made.read("afk.settings.toml");
-        let (before, rest) = settings.split_once("[executors.toy]\n").unwrap();
-        let (_, after) = rest.split_once("[ci.test]\n").unwrap();
         let uri = made.runner.fake.uri();
-        let executor =
-            format!("[executors.toy]\nkind  = \"t3\"\nurl   = \"{uri}\"\ntoken = {{ variable = \"AFK_T3_TOKEN\" }}\n");
-        made.write("afk.settings.toml", &format!("{before}{executor}\n[ci.test]\n{after}"));
+        made.replace_executor(&format!(
+            "kind = \"t3\"\nurl = \"{uri}\"\ntoken = {{ variable = \"AFK_T3_TOKEN\" }}\nprovider = \"claudeAgent\"\n"
+        ));
         made.runner.fake.agent(&made.path("agent.sh"));
         made.variable("AFK_T3_TOKEN", TOKEN)
     }
@@ -66,5 +66,48 @@ impl<const V0_0_27: bool> Runner for T3<V0_0_27> {
         if let Some(contract) = Contract::open(generation) {
             assert_eq!(contract.violations(&log), Vec::<String>::new());
         }
+    }
+}
+
+impl<const V0_0_27: bool> Threads for T3<V0_0_27> {
+    fn person(&self, command: &Value) -> u16 {
+        self.fake.person(command)
+    }
+
+    fn activities(&self, thread: &str) -> Vec<Value> {
+        let mut state = self.fake.state();
+        let activities = state.thread(thread).map(|thread| thread.activities.clone()).unwrap_or_default();
+        activities.iter().map(|activity| json!({ "kind": activity.kind, "payload": activity.payload })).collect()
+    }
+
+    fn is_archived(&self, thread: &str) -> bool {
+        self.fake.state().thread(thread).is_some_and(|thread| thread.archived_at.is_some())
+    }
+
+    fn sent(&self, command: &str) -> usize {
+        self.fake.log().iter().filter(|exchange| exchange.command.as_deref() == Some(command)).count()
+    }
+
+    fn projects(&self) -> usize {
+        self.fake.state().projects.len()
+    }
+
+    fn loses(&self, lost: Lost, command: &str, times: usize) {
+        let fault = match lost {
+            Lost::Request => Fault::LostBefore,
+            Lost::Answer => Fault::LostAfter,
+            Lost::Half => Fault::Truncated,
+            Lost::BadGateway => Fault::BadGateway,
+        };
+        self.fake.trouble(Trouble { fault, what: command.to_owned(), times });
+    }
+
+    fn loses_nothing(&self) {
+        self.fake.state().troubles.clear();
+    }
+
+    fn token_counts(&self, counts: bool) {
+        let life = if counts { TimeDelta::days(30) } else { TimeDelta::seconds(-1) };
+        self.fake.state().tokens[0].expires_at = Utc::now() + life;
     }
 }

@@ -1,60 +1,14 @@
-//! afk and a server of T3 Code that loses answers, refuses commands, is away, or does not know the token any more.
+//! afk and a server of T3 Code that refuses commands, never answers, or takes the token for too little.
 
-use std::fs;
-
-use chrono::{TimeDelta, Utc};
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
 use super::Installation;
+use super::t3_lost::{dispatch_in_the_end, was_lived_once};
 use crate::t3_fake::{Exchange, Fault, Generation, READ_ONLY, Trouble};
 
 fn commands(log: &[Exchange], kind: &str) -> usize {
     log.iter().filter(|exchange| exchange.command.as_deref() == Some(kind)).count()
-}
-
-/// Polls until the issue is dispatched: a lost answer may make a tick fail.
-fn dispatch_in_the_end(afk: &Installation) {
-    for _ in 0..4 {
-        let ran = afk.poll();
-        assert!(matches!(ran.code, Some(0 | 3)), "{ran}");
-        if afk.issue(1).has("agent-in-progress") {
-            return;
-        }
-    }
-    panic!("it is not dispatched: {:#?}", afk.issue(1));
-}
-
-/// The run came to a good end after so many turns, and there is one of everything.
-#[track_caller]
-fn was_lived_once(afk: &Installation, turns: usize, what: &str) {
-    let issue = afk.watch_until_over();
-    assert_eq!((issue.state().as_deref(), issue.attempts() + 1), (Some("done"), turns as u64), "{what}");
-    let agent = afk.agent_of_run();
-    assert_eq!((agent.turns, agent.prompts.len(), afk.invocations().len()), (turns, turns, turns), "{what}");
-    assert_eq!(afk.runner.fake.state().projects.len(), 1, "{what}");
-}
-
-#[test]
-fn whatever_answer_is_lost_while_an_agent_is_brought_up_there_is_one_of_everything() {
-    for what in ["project.create", "thread.create", "thread.turn.start"] {
-        for fault in [Fault::LostBefore, Fault::LostAfter] {
-            let afk = Installation::armed().agent("right").hasty();
-            afk.runner.fake.trouble(Trouble::next(fault.clone(), what));
-            dispatch_in_the_end(&afk);
-            was_lived_once(&afk, 1, &format!("{what} {fault:?}"));
-        }
-    }
-}
-
-#[test]
-fn an_answer_that_makes_no_sense_is_a_lost_one() {
-    for fault in [Fault::BadGateway, Fault::Truncated] {
-        let afk = Installation::armed().agent("right").hasty();
-        afk.runner.fake.trouble(Trouble::next(fault.clone(), "thread.turn.start"));
-        dispatch_in_the_end(&afk);
-        was_lived_once(&afk, 1, &format!("{fault:?}"));
-    }
 }
 
 #[test]
@@ -68,26 +22,21 @@ fn a_command_that_was_refused_once_is_asked_for_under_another_id() {
 }
 
 #[test]
-fn whatever_becomes_of_a_corrective_turn_on_its_way_there_is_one() {
-    for fault in [Fault::LostBefore, Fault::LostAfter, Fault::Refused] {
-        let afk = Installation::armed().agent("red_then_right").hasty();
-        afk.dispatch();
-        afk.runner.fake.trouble(Trouble::next(fault.clone(), "thread.turn.start"));
-        was_lived_once(&afk, 2, &format!("{fault:?}"));
-    }
+fn a_corrective_turn_that_was_refused_once_is_asked_for_under_another_id() {
+    let afk = Installation::armed().agent("red_then_right").hasty();
+    afk.dispatch();
+    afk.runner.fake.trouble(Trouble::next(Fault::Refused, "thread.turn.start"));
+    was_lived_once(&afk, 2, "thread.turn.start");
 }
 
 #[test]
-fn an_interrupt_whose_answer_is_lost_is_asked_for_again() {
+fn an_interrupt_that_was_refused_once_is_asked_for_again() {
     let impatient = ("stall_timeout        = \"2m\"", "stall_timeout        = \"1s\"");
-    for fault in [Fault::LostBefore, Fault::LostAfter, Fault::Refused] {
-        let afk = Installation::armed().agent("hangs").hasty().policy(&[impatient]);
-        afk.dispatch();
-        afk.runner.fake.trouble(Trouble::next(fault.clone(), "thread.turn.interrupt"));
-        let issue = afk.watch_until("over", |issue| issue.outcome().is_some() && !issue.has("agent-in-progress"));
-        assert_eq!(issue.state().as_deref(), Some("needs-human"), "{fault:?}");
-        assert!(!afk.agent_of_run().live, "{fault:?}");
-    }
+    let afk = Installation::armed().agent("hangs").hasty().policy(&[impatient]);
+    afk.dispatch();
+    afk.runner.fake.trouble(Trouble::next(Fault::Refused, "thread.turn.interrupt"));
+    assert_eq!(afk.watch_until_over().state().as_deref(), Some("needs-human"));
+    assert!(!afk.agent_of_run().live);
 }
 
 #[test]
@@ -145,28 +94,6 @@ fn one_listing_serves_any_number_of_runs() {
 }
 
 #[test]
-fn a_token_that_expires_in_mid_run_is_said_so_and_the_run_goes_on_with_another() {
-    let afk = Installation::armed().agent("waits").hasty();
-    afk.dispatch();
-    let until = afk.runner.fake.state().tokens[0].expires_at;
-    afk.runner.fake.state().tokens[0].expires_at = Utc::now() - TimeDelta::seconds(1);
-
-    for command in ["watch", "poll"] {
-        let ran = afk.afk(&[command]);
-        assert_eq!(ran.code, Some(3), "{ran}");
-        let said = ran.to_string();
-        assert!(said.contains("token") && said.contains("t3 auth session issue"), "{ran}");
-        assert!(!said.contains(crate::t3_fake::TOKEN), "{ran}");
-    }
-    assert_eq!(afk.issue(1).state().as_deref(), Some("working"));
-
-    afk.runner.fake.state().tokens[0].expires_at = until;
-    afk.write("go", "");
-    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
-    assert_eq!(afk.invocations().len(), 1);
-}
-
-#[test]
 fn a_token_that_may_only_read_starts_nothing_and_the_missing_scope_is_named() {
     let afk = Installation::armed().variable("AFK_T3_TOKEN", READ_ONLY);
     let ran = afk.poll();
@@ -176,67 +103,12 @@ fn a_token_that_may_only_read_starts_nothing_and_the_missing_scope_is_named() {
 }
 
 #[test]
-fn a_server_that_is_away_in_mid_run_changes_nothing() {
-    let afk = Installation::armed().agent("waits").hasty();
-    afk.dispatch();
-    afk.runner.fake.trouble(Trouble::always(Fault::BadGateway, ""));
-    for command in ["watch", "poll", "watch"] {
-        let ran = afk.afk(&[command]);
-        assert_eq!(ran.code, Some(3), "{ran}");
-        assert_eq!(ran.to_string().matches("executor `toy`: ").count(), 1, "{ran}");
-        assert!(ran.to_string().contains(" calls to the edges, toy: "), "{ran}");
-    }
-    assert_eq!(afk.issue(1).state().as_deref(), Some("working"));
-
-    afk.runner.fake.state().troubles.clear();
-    afk.write("go", "");
-    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
-    assert_eq!((afk.agents().len(), afk.invocations().len()), (1, 1));
-}
-
-#[test]
 fn a_server_that_never_answers_is_waited_for_no_longer_than_the_settings_say() {
     let afk = Installation::armed().settings(&[("data = \"data\"", "data = \"data\"\ncall_timeout = \"3s\"\n#")]);
     afk.runner.fake.trouble(Trouble::always(Fault::Silent, ""));
     let ran = afk.poll();
     assert_eq!(ran.code, Some(3), "{ran}");
     assert_eq!((afk.agents().len(), afk.issue(1).labels.len()), (0, 1));
-}
-
-#[test]
-fn a_run_that_afk_forgot_is_followed_to_its_end() {
-    let afk = Installation::armed().agent("waits").hasty();
-    afk.dispatch();
-    let run = afk.agent_of_run().run;
-    fs::remove_file(afk.path(format!("data/t3/toy/runs/{run}/run.json"))).unwrap();
-    assert_eq!(afk.watch().code, Some(0));
-
-    afk.write("go", "");
-    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
-    assert_eq!((afk.agents().len(), afk.invocations().len()), (1, 1));
-}
-
-#[test]
-fn an_installation_that_lost_its_identity_takes_no_agent_for_gone_and_goes_on_once_it_is_put_back() {
-    let afk = Installation::armed().agent("waits").hasty();
-    afk.dispatch();
-    let run = afk.agent_of_run().run;
-    let identity = afk.read("data/installation.json");
-    fs::remove_file(afk.path("data/installation.json")).unwrap();
-    fs::remove_file(afk.path(format!("data/t3/toy/runs/{run}/run.json"))).unwrap();
-    for _ in 0..3 {
-        afk.watch();
-        let issue = afk.issue(1);
-        assert!(issue.state().as_deref() == Some("working") && issue.has("agent-in-progress"), "{issue:#?}");
-    }
-    let said = afk.afk(&["explain", "--issue", &afk.reference(1)]).to_string();
-    let lost = serde_json::from_str::<serde_json::Value>(&identity).unwrap()["id"].as_str().unwrap().to_owned();
-    assert!(said.contains(&format!("of the installation `{lost}` of afk")), "{said}");
-
-    afk.write("data/installation.json", &identity);
-    afk.write("go", "");
-    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
-    assert_eq!((afk.agents().len(), afk.invocations().len()), (1, 1));
 }
 
 #[test]

@@ -1,35 +1,17 @@
-//! What happens to the threads of T3 Code: people answer, delete and archive them, providers refuse, crash and ask, the
-//! server restarts, and what it shows of a turn is not what it seems.
-
-use std::time::Duration;
+//! What happens to the threads of T3 Code: providers refuse and crash, the server restarts, and what it shows of a turn is
+//! not what it seems.
 
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
 use super::Installation;
-use crate::installation::Issue;
+use crate::installation::{Issue, Threads};
 use crate::t3_fake::{Generation, Phase};
 
 const LOCK: &str = "agent-in-progress";
 
 fn is_old(afk: &Installation) -> bool {
     afk.runner.fake.state().generation == Generation::V0_0_27
-}
-
-/// A person does something to the one thread in the web UI.
-fn person(afk: &Installation, kind: &str, fields: serde_json::Value) {
-    let mut command =
-        json!({ "type": kind, "commandId": format!("ui-{kind}"), "createdAt": "2026-11-23T00:00:00.000Z" });
-    command["threadId"] = json!(afk.agent_of_run().run);
-    for (name, value) in fields.as_object().unwrap() {
-        command[name] = value.clone();
-    }
-    assert_eq!(afk.runner.fake.person(&command), 200, "{command}");
-}
-
-/// The thread has shown an activity of a kind.
-fn wait_for(afk: &Installation, kind: &str) {
-    afk.wait_until(kind, || afk.runner.fake.state().threads[0].activities.iter().any(|activity| activity.kind == kind));
 }
 
 fn watch_some(afk: &Installation, state: &str) {
@@ -46,38 +28,6 @@ fn is_handed_over(issue: &Issue, reason: &str, words: &str) {
     assert_eq!(issue.reason(), reason, "{issue:#?}");
     assert!(issue.escalation().contains(words), "{issue:#?}");
     assert!(issue.open && issue.has("ready-for-human") && !issue.has(LOCK), "{issue:#?}");
-}
-
-#[test]
-fn an_agent_that_waits_for_a_person_hands_the_issue_to_one() {
-    for (agent, kind) in [("asks_for_leave", "approval.requested"), ("asks_a_question", "user-input.requested")] {
-        let impatient = ("input_timeout        = \"1m\"", "input_timeout        = \"1s\"");
-        let afk = Installation::armed().agent(agent).hasty().policy(&[impatient]);
-        afk.dispatch();
-        wait_for(&afk, kind);
-
-        let issue = afk.watch_until_over();
-        is_handed_over(&issue, "the agent waits for an answer", "");
-        assert!(!afk.agent_of_run().live);
-    }
-}
-
-#[test]
-fn an_agent_that_a_person_answered_in_t3_goes_on() {
-    for (agent, requested, respond) in [
-        ("asks_for_leave", "approval.requested", "thread.approval.respond"),
-        ("asks_a_question", "user-input.requested", "thread.user-input.respond"),
-    ] {
-        let afk = Installation::armed().agent(agent).hasty();
-        afk.dispatch();
-        wait_for(&afk, requested);
-        watch_some(&afk, "working");
-
-        let request = afk.runner.fake.state().threads[0].activities[0].payload["requestId"].clone();
-        let answers = json!({ "requestId": request, "decision": "accept", "answers": { "Which colour?": "red" } });
-        person(&afk, respond, answers);
-        assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
-    }
 }
 
 #[test]
@@ -132,62 +82,18 @@ fn a_turn_that_is_accepted_and_never_starts_hands_the_issue_to_a_person_and_is_s
 }
 
 #[test]
-fn a_thread_that_a_person_puts_away_under_its_agent_keeps_the_lock_until_somebody_knows_that_it_has_ended() {
-    let impatient = ("unreachable_timeout  = \"2m\"", "unreachable_timeout  = \"1s\"");
-    for kind in ["thread.delete", "thread.archive"] {
-        let afk = Installation::armed().agent("hangs").hasty().policy(&[impatient]);
-        afk.dispatch();
-        afk.wait_until("at work", || afk.agent_of_run().turns == 1);
-        person(&afk, kind, json!({}));
-
-        // T3 Code records nothing more of it, so nobody can see it end.
-        afk.watch_until_state("frozen");
-        for _ in 0..2 {
-            afk.watch();
-            assert!(afk.issue(1).has(LOCK), "{:#?}", afk.issue(1));
-        }
-        let ran = afk.afk(&["abandon", &afk.agent_of_run().run.to_string()]);
-        assert_eq!(ran.code, Some(0), "{ran}");
-        let issue = afk.watch_until_over();
-        assert!(!issue.has(LOCK), "{issue:#?}");
-        // Nobody sent it anything: that would be accepted, and never start.
-        assert_eq!(afk.agent_of_run().prompts.len(), 1);
-    }
-}
-
-#[test]
 fn a_thread_that_a_person_puts_away_before_its_turn_has_begun_is_gone() {
     for kind in ["thread.delete", "thread.archive"] {
         let afk = Installation::armed().agent("hangs").hasty();
         afk.runner.fake.state().hold = Some(Phase::Accepted);
         afk.dispatch();
-        person(&afk, kind, json!({}));
+        let thread = afk.agent_of_run().run;
+        let put_away = json!({ "type": kind, "commandId": format!("ui {kind}"), "threadId": thread });
+        assert_eq!(afk.runner.person(&put_away), 200);
 
         let issue = afk.watch_until_over();
         is_handed_over(&issue, "the agent is gone and pushed nothing", "");
     }
-}
-
-#[test]
-fn a_red_run_whose_thread_is_put_away_gets_no_turn() {
-    let afk = Installation::red_and_waiting_for_a_turn();
-    person(&afk, "thread.archive", json!({}));
-
-    let issue = afk.watch_until_over();
-    assert_eq!((issue.state().as_deref(), afk.agent_of_run().prompts.len()), (Some("frozen"), 1), "{issue:#?}");
-}
-
-#[test]
-fn a_message_that_is_finished_in_mid_turn_is_no_end() {
-    let afk = Installation::armed().agent("talks_and_waits").hasty();
-    afk.dispatch();
-    afk.wait_until("talking", || afk.path("talked").exists());
-    afk.wait_until("heard", || afk.agent_of_run().output_bytes > 0);
-    watch_some(&afk, "working");
-
-    afk.write("go", "");
-    assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
-    assert_eq!(afk.agent_of_run().turns, 1);
 }
 
 #[test]
@@ -255,17 +161,15 @@ fn a_turn_that_the_provider_refuses_hands_the_issue_to_a_person() {
 
 #[test]
 fn a_provider_that_the_server_cannot_start_hands_the_issue_to_a_person() {
-    let named = |afk: Installation, provider: &str| {
-        let provider = format!("kind  = \"t3\"\nprovider = \"{provider}\"");
-        afk.settings(&[("kind  = \"t3\"", &provider)])
+    let named = |provider: &str| {
+        let provider = format!("provider = \"{provider}\"");
+        Installation::armed().settings(&[("provider = \"claudeAgent\"", &provider)]).hasty()
     };
-    for (provider, words) in [("nosuch", "unknown provider instance"), ("cursor", "is disabled")] {
-        let afk = named(Installation::armed(), provider).hasty();
-        afk.dispatch();
-        is_handed_over(&afk.watch_until_over(), "the agent is failed and pushed nothing", words);
-    }
+    let afk = named("cursor");
+    afk.dispatch();
+    is_handed_over(&afk.watch_until_over(), "the agent is failed and pushed nothing", "is disabled");
     for provider in ["claudeAgent", "codex"] {
-        let afk = named(Installation::armed(), provider).hasty();
+        let afk = named(provider);
         afk.runner.fake.agent(&afk.path("nowhere"));
         afk.dispatch();
         is_handed_over(&afk.watch_until_over(), "the agent is failed and pushed nothing", "");
@@ -274,7 +178,7 @@ fn a_provider_that_the_server_cannot_start_hands_the_issue_to_a_person() {
 
 #[test]
 fn an_agent_of_another_provider_is_followed_the_same_way() {
-    let afk = Installation::armed().hasty().settings(&[("kind  = \"t3\"", "kind  = \"t3\"\nprovider = \"codex\"")]);
+    let afk = Installation::armed().hasty().settings(&[("provider = \"claudeAgent\"", "provider = \"codex\"")]);
     afk.dispatch();
     assert_eq!(afk.watch_until_over().state().as_deref(), Some("done"));
     assert_eq!(afk.agent_of_run().turns, 2);
@@ -298,27 +202,4 @@ fn an_issue_that_is_too_long_for_a_turn_is_cut_and_not_refused() {
     let prompt = &afk.agent_of_run().prompts[0];
     assert!(prompt.encode_utf16().count() <= 120_000, "{}", prompt.len());
     assert!(prompt.contains(&format!("AFK-Run: {}", afk.agent_of_run().run)), "{prompt:.2000}");
-}
-
-#[test]
-fn a_thread_is_put_away_after_its_run_where_the_policy_says_so() {
-    let afk = Installation::armed()
-        .agent("right")
-        .hasty()
-        .policy(&[("executor     = \"toy\"", "executor     = \"toy\"\narchive      = true")]);
-    afk.dispatch();
-    afk.watch_until_over();
-    let started = std::time::Instant::now();
-    while afk.runner.fake.state().threads[0].archived_at.is_none() {
-        assert!(started.elapsed() < Duration::from_secs(20), "it is not put away");
-        assert_eq!(afk.watch().code, Some(0));
-    }
-
-    let commands =
-        afk.runner.fake.log().into_iter().filter(|exchange| exchange.command.as_deref() == Some("thread.archive"));
-    assert_eq!(commands.count(), 1);
-    for _ in 0..2 {
-        assert_eq!(afk.watch().code, Some(0));
-    }
-    assert_eq!(afk.poll().code, Some(0));
 }

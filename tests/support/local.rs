@@ -232,7 +232,7 @@ pub fn filtered(installation: &Installation, test: impl FnOnce()) {
     settings.add_filter(r"run [0-9a-f]{8}", "run [run]");
     settings.add_filter(r"\([0-9a-f]{7}", "([commit]");
     settings.add_filter(r"commit [0-9a-f]{7}", "commit [commit]");
-    settings.add_filter(r"#(\d+)( +)[0-9a-f]{8}  ", "#$1$2[run]  ");
+    settings.add_filter(r"  [0-9a-f]{8}  ", "  [run]  ");
     settings.add_filter(r"\(is \d+[smh][0-9smh]*\)", "(is [long])");
     settings.add_filter(r"quiet \d+[smh][0-9smh]*", "quiet [long]");
     settings.add_filter(r"\d+ calls", "[some] calls");

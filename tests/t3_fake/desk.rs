@@ -96,7 +96,7 @@ impl Desk {
         let body: Option<Value> = serde_json::from_slice(&request.body).ok();
         let command = body.as_ref().and_then(|body| body["type"].as_str()).map(str::to_owned);
         let fault = befalls(&mut lock(&self.state).troubles, &path, command.as_deref());
-        let reply = match &fault {
+        let mut reply = match &fault {
             Some(Fault::LostBefore | Fault::Silent) => Reply::empty(0),
             Some(Fault::BadGateway) => Reply::text(502, "text/html", "<html><h1>502 Bad Gateway</h1></html>"),
             Some(Fault::Refused) => {
@@ -108,6 +108,10 @@ impl Desk {
             _ => self.answer(request, &path, body.as_ref()),
         };
         let state = &mut *lock(&self.state);
+        if let Some((drift, mut body)) = state.drift.zip(serde_json::from_str(&reply.body).ok()) {
+            drift(&mut reply.status, &mut body);
+            reply.body = body.to_string();
+        }
         state.log.push(Exchange {
             method: request.method.to_string(),
             path,

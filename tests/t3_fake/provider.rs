@@ -197,6 +197,7 @@ impl Provider {
             command.arg(if thread.begun == 0 { "start" } else { "resume" }).current_dir(&directory).env_clear();
             command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
             command.env("AFK_RUN", run).env("T3_ANSWERS", answers.path()).process_group(0);
+            command.env("T3_RUNTIME_MODE", &thread.runtime_mode);
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let turn = turns::begin(state, &self.thread, asked);
             let child = match command.spawn() {

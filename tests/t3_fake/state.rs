@@ -49,6 +49,8 @@ pub struct State {
     /// Counts the starts of the server; a provider of an earlier one is dead.
     pub life: u64,
     pub troubles: Vec<Trouble>,
+    /// What this server answers otherwise than the recorded ones: changes status and body of each answer.
+    pub drift: Option<fn(&mut u16, &mut Value)>,
     pub log: Vec<Exchange>,
 }
 
@@ -214,6 +216,7 @@ impl State {
             skew: TimeDelta::zero(),
             life: 0,
             troubles: Vec::new(),
+            drift: None,
             log: Vec::new(),
         }
     }

@@ -301,3 +301,17 @@ async fn an_issue_that_cannot_be_read_once_more_is_not_dispatched() {
     sim.poll().await;
     assert_eq!(sim.state.borrow().agents.len(), 1);
 }
+
+#[tokio::test]
+async fn what_costs_calls_is_asked_only_of_issues_that_could_be_taken() {
+    let mut sim = Sim::new();
+    for number in 1..=9 {
+        sim = sim.armed(number);
+    }
+    sim.label("ada", 1, "paused", true);
+    sim.poll().await;
+    let asked = || [sim.calls("tracker edits"), sim.calls("tracker blockers"), sim.calls("tracker permission")];
+    assert_eq!(asked(), [1, 1, 2], "of the one issue that takes the slot: its armer and its author");
+    sim.poll().await;
+    assert_eq!(asked(), [0, 0, 0], "the slot is taken, and that is known for nothing");
+}

@@ -40,6 +40,8 @@ pub struct Card {
 /// Everything that is true in the world.
 pub struct State {
     pub now: DateTime<Utc>,
+    /// By how many seconds the clock of the tracker is ahead of that of the machine.
+    pub tracker_ahead: i64,
     pub cards: BTreeMap<u64, Card>,
     /// What the tracker remembers of issues, and lists instead of them.
     pub remembered: BTreeMap<u64, Issue>,
@@ -113,6 +115,7 @@ impl Sim {
     pub fn under(policy: Policy) -> Self {
         let state = Rc::new(RefCell::new(State {
             now: start_of_time(),
+            tracker_ahead: 0,
             cards: BTreeMap::new(),
             remembered: BTreeMap::new(),
             permissions: [("ada".to_owned(), "write".to_owned())].into(),
@@ -320,7 +323,8 @@ impl Tracker for Edge {
         Ok(AFK.to_owned())
     }
     async fn now(&self) -> PortResult<DateTime<Utc>> {
-        Ok(self.0.borrow().now)
+        let state = self.0.borrow();
+        Ok(state.now + TimeDelta::seconds(state.tracker_ahead))
     }
     async fn repos(&self, _patterns: &[RepoPattern]) -> PortResult<Repositories> {
         self.may_fail("tracker repos")?;

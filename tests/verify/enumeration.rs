@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use afk::engine::evaluate::{Verdict, evaluate};
 use afk::engine::select::{Candidate, Outcome, select};
-use afk::engine::step::{Advance, Circumstances, End, advance};
+use afk::engine::step::{Advance, Circumstances, End, Machine};
 use afk::policy::facts::{CiStatus, FactName, IssueFact, IssueFacts, Observed, RunFact, RunFacts};
-use afk::policy::{Condition, Effect, GateRules, Matcher, Policy, RepoPattern, Rules, RunRules, Test, Transition};
+use afk::policy::{
+    Condition, Effect, GateRules, Matcher, Policy, RepoList, RepoPattern, Rules, RunRules, Test, Transition,
+};
 
 use crate::values::{Settable, Value, combinations, tests, values};
 
@@ -35,7 +37,7 @@ pub fn with_allowlist(policy: &Policy, listed: Option<&str>) -> Policy {
             Condition::All(parts) | Condition::Any(parts) => parts.iter_mut().for_each(|part| rewrite(part, list)),
             Condition::Not(part) => rewrite(part, list),
             Condition::Test(Test { matcher: Matcher::In(names) | Matcher::NotIn(names), .. }) if names.is_allowlist => {
-                names.patterns = list.to_vec();
+                *names = RepoList::new(list.to_vec(), true, names.is_denylist);
             }
             Condition::Test(_) => {}
         }
@@ -254,7 +256,7 @@ type Moment = (u64, i64);
 
 fn tick<'p>(policy: &'p Policy, state: &str, facts: &RunFacts) -> Advance<'p> {
     let circumstances = Circumstances { kill_switch: false, enrolled: policy.enrolled(&facts.repo) };
-    advance(policy.rules(&facts.repo), state, facts, circumstances)
+    Machine::new(policy.rules(&facts.repo)).advance(state, facts, circumstances)
 }
 
 /// Where a run is after a tick.

@@ -1,7 +1,7 @@
 //! Counterexamples, read as `afk test-policy` would and put to the engine: each must show what its finding says.
 
 use afk::engine::select::{Candidate, Outcome, select};
-use afk::engine::step::{Circumstances, End, advance};
+use afk::engine::step::{Circumstances, End, Machine};
 use afk::policy::facts::{CiStatus, FactName, IssueFacts, Kind, RunFact, RunFacts};
 use afk::policy::{Code, Finding, Policy};
 
@@ -118,7 +118,7 @@ fn run(policy: &Policy, finding: &Finding, case: &toml::Table) -> Result<Option<
     }
     let enrolled = table.get("enrolled").is_none_or(|enrolled| enrolled.as_bool().unwrap()) && policy.enrolled(repo);
     let circumstances = Circumstances { kill_switch: false, enrolled };
-    let tick = advance(rules, table["state"].as_str().unwrap(), &facts, circumstances);
+    let tick = Machine::new(rules).advance(table["state"].as_str().unwrap(), &facts, circumstances);
     let expect = case["expect"].as_table().unwrap();
     let word = |key: &str| expect.get(key).and_then(toml::Value::as_str);
     let path: Vec<&str> = tick.path.iter().map(|row| row.name.as_str()).collect();

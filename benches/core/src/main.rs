@@ -5,7 +5,7 @@ mod world;
 use std::hint::black_box;
 
 use afk::engine::select::select;
-use afk::engine::step::{Circumstances, step};
+use afk::engine::step::{Circumstances, Machine};
 use afk::policy::{InstalledNames, Policy, Surroundings, check};
 
 const MANY: usize = 10_000;
@@ -22,9 +22,11 @@ fn main() {
         }
         Some("step") => {
             let (policy, runs) = (policy(&text), world::runs(MANY));
+            let circumstances = Circumstances { kill_switch: false, enrolled: true };
             counted(&mut || {
+                let mut machine = Machine::new(&policy.base);
                 for (state, facts) in &runs {
-                    black_box(step(&policy.base, state, facts, Circumstances { kill_switch: false, enrolled: true }));
+                    black_box(machine.step(state, facts, circumstances));
                 }
             });
         }

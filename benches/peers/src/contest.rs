@@ -37,10 +37,7 @@ pub fn select(
             }
         }
     }
-    for index in eligible {
-        outcomes[index] = Outcome::Slot(best[issues[index].facts.repo.as_str()]);
-    }
-    let mut winners: Vec<usize> = best.into_values().flatten().collect();
+    let mut winners: Vec<usize> = best.values().copied().flatten().collect();
     winners.sort_unstable_by_key(|index| key(*index));
     let room = MAX_IN_FLIGHT.saturating_sub(in_flight.len());
     for (taken, index) in winners.into_iter().enumerate() {
@@ -51,6 +48,15 @@ pub fn select(
         } else {
             Outcome::Capacity(CapacityLimit::MaxPerTick)
         };
+    }
+    for index in eligible {
+        let best = best[issues[index].facts.repo.as_str()];
+        if best != Some(index) {
+            outcomes[index] = match best.map(|best| outcomes[best]) {
+                Some(Outcome::Capacity(limit)) => Outcome::Capacity(limit),
+                _ => Outcome::Slot(best),
+            };
+        }
     }
     outcomes
 }

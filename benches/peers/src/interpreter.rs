@@ -2,14 +2,17 @@
 //! place of its row in the policy is noted.
 
 use afk::engine::select::{Candidate, Decision, Outcome, select};
-use afk::engine::step::{Circumstances, Step, step};
+use afk::engine::step::{Circumstances, Machine, Step};
 use afk::policy::facts::RunFacts;
 use afk::policy::{InstalledNames, Policy, Surroundings, check};
 
 use crate::{Engine, world};
 
-/// A checked policy.
-pub struct Afk(Policy);
+/// A checked policy, and its state machine.
+pub struct Afk {
+    policy: &'static Policy,
+    machine: Machine<'static>,
+}
 
 impl Engine for Afk {
     type Issues = Vec<Candidate>;
@@ -29,7 +32,8 @@ impl Engine for Afk {
         };
         let surroundings = Surroundings { prompt: &prompt, installed: &InstalledNames::default() };
         let checked = check(&text, "afk.toml", &surroundings);
-        Self(checked.policy.unwrap_or_else(|| panic!("{:?}", checked.findings)))
+        let policy = Box::leak(Box::new(checked.policy.unwrap_or_else(|| panic!("{:?}", checked.findings))));
+        Self { policy, machine: Machine::new(&policy.base) }
     }
 
     fn issues(issues: Vec<Candidate>) -> Self::Issues {
@@ -41,7 +45,7 @@ impl Engine for Afk {
     }
 
     fn select(&mut self, issues: &Self::Issues, in_flight: &[String]) -> Vec<Decision> {
-        select(&self.0, issues, in_flight)
+        select(self.policy, issues, in_flight)
     }
 
     fn outcomes(decisions: Vec<Decision>) -> Vec<Outcome> {
@@ -51,7 +55,7 @@ impl Engine for Afk {
     fn step(&mut self, runs: &Self::Runs) -> Vec<Option<usize>> {
         let circumstances = Circumstances { kill_switch: false, enrolled: true };
         runs.iter()
-            .map(|(state, facts)| match step(&self.0.base, state, facts, circumstances) {
+            .map(|(state, facts)| match self.machine.step(state, facts, circumstances) {
                 Step::Wait => None,
                 Step::Row(row) | Step::Held(row, _) => Some(row.span.start),
             })
@@ -59,6 +63,6 @@ impl Engine for Afk {
     }
 
     fn row(&self, step: usize) -> usize {
-        self.0.base.transitions.iter().position(|row| row.span.start == step).expect("a row of the policy")
+        self.policy.base.transitions.iter().position(|row| row.span.start == step).expect("a row of the policy")
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Everything about a job is in its directory `<root>/<repository>/<commit>/<stage>/`; `job.json` says what to do,
 //! `result.json` how it ended, `log` holds the end of its output. A job lives as long as its lock is held. One that
-//! died without a result (a reboot) is started once more; a second death is red.
+//! died without a result (a reboot) is started once more; a second death is red. A command that cannot be started is
+//! no verdict: nobody can tell what the commit is worth, and it is tried again.
 //!
 //! The command runs code that an agent wrote, as the user that afk runs as: it can see and change what that user can.
 
@@ -63,14 +64,34 @@ impl CommandCi {
                 stage.name.value
             ))
         })?;
-        // A path lies in the commit, and the commit is to blame where it is missing; a bare name is this machine's.
+        // A relative path lies in the commit; anything else is this machine's.
         match found.command.first() {
-            Some(name) if !name.contains('/') && !program::exists(name) => Err(PortError::refused(format!(
-                "stage `{}` needs `{}`, which is not on afk's PATH",
-                stage.name.value,
-                clean_line(name, 100)
-            ))),
+            Some(name) if in_the_commit(name).is_none() && !program::exists(name) => {
+                let what = if name.contains('/') { "is not there or not executable" } else { "is not on afk's PATH" };
+                let name = clean_line(name, 100);
+                Err(PortError::refused(format!("stage `{}` needs `{name}`, which {what}", stage.name.value)))
+            }
             _ => Ok(found),
+        }
+    }
+
+    /// Looks for a program of the repository where agents begin: on its default branch.
+    async fn is_in_the_repository(&self, repo: &str, stage: &Stage, program: &str) -> PortResult<()> {
+        let Some(path) = in_the_commit(program).filter(|path| !path.split('/').any(|part| part == "..")) else {
+            return Ok(());
+        };
+        let mut lack = self.mirrors.why_no_program(repo, &path).await?;
+        if lack.is_some() && self.starts {
+            self.mirrors.refresh(repo).await?;
+            lack = self.mirrors.why_no_program(repo, &path).await?;
+        }
+        match lack {
+            None => Ok(()),
+            Some(lack) => Err(PortError::refused(format!(
+                "stage `{}` needs `{}`, which {lack} on the default branch of {repo}",
+                stage.name.value,
+                clean_line(program, 100)
+            ))),
         }
     }
 
@@ -93,8 +114,11 @@ impl CommandCi {
 
 #[async_trait(?Send)]
 impl Ci for CommandCi {
-    async fn can_judge(&self, _repo: &str, stage: &Stage) -> PortResult<()> {
-        self.command(stage).map(drop)
+    async fn can_judge(&self, repo: &str, stage: &Stage) -> PortResult<()> {
+        match self.command(stage)?.command.first() {
+            Some(program) => self.is_in_the_repository(repo, stage, program).await,
+            None => Ok(()),
+        }
     }
 
     async fn verdict(
@@ -121,7 +145,10 @@ impl Ci for CommandCi {
                 return Ok(StageVerdict::Red(vec![failed]));
             }
             JobState::Running => return Ok(StageVerdict::Pending(format!("`{name}` is running"))),
-            JobState::Startable { .. } if !self.starts => {
+            JobState::Startable { problem: Some(problem) } if !self.starts => {
+                return Err(PortError::unreachable(problem));
+            }
+            JobState::Startable { problem: None } if !self.starts => {
                 return Ok(StageVerdict::Pending(format!("`{name}` is not started yet")));
             }
             JobState::Startable { problem } => problem,
@@ -149,4 +176,13 @@ impl Ci for CommandCi {
             None => Ok(StageVerdict::Pending(format!("`{name}` was started"))),
         }
     }
+}
+
+/// The path below the root of a clone of a program that the clone has to bring.
+fn in_the_commit(program: &str) -> Option<String> {
+    if !program.contains('/') || program.starts_with('/') {
+        return None;
+    }
+    let parts: Vec<&str> = program.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    Some(parts.join("/"))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group, setsid};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
+use tokio::process::Child;
 use tokio::time::Instant;
 
 use crate::adapters::confined::{Directory, DirectoryLock};
@@ -175,7 +176,13 @@ async fn supervise(path: &Path) -> PortResult<()> {
     directory.0.put(PROBLEM, problem.as_bytes())?;
     let job = prepared?;
     directory.0.put_json(STARTS, &(starts + 1))?;
-    let outcome = run(&directory, &job).await;
+    let outcome = match run(&directory, &job).await {
+        Ok(outcome) => outcome,
+        Err(problem) => {
+            directory.0.put(PROBLEM, problem.as_bytes())?;
+            return directory.0.put_json(STARTS, &starts);
+        }
+    };
     directory.0.put_json(RESULT, &outcome)?;
     if outcome.green {
         // Nobody looks at it any more.
@@ -201,21 +208,28 @@ async fn make_clone(directory: &JobDirectory, command_lock: &DirectoryLock) -> P
     Ok(job)
 }
 
-/// Runs the command. Whatever goes wrong from here on is the commit's to answer for.
-async fn run(directory: &JobDirectory, job: &Job) -> Outcome {
+/// Runs the command.
+///
+/// # Errors
+/// It cannot be started: it said nothing about the commit.
+async fn run(directory: &JobDirectory, job: &Job) -> Result<Outcome, String> {
+    let name = clean_line(&job.command.join(" "), 200);
     let mut log = Tail::default();
-    let (green, sentence) = match run_command(directory, job, &mut log).await {
+    let (child, reader) = start(directory, job).map_err(|error| {
+        format!("CI cannot start `{name}` in the clone of {}: {error}", clean_line(&job.commit, 12))
+    })?;
+    let (green, sentence) = match follow(directory, job, child, reader, &mut log).await {
         Ok((green, sentence)) => (green, sentence),
-        Err(error) => (false, format!("cannot run `{}`: {error}", clean_line(&job.command.join(" "), 200))),
+        Err(error) => (false, format!("lost sight of `{name}`: {error}")),
     };
     let text = log.text();
     // People are sent to the log: an empty one would leave them without the reason.
     let kept = if text.is_empty() { &sentence } else { &text };
     let _ = directory.0.put(LOG, kept.as_bytes());
-    Outcome { green, log_tail: report(&sentence, &text) }
+    Ok(Outcome { green, log_tail: report(&sentence, &text) })
 }
 
-async fn run_command(directory: &JobDirectory, job: &Job, log: &mut Tail) -> std::io::Result<(bool, String)> {
+fn start(directory: &JobDirectory, job: &Job) -> std::io::Result<(Child, std::io::PipeReader)> {
     let [program, arguments @ ..] = job.command.as_slice() else {
         return Err(std::io::Error::other("there is no command"));
     };
@@ -228,9 +242,17 @@ async fn run_command(directory: &JobDirectory, job: &Job, log: &mut Tail) -> std
         }
     }
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
-    let mut child = command.spawn()?;
-    // With it goes our end of the pipe: what is left are the writers of the job.
-    drop(command);
+    // With the command goes our end of the pipe: what is left are the writers of the job.
+    command.spawn().map(|child| (child, reader))
+}
+
+async fn follow(
+    directory: &JobDirectory,
+    job: &Job,
+    mut child: Child,
+    reader: std::io::PipeReader,
+    log: &mut Tail,
+) -> std::io::Result<(bool, String)> {
     let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let signal = |signal| group.is_some_and(|group| kill_process_group(group, signal).is_ok());
     let mut output = tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into())?;

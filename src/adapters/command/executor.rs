@@ -212,14 +212,17 @@ impl<W: Workspaces> CommandExecutor<W> {
 #[async_trait(?Send)]
 impl<W: Workspaces> Executor for CommandExecutor<W> {
     async fn can_start(&self) -> PortResult<()> {
-        match self.settings.start.first() {
-            Some(name) if !name.contains('{') && !program::exists(name) => Err(PortError::refused(format!(
-                "executor `{}` starts `{}`, which cannot be found or run here",
-                self.name,
-                text::clean_line(name, 200)
-            ))),
-            _ => Ok(()),
+        // Both, before an agent costs money: one that cannot be resumed cannot be sent back when CI is red.
+        for (what, argv) in [("starts", &self.settings.start), ("resumes with", &self.settings.resume)] {
+            if let Some(name) = argv.first().filter(|name| !name.contains('{') && !program::exists(name)) {
+                return Err(PortError::refused(format!(
+                    "executor `{}` {what} `{}`, which cannot be found or run here",
+                    self.name,
+                    text::clean_line(name, 200)
+                )));
+            }
         }
+        Ok(())
     }
 
     async fn list(&self) -> PortResult<Roster> {

@@ -1,4 +1,4 @@
-//! What the mirrors know of the commits of a run: which there are, what they change, and what came after them.
+//! What the mirrors know of commits: which a pull request has or was merged as, what they change, and what came after them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,49 +8,13 @@ use chrono::DateTime;
 use super::process::git;
 use super::{GitMirrors, is_commit};
 use crate::engine::identity::RunId;
-use crate::policy::facts::PullRequestStatus;
-use crate::ports::{Head, PortError, PortResult, RunCommit, RunCommits, RunRange};
+use crate::ports::{PortError, PortResult, RunCommit};
 use crate::text::clean_line;
 
-/// How far back the default branch is searched where the base of a run is not known, in commits or merges of it.
-const SEARCHED: usize = 5000;
 /// The most commits one run may have; the newest count.
-const MOST_COMMITS: usize = 5000;
-/// How many commits are named that mention the issue without the run's line.
-const MOST_MENTIONS: usize = 20;
+pub(super) const MOST_COMMITS: usize = 5000;
 
 impl GitMirrors {
-    /// The commits of a run on the default branch, as the mirror has them; it must have `head`.
-    ///
-    /// # Errors
-    /// Git fails.
-    pub async fn landed(&self, range: &RunRange, head: &Head) -> PortResult<RunCommits> {
-        let mirror = self.clone_source(&range.repo)?.mirror;
-        let base = match &range.base {
-            Some(base) => self.has(&range.repo, base).await?.then_some(base),
-            None => None,
-        };
-        let since = match base {
-            Some(base) => Some(base.clone()),
-            None => long_ago(&mirror, &head.commit).await?,
-        };
-        let revisions = since.map_or_else(|| head.commit.clone(), |since| format!("{since}..{}", head.commit));
-        let mut commits = commits_of_run(&mirror, range.run, &revisions).await?;
-        read_paths(&mirror, &mut commits).await?;
-        let mentions = match base {
-            Some(_) => mentions(&mirror, range.number, &revisions, &commits).await?,
-            None => Vec::new(),
-        };
-        Ok(RunCommits {
-            // All of them are on the default branch, where alone they were looked for.
-            landed: !commits.is_empty(),
-            commits,
-            pull_request: PullRequestStatus::None,
-            pull_request_url: None,
-            mentions,
-        })
-    }
-
     /// The commits of a run between the default branch and the head of its pull request, and that head, whoever's line it
     /// has: a merge would bring it, so it is what has to be judged. The newest carries every path that the pull request
     /// changes.
@@ -124,14 +88,6 @@ impl GitMirrors {
     }
 }
 
-/// The commit after which a run whose base is lost is looked for; `None`: the branch is not that old.
-async fn long_ago(mirror: &Path, head: &str) -> PortResult<Option<String>> {
-    let skip = format!("--skip={SEARCHED}");
-    let what = ["rev-list", "--first-parent", "--max-count=1", &skip, "--end-of-options", head, "--"];
-    let output = git(Some(mirror), &what, "").await?.or_fail("read the history of the default branch")?;
-    Ok(Some(String::from_utf8_lossy(&output).trim().to_owned()).filter(|commit| is_commit(commit)))
-}
-
 /// The commits whose message has the line of the run, oldest first.
 async fn commits_of_run(mirror: &Path, run: RunId, revisions: &str) -> PortResult<Vec<RunCommit>> {
     // Git matches messages line by line.
@@ -142,27 +98,53 @@ async fn commits_of_run(mirror: &Path, run: RunId, revisions: &str) -> PortResul
 
 /// The commits that `git log` gives, oldest first, without their paths.
 async fn log(mirror: &Path, which: &[&str]) -> PortResult<Vec<RunCommit>> {
+    let commits = log_as("%H%x00%ct%x00%s", mirror, which).await?;
+    Ok(commits.into_iter().map(|(commit, _)| commit).collect())
+}
+
+/// [`log`] with the whole message of each.
+pub(super) async fn log_with_messages(mirror: &Path, which: &[&str]) -> PortResult<Vec<(RunCommit, String)>> {
+    log_as("%H%x00%ct%x00%s%x00%B", mirror, which).await
+}
+
+async fn log_as(fields: &str, mirror: &Path, which: &[&str]) -> PortResult<Vec<(RunCommit, String)>> {
     let log = ["log", "-z", "--topo-order", "--reverse", "--encoding=UTF-8", "--no-color"];
-    let what = [log.as_slice(), &["--format=tformat:%H%x00%ct%x00%s"], which].concat();
+    let format = format!("--format=tformat:{fields}");
+    let what = [log.as_slice(), &[format.as_str()], which].concat();
     let output = git(Some(mirror), &what, "").await?.or_fail("read the commits of the run")?;
+    let with_message = fields.ends_with("%B");
     let mut fields = output.split(|byte| *byte == 0).map(String::from_utf8_lossy);
     let mut commits = Vec::new();
     while let (Some(sha), Some(time), Some(subject)) = (fields.next(), fields.next(), fields.next()) {
+        let message = if with_message { fields.next().unwrap_or_default().into_owned() } else { String::new() };
         let at = time.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
         let (true, Some(at)) = (is_commit(&sha), at) else {
             return Err(PortError::invalid("git lists the commits of the run in a way that makes no sense"));
         };
-        commits.push(RunCommit { sha: sha.into_owned(), at, subject: clean_line(&subject, 300), paths: Vec::new() });
+        let subject = clean_line(&subject, 300);
+        commits.push((RunCommit { sha: sha.into_owned(), at, subject, paths: Vec::new() }, message));
     }
     Ok(commits)
 }
 
-/// Fills in the paths that commits change: compared with every parent; a rename changes both names.
+/// Fills in the paths that commits change.
 async fn read_paths(mirror: &Path, commits: &mut [RunCommit]) -> PortResult<()> {
-    if commits.is_empty() {
-        return Ok(());
+    let mut paths = changed_by(mirror, commits.iter().map(|commit| commit.sha.as_str())).await?;
+    for commit in commits {
+        commit.paths = paths.remove(&commit.sha).unwrap_or_default();
     }
-    let input: String = commits.iter().map(|commit| format!("{}\n", commit.sha)).collect();
+    Ok(())
+}
+
+/// The paths that each commit changes, in order: compared with every parent; a rename changes both names.
+pub(super) async fn changed_by(
+    mirror: &Path,
+    commits: impl Iterator<Item = &str>,
+) -> PortResult<BTreeMap<String, Vec<String>>> {
+    let input: String = commits.map(|commit| format!("{commit}\n")).collect();
+    if input.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let what = ["diff-tree", "--stdin", "-z", "-r", "-m", "--root", "--raw", "--no-renames", "--no-color"];
     let output = git(Some(mirror), &what, &input).await?.or_fail("read what the commits of the run change")?;
     let mut paths: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -178,26 +160,7 @@ async fn read_paths(mirror: &Path, commits: &mut [RunCommit]) -> PortResult<()> 
             commit = Some(sha.to_owned());
         }
     }
-    for commit in commits {
-        commit.paths = paths.remove(&commit.sha).unwrap_or_default().into_iter().collect();
-    }
-    Ok(())
-}
-
-/// Commits that mention the issue and are not the run's, newest first.
-async fn mentions(mirror: &Path, number: u64, revisions: &str, own: &[RunCommit]) -> PortResult<Vec<String>> {
-    let mention = format!("--grep=(^|[^[:alnum:]_/&#])#{number}([^0-9]|$)");
-    let count = format!("--max-count={}", MOST_MENTIONS.saturating_add(own.len()));
-    let log = ["log", "-z", "--topo-order", "--extended-regexp", "--format=tformat:%H", "--no-color"];
-    let what = [log.as_slice(), &[&mention, &count, "--end-of-options", revisions, "--"]].concat();
-    let output = git(Some(mirror), &what, "").await?.or_fail("read the commits since the run began")?;
-    let own: BTreeSet<&str> = own.iter().map(|commit| commit.sha.as_str()).collect();
-    Ok(output
-        .split(|byte| *byte == 0)
-        .map(|sha| String::from_utf8_lossy(sha).into_owned())
-        .filter(|sha| is_commit(sha) && !own.contains(sha.as_str()))
-        .take(MOST_MENTIONS)
-        .collect())
+    Ok(paths.into_iter().map(|(commit, paths)| (commit, paths.into_iter().collect())).collect())
 }
 
 /// The paths that differ, of two commits as `git diff` takes them; a rename changes both names.

@@ -2,19 +2,24 @@
 
 mod forge;
 mod history;
+mod landed;
 mod process;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use async_trait::async_trait;
 
 use super::confined::Directory;
 use crate::adapters::command::Workspaces;
+use crate::engine::identity::RunId;
 use crate::policy::{Landing, RepoPattern};
 use crate::ports::{Code, Head, PortError, PortResult, RunCommits, RunRange};
 use crate::text::clean_line;
 pub use forge::Forge;
+pub use landed::for_each_repo;
 use process::{git, git_with, without_credentials};
 
 /// The lock of a mirror: fetches and clones wait for each other.
@@ -28,7 +33,12 @@ pub struct GitMirrors {
     root: PathBuf,
     remotes: BTreeMap<String, String>,
     forge: Option<Forge>,
+    /// What was read of several runs together, until it is asked for.
+    expected: Rc<RefCell<BTreeMap<RunId, Expected>>>,
 }
+
+/// Of which run, at which head, and what was found.
+type Expected = (RunRange, Head, RunCommits);
 
 /// Where clones of a repository come from, and where they push to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +69,7 @@ pub fn is_commit(text: &str) -> bool {
 impl GitMirrors {
     /// Mirrors below `root` of the repositories in `remotes`, by name.
     pub fn new(root: PathBuf, remotes: BTreeMap<String, String>) -> Self {
-        Self { root, remotes, forge: None }
+        Self { root, remotes, forge: None, expected: Rc::default() }
     }
 
     /// With a code host, which has every repository that is not among the remotes.
@@ -175,6 +185,27 @@ impl GitMirrors {
         Ok(git(Some(&mirror), &["cat-file", "-e", &format!("{commit}^{{commit}}")], "").await?.success)
     }
 
+    /// Why a program at a path below the root of a repository could not be run in a clone of the default branch, as the
+    /// mirror has it; `None` where it could, where there is no mirror yet, or where a link leads out of the repository.
+    ///
+    /// # Errors
+    /// The settings do not have the repository, or git cannot be run.
+    pub async fn why_no_program(&self, repo: &str, path: &str) -> PortResult<Option<&'static str>> {
+        let mirror = self.clone_source(repo)?.mirror;
+        if !mirror.join(COMPLETE).exists()
+            || !git(Some(&mirror), &["rev-parse", "--verify", "-q", "HEAD"], "").await?.success
+        {
+            return Ok(None);
+        }
+        let look = ["cat-file", "--batch-check=%(objecttype)", "--follow-symlinks"];
+        let found = git(Some(&mirror), &look, &format!("HEAD:{path}\n")).await?.or_fail("look for a program")?;
+        if !(found.starts_with(b"blob") || found.starts_with(b"symlink")) {
+            return Ok(Some("does not exist"));
+        }
+        let listed = git(Some(&mirror), &["ls-tree", "HEAD", "--", path], "").await?.or_fail("look for a program")?;
+        Ok(listed.starts_with(b"100644").then_some("is not executable"))
+    }
+
     /// A clone with objects of its own, whose `origin` is the real remote, with a commit or branch checked out.
     ///
     /// # Errors
@@ -222,9 +253,7 @@ async fn make_mirror(mirror: &Path) -> PortResult<()> {
     if mirror.join(COMPLETE).exists() {
         return Ok(());
     }
-    let cannot = |error: std::io::Error| PortError::unreachable(format!("cannot make `{}`: {error}", mirror.display()));
-    std::fs::create_dir_all(mirror).map_err(cannot)?;
-    let directory = Directory::open(mirror)?;
+    let directory = Directory::make(mirror)?;
     let _lock = directory.lock(LOCK).await?;
     git(None, &["init", "--quiet", "--bare", "--template=", "--", utf8(mirror)?], "")
         .await?
@@ -260,13 +289,36 @@ impl Code for GitMirrors {
         self.refresh(repo).await
     }
 
+    async fn expect(&self, ranges: &[RunRange]) -> PortResult<()> {
+        for_each_repo(ranges, async |repo, ranges| {
+            let read = async { self.read_landed(repo, ranges, &self.refresh(repo).await?).await };
+            if let Err(error) = read.await {
+                tracing::debug!(repo, %error, "each run is asked about alone");
+            }
+        })
+        .await;
+        Ok(())
+    }
+
     async fn run_commits(&self, range: &RunRange) -> PortResult<RunCommits> {
         self.can_land(&range.repo, range.landing).await?;
+        if let Some(found) = self.expected(range) {
+            return Ok(found);
+        }
         let head = self.refresh(&range.repo).await?;
         self.landed(range, &head).await
     }
 
     async fn can_land(&self, repo: &str, landing: Landing) -> PortResult<()> {
+        let remote = self.clone_source(repo)?.remote;
+        // An address tells only when it is asked; a folder shows whether it is there.
+        if Path::new(&remote).is_absolute() && !Path::new(&remote).exists() {
+            return Err(PortError::not_found(format!(
+                "`{}` does not exist: see `git` under [repos.\"{}\"] of the settings",
+                clean_line(&remote, 200),
+                clean_line(repo, 100)
+            )));
+        }
         match landing {
             Landing::Push => Ok(()),
             Landing::PullRequest => Err(PortError::refused(format!(

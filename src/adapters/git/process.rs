@@ -124,6 +124,7 @@ pub async fn git_with(
     }
     command.args(arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    tracing::debug!(command = arguments.first(), "git");
     let mut child = command
         .spawn()
         .map_err(|error| PortError::unreachable(format!("cannot start `git`: {error}; is it installed?")))?;

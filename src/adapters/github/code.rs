@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::probe::{aliased, aliased_part, names};
 use super::reading::PageInfo;
 use super::{Github, parse, parts};
-use crate::adapters::git::{GitMirrors, is_commit};
+use crate::adapters::git::{GitMirrors, for_each_repo, is_commit};
 use crate::policy::Landing;
 use crate::policy::facts::PullRequestStatus;
 use crate::ports::{Code, Head, PortError, PortResult, RunCommits, RunRange};
@@ -33,7 +33,12 @@ pub struct GithubCode {
     mirrors: Rc<GitMirrors>,
     /// What was asked about several at once.
     expected: Rc<RefCell<BTreeMap<Wanted, Repository>>>,
+    /// By repository.
+    mirrored: Rc<RefCell<BTreeMap<String, Mirrored>>>,
 }
+
+/// The head that GitHub told last, and the one that the mirror was found at, or brought to.
+type Mirrored = (Option<Head>, Head);
 
 /// A repository, and the branch whose pull requests are wanted.
 type Wanted = (String, Option<String>);
@@ -84,6 +89,12 @@ struct PullRequest {
     merge_commit: Option<Object>,
 }
 
+impl Branch {
+    fn head(self) -> Option<Head> {
+        Some(Head { branch: self.name, commit: self.target?.oid })
+    }
+}
+
 impl PullRequest {
     fn status(&self) -> PortResult<PullRequestStatus> {
         match self.state.as_str() {
@@ -103,17 +114,17 @@ impl PullRequest {
 impl GithubCode {
     /// The code host that `github` is, read through `mirrors`.
     pub fn new(github: Github, mirrors: Rc<GitMirrors>) -> Self {
-        Self { github, mirrors, expected: Rc::default() }
+        Self { github, mirrors, expected: Rc::default(), mirrored: Rc::default() }
     }
 
-    /// The default branch, with a mirror that has its newest commit, and the pull requests of a branch, newest first.
-    /// `expected`: the first answer, where it is there already.
+    /// The default branch where there is one, and the pull requests of a branch, newest first. `expected`: the first
+    /// answer, where it is there already.
     async fn ask(
         &self,
         repo: &str,
         branch: Option<&str>,
         mut expected: Option<Repository>,
-    ) -> PortResult<(Head, Vec<PullRequest>)> {
+    ) -> PortResult<(Option<Head>, Vec<PullRequest>)> {
         let (owner, name) = parts(repo)?;
         let (document, mut variables) = match branch {
             Some(branch) => (PULL_REQUESTS, json!({ "owner": owner, "name": name, "branch": branch })),
@@ -144,16 +155,23 @@ impl GithubCode {
                 }
             }
         };
-        let head = default_branch.and_then(|branch| {
-            let commit = branch.target?.oid;
-            Some(Head { branch: branch.name, commit })
-        });
-        let head = match head {
-            Some(head) if self.mirrors.is_at(repo, &head).await? => head,
+        Ok((default_branch.and_then(Branch::head), pull_requests))
+    }
+
+    /// The default branch, with a mirror that has its newest commit; `told`: as GitHub tells it.
+    async fn mirrored(&self, repo: &str, told: Option<Head>) -> PortResult<Head> {
+        let name = repo.to_ascii_lowercase();
+        let known = self.mirrored.borrow().get(&name).filter(|(of, _)| *of == told).map(|(_, head)| head.clone());
+        if let Some(head) = known {
+            return Ok(head);
+        }
+        let head = match &told {
+            Some(head) if self.mirrors.is_at(repo, head).await? => head.clone(),
             // Behind, or empty, which git tells too.
             _ => self.mirrors.refresh(repo).await?,
         };
-        Ok((head, pull_requests))
+        self.mirrored.borrow_mut().insert(name, (told, head.clone()));
+        Ok(head)
     }
 
     fn expected(&self, repo: &str, branch: Option<&str>) -> Option<Repository> {
@@ -196,9 +214,10 @@ impl GithubCode {
         if !is_commit(head) {
             return Err(PortError::invalid(format!("github: `{}` is not the name of a commit", clean_line(head, 80))));
         }
-        if !self.mirrors.has(repo, head).await? {
-            self.mirrors.fetch_reference(repo, &format!("refs/pull/{}/head", pull_request.number)).await?;
+        if self.mirrors.has(repo, head).await? {
+            return Ok(true);
         }
+        self.mirrors.fetch_reference(repo, &format!("refs/pull/{}/head", pull_request.number)).await?;
         self.mirrors.has(repo, head).await
     }
 
@@ -207,6 +226,7 @@ impl GithubCode {
         let branch = range.run.branch();
         let expected = self.expected(repo, Some(&branch));
         let (head, pull_requests) = self.ask(repo, Some(&branch), expected).await?;
+        let head = self.mirrored(repo, head).await?;
         let mut found = self.mirrors.landed(range, &head).await?;
         let Some(pull_request) = of_the_run(&pull_requests, &head.branch) else { return Ok(found) };
         found.pull_request = pull_request.status()?;
@@ -240,6 +260,19 @@ impl GithubCode {
     }
 }
 
+/// The branch whose pull requests are asked for.
+fn branch_of(range: &RunRange) -> Option<String> {
+    match range.landing {
+        Landing::Push => None,
+        Landing::PullRequest => Some(range.run.branch()),
+    }
+}
+
+/// Whether nothing came after the commit that a run began at.
+fn is_unmoved(range: &RunRange, head: &Head) -> bool {
+    range.base.as_deref() == Some(&head.commit)
+}
+
 /// The pull request of a run: from its own branch, never from a fork, where anybody may give a branch that name; into
 /// the default branch. One that is open goes before one that was merged, and that before one that was closed.
 fn of_the_run<'a>(pull_requests: &'a [PullRequest], default_branch: &str) -> Option<&'a PullRequest> {
@@ -257,23 +290,45 @@ fn of_the_run<'a>(pull_requests: &'a [PullRequest], default_branch: &str) -> Opt
 #[async_trait(?Send)]
 impl Code for GithubCode {
     async fn head(&self, repo: &str) -> PortResult<Head> {
-        Ok(self.ask(repo, None, None).await?.0)
+        let (head, _) = self.ask(repo, None, None).await?;
+        self.mirrored(repo, head).await
     }
 
     async fn expect(&self, ranges: &[RunRange]) -> PortResult<()> {
         let (mut heads, mut branches) = (Vec::new(), Vec::new());
         for range in ranges.iter().filter(|range| parts(&range.repo).is_ok()) {
-            let repo = range.repo.to_ascii_lowercase();
+            let wanted = (range.repo.to_ascii_lowercase(), branch_of(range));
             match range.landing {
-                Landing::Push => heads.push((repo, None)),
-                Landing::PullRequest => branches.push((repo, Some(range.run.branch()))),
+                Landing::Push => heads.push(wanted),
+                Landing::PullRequest => branches.push(wanted),
             }
         }
         heads.sort();
         heads.dedup();
-        for chunk in heads.chunks(AT_ONCE).chain(branches.chunks(AT_ONCE)).filter(|chunk| chunk.len() > 1) {
+        for chunk in heads.chunks(AT_ONCE).chain(branches.chunks(AT_ONCE)) {
             self.ask_at_once(chunk).await?;
         }
+        for_each_repo(ranges, async |repo, ranges| {
+            let told = |range: &&&RunRange| {
+                let repository = self.expected(repo, branch_of(range).as_deref())?;
+                repository.default_branch_ref?.head()
+            };
+            let Some(head) = ranges.iter().find_map(|range| told(&range)) else { return };
+            let read = async {
+                // What nothing came after takes no mirror.
+                let mut moved = ranges.to_vec();
+                moved.retain(|range| range.landing != Landing::Push || !is_unmoved(range, &head));
+                if moved.is_empty() {
+                    return Ok(());
+                }
+                let head = self.mirrored(repo, Some(head)).await?;
+                self.mirrors.read_landed(repo, &moved, &head).await
+            };
+            if let Err(error) = read.await {
+                tracing::debug!(repo, %error, "each run is asked about alone");
+            }
+        })
+        .await;
         Ok(())
     }
 
@@ -281,6 +336,10 @@ impl Code for GithubCode {
         match range.landing {
             Landing::Push => {
                 let (head, _) = self.ask(&range.repo, None, self.expected(&range.repo, None)).await?;
+                if head.as_ref().is_some_and(|head| is_unmoved(range, head)) {
+                    return Ok(RunCommits::default());
+                }
+                let head = self.mirrored(&range.repo, head).await?;
                 self.mirrors.landed(range, &head).await
             }
             Landing::PullRequest => self.by_pull_request(range).await,

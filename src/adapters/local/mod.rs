@@ -16,8 +16,8 @@ use super::confined::{Contents, Directory};
 use crate::policy::facts::IssueStatus;
 use crate::policy::{CloseReason, RepoPattern};
 use crate::ports::{
-    Blocker, Clock, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortResult, Repositories, Tracker,
-    Unreadable,
+    Access, Blocker, Clock, Comment, Edit, Issue, IssueRef, LabelEvent, Listing, PortError, PortResult, Repositories,
+    Shortcoming, Tracker, Unreadable,
 };
 use document::{Change, CommentFile, Event, IssueFile, append_event};
 
@@ -256,6 +256,15 @@ impl Tracker for LocalTracker {
             }
         }
         Ok(blockers)
+    }
+
+    async fn access(&self, repo: &str) -> PortResult<Access> {
+        let lack = |error: PortError| Shortcoming {
+            what: error.message,
+            remedy: format!("see `issues` under [repos.\"{}\"] of the settings", crate::text::clean_line(repo, 100)),
+        };
+        let shortcomings = self.folder(repo).and_then(|(_, folder)| folder.names()).err().map(lack);
+        Ok(Access { shortcomings: shortcomings.into_iter().collect(), ..Access::default() })
     }
 
     async fn permission(&self, _repo: &str, login: &str) -> PortResult<String> {

@@ -10,7 +10,7 @@ use super::later::{self, Later};
 use super::snapshot::{Resting, Snapshot};
 use crate::cli::queue;
 use crate::engine::select::{Candidate, Decision, Outcome, fired, select};
-use crate::engine::step::{Advance, Circumstances, End, advance};
+use crate::engine::step::{Advance, Circumstances, End, Machine};
 use crate::policy::facts::{IssueFact, Observed, RunFacts};
 use crate::policy::{Effect, Policy, pattern};
 
@@ -357,14 +357,17 @@ type Side<'a> = (&'a Policy, &'a Resting, Origin<'a>);
 fn of_run(old: Side<'_>, new: Side<'_>, changes: &mut Vec<Change>, untold: &mut Vec<Untold>) {
     let (was, lost) = derived::runs(&old.1.facts, old.0, new.0, old.2);
     let (is, more) = derived::runs(&new.1.facts, new.0, old.0, new.2);
-    let decide = |(policy, run, _): Side<'_>, facts: &RunFacts| {
-        let rules = policy.rules(&facts.repo);
-        let circumstances =
-            Circumstances { kill_switch: policy.kill_switch.value, enrolled: policy.enrolled(&facts.repo) };
-        let advanced = advance(rules, &run.state, facts, circumstances);
-        (comes_to(rules, &advanced), words(&advanced))
+    let each = |(policy, run, _): Side<'_>, all: &[RunFacts]| {
+        let repo = &run.facts.repo;
+        let rules = policy.rules(repo);
+        let circumstances = Circumstances { kill_switch: policy.kill_switch.value, enrolled: policy.enrolled(repo) };
+        let mut machine = Machine::new(rules);
+        let decide = |facts: &RunFacts| {
+            let advanced = machine.advance(&run.state, facts, circumstances);
+            (comes_to(rules, &advanced), words(&advanced))
+        };
+        all.iter().map(decide).collect::<Vec<_>>()
     };
-    let each = |side: Side<'_>, facts: &[RunFacts]| facts.iter().map(|facts| decide(side, facts)).collect::<Vec<_>>();
     let (was, is) = (each(old, &was), each(new, &is));
     let Some(((first, before), (after_first, after))) = was.first().zip(is.first()) else { return };
     let reference = format!("{}#{}", old.1.facts.repo, old.1.number);

@@ -12,6 +12,7 @@ use crate::adapters::installation::TickKind;
 use crate::adapters::policy_file::Loaded;
 use crate::cli::explain::words::moment;
 use crate::cli::findings::counted;
+use crate::cli::queue::none_enrolled;
 use crate::cli::wiring;
 use crate::engine::identity::RunId;
 use crate::policy::facts::RunFact;
@@ -163,7 +164,19 @@ impl<'a> Examination<'a> {
         };
         let enrolled: Vec<String> = listed.into_iter().filter(|repo| policy.enrolled(repo)).collect();
         match enrolled.len() {
-            0 => self.note("repos", "no repository is enrolled", "name some in `allowlist` of the policy"),
+            0 if policy.allowlist.value.is_empty() => {
+                self.note("repos", none_enrolled(policy), "name some in `allowlist` of the policy");
+            }
+            0 => {
+                let remedy = match &self.settings.tracker {
+                    TrackerSettings::Local { .. } => {
+                        let names: Vec<&str> = self.settings.repos.keys().map(String::as_str).collect();
+                        format!("the settings have {}: write the very name into `allowlist`", names.join(", "))
+                    }
+                    TrackerSettings::Github(_) => "see `allowlist` and `denylist` of the policy".to_owned(),
+                };
+                self.fail("repos", none_enrolled(policy), remedy);
+            }
             count => self.say("repos", Health::Ok, format!("{count} enrolled")),
         }
         enrolled
@@ -229,6 +242,8 @@ impl<'a> Examination<'a> {
                 (TrackerSettings::Local { .. }, _) => format!("see `git` under {section}"),
             };
             self.fail("git", error.message, remedy);
+        } else if let Err(error) = self.world.code.can_land(repo, rules.agent.landing).await {
+            self.fail("landing", error.message, "nothing is started where it cannot land: see [agent] of the policy");
         }
         for stage in &rules.stages {
             if let Err(error) = self.world.ci.can_judge(repo, stage).await {

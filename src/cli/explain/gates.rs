@@ -4,14 +4,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::remedy::{self, Queued};
-use super::words::{self, Cell, ordinal, shown};
+use super::words::{self, Cell, moment, ordinal, shown};
 use crate::cli::output::{BAD, FAINT, GOOD, Output, STRONG};
 use crate::cli::queue;
 use crate::engine::evaluate::Verdict;
 use crate::engine::select::{Candidate, Decision, Outcome, fired, place_in_repo, select, sentence};
 use crate::policy::Policy;
 use crate::policy::facts::Observed;
-use crate::ticks::survey::Survey;
+use crate::ticks::survey::{Hindrance, Survey};
 use crate::ticks::world::Tick;
 
 /// What becomes of an armed issue, as people are told.
@@ -23,6 +23,10 @@ pub struct QueueStory {
     pub fired: Option<String>,
     /// One sentence.
     pub why: String,
+    /// Why its run could not be started, though the policy would take it; `null`: nothing is known to be missing.
+    pub cannot_start: Option<String>,
+    /// The last poll could not start its run, and why; the next one tries again.
+    pub last_poll: Option<String>,
     /// Every gate, in file order.
     pub gates: Vec<GateStory>,
     /// All of it has to happen before it is dispatched.
@@ -63,6 +67,8 @@ pub struct Place {
     pub before: Vec<String>,
     /// Who comes after it.
     pub after: Vec<String>,
+    /// Of how many of those that go first not every gate was read: they may be denied.
+    pub unread: usize,
 }
 
 impl QueueStory {
@@ -105,17 +111,28 @@ impl QueueStory {
             }
         }
         to_be_dispatched.extend(queued.beyond_gates(decision.outcome));
+        let cannot_start = survey.cannot_start(&armed.issue.reference).map(shown);
+        to_be_dispatched
+            .extend(cannot_start.as_ref().map(|why| format!("this is mended: {why}; `afk doctor` says how")));
+        let last_poll = match survey.hindered.get(&armed.issue.reference) {
+            Some(Hindrance::FailedAt(at, why)) => {
+                Some(format!("the last poll, at {}, could not start it: {}", moment(*at, tick.started), shown(why)))
+            }
+            _ => None,
+        };
         Some(Self {
             dispatch: match decision.outcome {
-                Outcome::Dispatch(place) if policy.enrolled(repo) => Some(place),
+                Outcome::Dispatch(place) if policy.enrolled(repo) && cannot_start.is_none() => Some(place),
                 _ => None,
             },
+            last_poll,
             fired: fired(policy, candidate, decision).map(str::to_owned),
             why: shown(&match decision.outcome {
                 // Whatever gates are waived: the repository is not even listed.
                 Outcome::Dispatch(_) if !policy.enrolled(repo) => not_enrolled(policy, repo),
                 _ => sentence(policy, candidates, index, decision),
             }),
+            cannot_start,
             gates,
             to_be_dispatched,
             place: place(policy, survey, candidates.clone(), index),
@@ -126,10 +143,20 @@ impl QueueStory {
     /// The first thing that is said.
     pub fn verdict(&self) -> String {
         if let Some(place) = self.dispatch {
-            return format!("WOULD BE DISPATCHED at the next poll, as number {place} of it");
+            return match &self.last_poll {
+                None => format!("WOULD BE DISPATCHED at the next poll, as number {place} of it"),
+                Some(failed) => format!("WOULD BE TRIED AGAIN at the next poll, as number {place} of it: {failed}"),
+            };
         }
-        let fired = self.fired.as_deref().unwrap_or("not enrolled");
+        if let Some(why) = &self.cannot_start {
+            return format!("NOT DISPATCHED: every gate lets it pass, and its run cannot be started: {why}");
+        }
         let word = if self.gates.iter().any(|gate| gate.fired) { " fired" } else { "" };
+        let fired = match self.fired.as_deref() {
+            Some("slot") if word.is_empty() => "waits",
+            Some(fired) => fired,
+            None => "not enrolled",
+        };
         let others: Vec<&str> = self
             .gates
             .iter()
@@ -173,6 +200,8 @@ fn place(policy: &Policy, survey: &Survey, mut candidates: Vec<Candidate>, index
     }
     let (number, of) = place_in_repo(&open, &candidates, &decisions, index).unwrap_or((1, 1));
     let mut others: Vec<(usize, String)> = Vec::new();
+    let mut unread = 0_usize;
+    let gates = open.rules(&repo).gates.len();
     for (other, candidate) in candidates.iter().enumerate() {
         if other != index
             && candidate.facts.repo.eq_ignore_ascii_case(&repo)
@@ -180,12 +209,15 @@ fn place(policy: &Policy, survey: &Survey, mut candidates: Vec<Candidate>, index
         {
             let priority = candidate.facts.priority.known().map(|priority| format!(" (priority {priority})"));
             others.push((place, format!("#{}{}", candidate.facts.number, priority.unwrap_or_default())));
+            let trace = decisions.get(other).map(|decision| decision.trace).unwrap_or_default();
+            let is_unread = place < number && (0..gates).any(|gate| trace.verdict(gate) == Verdict::NotRead);
+            unread += usize::from(is_unread);
         }
     }
     others.sort();
     let (before, after): (Vec<_>, Vec<_>) = others.into_iter().partition(|(place, _)| *place < number);
     let names = |places: Vec<(usize, String)>| places.into_iter().map(|(_, name)| name).collect();
-    Place { repo, number, of, before: names(before), after: names(after) }
+    Place { repo, number, of, before: names(before), after: names(after), unread }
 }
 
 /// How many neighbours in the queue are named.
@@ -193,7 +225,7 @@ const NEIGHBOURS: usize = 3;
 
 /// Draws it.
 pub fn draw(story: &QueueStory, out: &mut Output) {
-    let style = if story.dispatch.is_some() { GOOD } else { STRONG };
+    let style = if story.dispatch.is_some() && story.last_poll.is_none() { GOOD } else { STRONG };
     out.line(format_args!("{style}{}{style:#}\n", story.verdict()));
     let head = ["", "gate", "verdict", "evidence", "policy line"];
     let mut table = vec![head.into_iter().map(|title| Cell::styled(title, FAINT)).collect::<Vec<_>>()];
@@ -236,4 +268,10 @@ pub fn draw(story: &QueueStory, out: &mut Output) {
         ordinal(place.number),
         place.of
     ));
+    if place.unread > 0 {
+        let (of_them, all) = (place.unread, place.before.len());
+        out.line(format_args!(
+            "{FAINT}{of_them} of {all} that go first may be denied: not every gate of theirs was read.{FAINT:#}"
+        ));
+    }
 }

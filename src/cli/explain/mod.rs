@@ -20,7 +20,7 @@ use crate::ticks::survey::survey;
 use crate::ticks::world::Tick;
 use gates::QueueStory;
 use run::RunStory;
-use words::{moment, shown};
+use words::{moment, shown, shown_end};
 
 mod code;
 mod gates;
@@ -142,6 +142,8 @@ pub struct Ended {
     pub attempts: u32,
     /// Effects that failed for too long.
     pub given_up: Vec<String>,
+    /// The end of what its agent said; `null` where its executor does not know it any more.
+    pub last_words: Option<String>,
 }
 
 fn explain_issue(arguments: &Arguments, text: &str, out: &mut Output) -> Result<ExitStatus, Failure> {
@@ -191,8 +193,8 @@ async fn explanation(tick: &Tick<'_>, asked: IssueRef, switched_off: Option<&str
         Ok(Some(issue)) => issue.reference.clone(),
         _ => asked,
     };
-    let survey = survey(tick, Some(&reference)).await?;
-    foretell(tick, &survey).await;
+    let mut survey = survey(tick, Some(&reference)).await?;
+    foretell(tick, &mut survey).await;
     let fleet = &survey.fleet;
     let mut in_flight: Vec<_> = fleet.runs_in_flight().filter(|run| run.reference == reference).cloned().collect();
     if in_flight.is_empty() && found.is_ok() {
@@ -223,7 +225,7 @@ async fn explanation(tick: &Tick<'_>, asked: IssueRef, switched_off: Option<&str
         answer,
         verdict,
         runs,
-        ended: ended.map(|record| told(tick, &record)),
+        ended: ended.map(|record| told(tick, fleet, &record)),
         queue,
         what_to_do,
         problems: problems_of(tick, &reference),
@@ -245,7 +247,8 @@ async fn newest_ended(tick: &Tick<'_>, fleet: &Fleet, reference: &IssueRef) -> O
     record::newest_ended(records)
 }
 
-fn told(tick: &Tick<'_>, record: &Record) -> Ended {
+fn told(tick: &Tick<'_>, fleet: &Fleet, record: &Record) -> Ended {
+    let last_words = fleet.agents.get(&record.run).and_then(|(_, agent)| agent.last_words.as_deref());
     let title = tick.policy.rules(&record.repo).state(&record.state).map(|state| state.title.clone());
     Ended {
         run: record.run.to_string(),
@@ -258,6 +261,7 @@ fn told(tick: &Tick<'_>, record: &Record) -> Ended {
         commit: record.commit.clone(),
         attempts: record.attempts,
         given_up: record.given_up.iter().map(|given_up| shown(given_up)).collect(),
+        last_words: last_words.map(shown_end).filter(|words| !words.is_empty()),
     }
 }
 
@@ -382,6 +386,9 @@ fn draw(explanation: &Explanation, out: &mut Output) {
                 ));
                 for given_up in &ended.given_up {
                     out.line(format_args!("{WARN}given up{WARN:#}: {given_up}"));
+                }
+                if let Some(words) = ended.last_words.as_ref().filter(|_| ended.outcome != Some(RunOutcome::Success)) {
+                    out.line(format_args!("the end of what the agent said: {words}"));
                 }
             }
             if !explanation.what_to_do.is_empty() {

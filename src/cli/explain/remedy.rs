@@ -96,12 +96,12 @@ impl Queued<'_> {
         }
         Some(match test.fact {
             IssueFact::Repo => match &test.matcher {
-                Matcher::In(list) => match list.patterns.iter().find(|pattern| pattern.matches(&facts.repo)) {
+                Matcher::In(list) => match list.patterns().iter().find(|pattern| pattern.matches(&facts.repo)) {
                     Some(pattern) => format!("{} matches \"{pattern}\"", shown(&facts.repo)),
                     None => format!("{} is not on the list", shown(&facts.repo)),
                 },
                 Matcher::NotIn(list) => {
-                    let pattern = list.patterns.iter().find(|pattern| pattern.matches(&facts.repo))?;
+                    let pattern = list.patterns().iter().find(|pattern| pattern.matches(&facts.repo))?;
                     format!("{} matches \"{pattern}\" of the list of exceptions", shown(&facts.repo))
                 }
                 _ => shown(&facts.repo),
@@ -213,7 +213,7 @@ impl Queued<'_> {
                     policy.line(policy.allowlist.span)
                 )
             }
-            (IssueFact::Repo, Matcher::NotIn(list)) if wanted && list.patterns == self.tick.policy.denylist.value => {
+            (IssueFact::Repo, Matcher::NotIn(list)) if wanted && list.patterns() == self.tick.policy.denylist.value => {
                 enrol(self.tick.policy, repo)
             }
             (
@@ -278,12 +278,10 @@ impl Queued<'_> {
             Outcome::Slot(None) => {
                 Some(self.holders(true).map(|run| self.end_of(run)).collect::<Vec<_>>().join("; or "))
             }
-            Outcome::Capacity(CapacityLimit::MaxInFlight) => Some(format!(
-                "a run ends: {} of dispatch.max_in_flight = {} are in flight (line {})",
-                self.survey.fleet.in_flight().len(),
-                dispatch.max_in_flight.value,
-                policy.line(dispatch.max_in_flight.span)
-            )),
+            Outcome::Capacity(CapacityLimit::MaxInFlight) => Some(self.room()),
+            Outcome::Gate(_) if self.survey.fleet.in_flight().len() >= dispatch.max_in_flight.value => {
+                Some(self.room())
+            }
             Outcome::Capacity(CapacityLimit::MaxPerTick) => Some(format!(
                 "a later poll: dispatch.max_per_tick = {} is used up by issues that go first (line {})",
                 dispatch.max_per_tick.value,
@@ -298,6 +296,26 @@ impl Queued<'_> {
                 ))
             }
             Outcome::Dispatch(_) | Outcome::Unread | Outcome::Gate(_) | Outcome::KillSwitch => None,
+        }
+    }
+
+    /// That the whole installation has room for one more run.
+    fn room(&self) -> String {
+        let policy = self.tick.policy;
+        let limit = &policy.base.dispatch.max_in_flight;
+        let taken = self.survey.fleet.in_flight().len();
+        let line = policy.line(limit.span);
+        let why = if taken >= limit.value {
+            format!("dispatch.max_in_flight = {} is used up (line {line})", limit.value)
+        } else {
+            format!(
+                "{taken} are in flight, and issues that go first take what dispatch.max_in_flight = {} leaves (line {line})",
+                limit.value
+            )
+        };
+        match self.holders(false).collect::<Vec<_>>().as_slice() {
+            [only] => format!("{}; {why}", self.end_of(only)),
+            _ => format!("a run ends: {why}"),
         }
     }
 

@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::words::{self, Cell, after, effect, is, lacks, moment, needs, shown};
+use super::words::{self, Cell, after, effect, is, lacks, moment, needs, shown, shown_end};
 use crate::cli::output::{BAD, FAINT, GOOD, Output, STRONG, WARN};
 use crate::cli::queue;
 use crate::engine::evaluate::Verdict;
-use crate::engine::step::{Advance, Circumstances, End, Step, advance, due_in, next_due, trace};
+use crate::engine::step::{Advance, Circumstances, End, Machine, Step, due_in, trace};
 use crate::policy::duration::since;
 use crate::policy::facts::{Facts, Observed, Reading, RunFact};
 use crate::policy::{Rules, Transition};
@@ -24,6 +24,8 @@ use crate::ticks::world::Tick;
 pub struct RunStory {
     /// `owner/name#N`.
     pub issue: String,
+    /// The title of the issue; `null` where this look did not read it.
+    pub title: Option<String>,
     /// The run; `null` where nothing tells.
     pub run: Option<String>,
     /// What label, record and agent come to: `active`, `ending`, `unclear`, …
@@ -146,6 +148,7 @@ impl RunStory {
         }
         Self {
             issue: run.reference.to_string(),
+            title: run.issue.as_ref().map(|issue| shown(&issue.title)),
             run: run.id().map(|run| run.to_string()),
             standing: run.standing.word(),
             state: record.map(|record| record.state.clone()),
@@ -171,7 +174,8 @@ impl RunStory {
         let rules = tick.policy.rules(&record.repo);
         let now = tick.world.clock.now();
         let circumstances = Circumstances { kill_switch: switched_off, enrolled: tick.policy.enrolled(&record.repo) };
-        let advanced = advance(rules, &record.state, &view.facts, circumstances);
+        let mut machine = Machine::new(rules);
+        let advanced = machine.advance(&record.state, &view.facts, circumstances);
         if advanced.restarted {
             self.notes.push(format!(
                 "the policy has no state `{}` any more; the run goes on from the initial state",
@@ -184,7 +188,7 @@ impl RunStory {
         }
         self.agent = format!("{}, quiet {}", view.facts.agent.word(), duration(view.facts.quiet));
         let words = view.agent.as_ref().filter(|agent| !agent.is_live()).and_then(|agent| agent.last_words.as_deref());
-        if let Some(words) = words.map(shown).filter(|words| !words.is_empty()) {
+        if let Some(words) = words.map(shown_end).filter(|words| !words.is_empty()) {
             self.notes.push(format!("the end of what the agent said: {words}"));
         }
         self.notes.extend(progress::unjudged(rules, view));
@@ -204,7 +208,7 @@ impl RunStory {
         });
         self.next = match record.pending {
             Some(_) => None,
-            None => next(tick, rules, &advanced, view, circumstances, now),
+            None => next(tick, &mut machine, &advanced, view, circumstances, now),
         };
         self.take_back = Some(take_back(rules, record));
     }
@@ -278,7 +282,7 @@ fn agent_in_words(fleet: &Fleet, run: &Run) -> String {
 /// What is due now, or the first thing that comes by itself.
 fn next(
     tick: &Tick<'_>,
-    rules: &Rules,
+    machine: &mut Machine<'_>,
     advanced: &Advance<'_>,
     view: &RunView,
     circumstances: Circumstances,
@@ -297,7 +301,7 @@ fn next(
         (None, End::Act(row)) => Some(next(row, now, None)),
         (None, End::Held(row, why)) => Some(next(row, now, Some(held_in_words(why)))),
         (None, End::Wait | End::Circle) => {
-            let (left, step) = next_due(rules, &advanced.state, &view.facts, circumstances)?;
+            let (left, step) = machine.next_due(&advanced.state, &view.facts, circumstances)?;
             let at = after(now, left)?;
             match step {
                 Step::Wait => None,

@@ -7,7 +7,7 @@ use crate::engine::evaluate::{Verdict, describe, evaluate};
 use crate::policy::facts::{FactName, Facts, Reading};
 use crate::policy::sentence::in_words;
 use crate::policy::{Condition, Effect, Test};
-use crate::text::clean_line;
+use crate::text::{clean_line, line_end};
 
 /// How much of a title, a label or an error is shown, in bytes.
 const SHOWN: usize = 300;
@@ -15,6 +15,11 @@ const SHOWN: usize = 300;
 /// Untrusted text in one bounded line.
 pub fn shown(text: &str) -> String {
     clean_line(text, SHOWN)
+}
+
+/// The end of an untrusted text in one bounded line.
+pub fn shown_end(text: &str) -> String {
+    line_end(text, SHOWN)
 }
 
 /// A time as short as it can be told from `now`: `14:02:11Z`, `11-23 13:21Z`, `2025-12-31 08:00Z`.

@@ -8,8 +8,8 @@ use super::super::duration;
 use super::super::finding::Code;
 use super::super::source::Located;
 use super::names::{check_snake_case, is_snake_case};
-use super::reader::{Field, Reader};
-use super::report::{Report, nearest, quoted};
+use super::reader::{Field, Name, Reader};
+use super::report::{Report, nearest};
 use super::tree::{Entry, Node, Table, Value};
 
 const MAX_LIMITS: usize = 256;
@@ -63,12 +63,8 @@ pub fn read(field: &Field<'_>) -> Option<Limits> {
     let mut all = BTreeMap::new();
     let mut sound = true;
     for (name, entry) in table.in_order() {
-        let field = Field {
-            name: quoted(&format!("limits.{name}")),
-            node: &entry.node,
-            span: entry.span(),
-            report: field.report,
-        };
+        let field =
+            Field { name: Name::under("limits", name), node: &entry.node, span: entry.span(), report: field.report };
         // A slip in the name of a limit that other rules rely on shows there, as a reference that leads nowhere.
         check_snake_case("limit", name, entry.key, field.report);
         match limit(&field).filter(|_| is_snake_case(name)) {
@@ -109,17 +105,26 @@ fn misspelt<'a>(table: &'a Table, name: &str) -> Option<&'a Entry> {
     table.get(nearest(name, free)?)
 }
 
-/// Warns of limits that nothing refers to: somebody believes that they bound something.
-pub fn warn_of_unused(root: &Table, report: &Report) {
+/// Limits that nothing refers to: somebody believes that they bound something. In `[limits]` that is a warning; one that
+/// an override has alone is a slip of the pen, and the repository would go by another limit than was meant.
+pub fn judge_unused(root: &Table, report: &Report) {
     let mut used: BTreeSet<&str> = REQUIRED.into();
     root.entries.values().for_each(|entry| referred(&entry.node, &mut used));
+    let own = table_under(root, "limits");
     let repos = table_under(root, "repos").into_iter().flat_map(|repos| repos.entries.values());
     let overrides =
         repos.filter_map(|entry| if let Value::Table(table) = &entry.node.value { Some(table) } else { None });
-    let limits = overrides.chain([root]).filter_map(|table| table_under(table, "limits"));
+    let limits = overrides.filter_map(|table| table_under(table, "limits")).chain(own);
     for (name, entry) in limits.flat_map(Table::in_order).filter(|(name, _)| !used.contains(name)) {
+        let meant = report.has_room().then(|| nearest(name, used.iter().copied())).flatten();
+        if own.is_none_or(|own| own.get(name).is_none()) {
+            let message = format!("`limits.{name}` overrides nothing: `[limits]` has no such limit");
+            let label = meant.map_or("remove it".to_owned(), |meant| format!("did you mean `{meant}`?"));
+            report.error(Code::UnknownName, entry.key, message, label);
+            continue;
+        }
         let message = format!("nothing refers to `limits.{name}`");
-        let label = match report.has_room().then(|| nearest(name, used.iter().copied())).flatten() {
+        let label = match meant {
             Some(meant) => format!("did you mean `{meant}`? else remove it, or use it as \"$limits.{name}\""),
             None => format!("remove it, or use it as \"$limits.{name}\""),
         };
@@ -139,7 +144,8 @@ fn referred<'a>(node: &'a Node, used: &mut BTreeSet<&'a str>) {
     match &node.value {
         Value::Text(text) => {
             used.extend(text.strip_prefix("$limits."));
-            used.extend(text.split("{limits.").skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name));
+            let holes = text.split('{').skip(1).filter_map(|rest| rest.strip_prefix("limits.")?.split_once('}'));
+            used.extend(holes.map(|(name, _)| name));
         }
         Value::List(nodes) => nodes.iter().for_each(|node| referred(node, used)),
         Value::Table(table) => table.entries.values().for_each(|entry| referred(&entry.node, used)),

@@ -8,7 +8,7 @@ use super::super::rules::{CloseReason, Effect, LabelRole, RunOutcome, State, Tra
 use super::super::source::{Located, Span};
 use super::conditions::Conditions;
 use super::names::Names;
-use super::reader::{Field, Reader};
+use super::reader::{Field, Name, Reader};
 use super::reference::Scope;
 use super::report::{quoted, suggestion};
 use super::sentences::{self, Place};
@@ -41,8 +41,7 @@ pub fn states(field: &Field<'_>) -> Option<Vec<State>> {
         .into_iter()
         .map(|(name, entry)| {
             let named = names.add(name, entry.key);
-            let field =
-                Field { name: quoted(&format!("states.{name}")), node: &entry.node, span: entry.span(), report };
+            let field = Field { name: Name::under("states", name), node: &entry.node, span: entry.span(), report };
             state(name, entry.key, &field).filter(|_| named)
         })
         .collect();
@@ -93,7 +92,7 @@ pub fn actions(root: &Table, field: &Field<'_>) -> Option<BTreeMap<String, Vec<L
     let mut sound = true;
     for (name, entry) in table.in_order() {
         let named = names.add(name, entry.key);
-        let field = Field { name: quoted(&format!("actions.{name}")), node: &entry.node, span: entry.span(), report };
+        let field = Field { name: Name::under("actions", name), node: &entry.node, span: entry.span(), report };
         match effects(root, &field).filter(|_| named) {
             Some(effects) => {
                 actions.insert(name.to_owned(), effects);

@@ -168,7 +168,7 @@ impl<'a> FactReader<'_, 'a> {
             .members(value)?
             .iter()
             .map(|member| {
-                let Some(text) = &member.text else {
+                let Some(text) = member.text else {
                     self.mismatch(member, "write \"owner/name\"");
                     return None;
                 };
@@ -186,7 +186,7 @@ impl<'a> FactReader<'_, 'a> {
                 }
             })
             .collect();
-        Some(RepoList { patterns: patterns.into_iter().collect::<Option<_>>()?, is_allowlist, is_denylist })
+        Some(RepoList::new(patterns.into_iter().collect::<Option<_>>()?, is_allowlist, is_denylist))
     }
 
     /// The one text that `has` and `lacks` take.

@@ -34,7 +34,7 @@ use super::source::{Located, Source, Span};
 use super::{Checked, Surroundings};
 pub(crate) use overlaid::Overlaid;
 use prompts::PromptFiles;
-use reader::{Field, Reader};
+use reader::{Field, Name, Reader};
 use reference::Scope;
 use report::Report;
 use tree::{Entry, Node, Table, Value};
@@ -149,7 +149,7 @@ fn read(
         .collect();
     // A reference in error may have meant the limit.
     if !report.has_errors() {
-        limits::warn_of_unused(&root, report);
+        limits::judge_unused(&root, report);
     }
     if report.has_errors() {
         let fragments = || {
@@ -202,7 +202,7 @@ fn version(root: &Table, report: &Report) -> Option<()> {
         Value::Text(_) => format!("`version` is the number of the file format; {}", node.described()),
         Value::Number(_) => format!("`version` is a whole number; {}", node.described()),
         _ => {
-            let field = Field { name: "`version`".to_owned(), node, span: entry.span(), report };
+            let field = Field { name: Name::of("version"), node, span: entry.span(), report };
             field.mismatch("the number of the file format", "write version = 1");
             return None;
         }

@@ -16,7 +16,7 @@ pub struct Resolved<'a> {
     /// The value itself.
     pub node: &'a Node,
     /// A literal without its doubled dollar sign, where it is a text.
-    pub text: Option<String>,
+    pub text: Option<&'a str>,
     /// Where the condition writes it.
     pub span: Span,
     /// How the condition writes it, where that is a reference.
@@ -42,7 +42,7 @@ impl<'a> FactReader<'_, 'a> {
                         Value::Text(text) if !self.conditions.scope.spend(text.len().div_euclid(32), node.span) => {
                             return None;
                         }
-                        Value::Text(text) => Some(text.clone()),
+                        Value::Text(text) => Some(text.as_str()),
                         _ => None,
                     };
                     Some(Resolved { node: target, text: literal, span: node.span, reference: Some(text) })
@@ -71,7 +71,7 @@ impl<'a> FactReader<'_, 'a> {
                 // What a reference leads to is meant as it stands, and reported where the reference is.
                 Some(_) => Some(Resolved {
                     node,
-                    text: if let Value::Text(text) = &node.value { Some(text.clone()) } else { None },
+                    text: if let Value::Text(text) = &node.value { Some(text.as_str()) } else { None },
                     span: value.span,
                     reference: value.reference,
                 }),
@@ -97,7 +97,7 @@ impl<'a> FactReader<'_, 'a> {
             (Kind::Number, Value::Number(number)) => Some(Quantity::Number(*number)),
             (Kind::Number, Value::Int(number)) => whole_number(*number).map(Quantity::Number),
             (Kind::Duration, Value::Text(_)) => {
-                let text = value.text.as_deref().unwrap_or_default();
+                let text = value.text.unwrap_or_default();
                 match duration::parse(text) {
                     Ok(length) => Some(Quantity::Duration(length)),
                     // A reference is judged by type below; a literal deserves the parser's own words.
@@ -129,14 +129,14 @@ impl<'a> FactReader<'_, 'a> {
 
     /// A text that the fact may equal.
     pub fn word(&self, value: &Resolved<'a>) -> Option<String> {
-        let Some(text) = &value.text else {
+        let Some(text) = value.text else {
             self.mismatch(value, &self.how());
             return None;
         };
         match self.kind {
             Kind::Enum(words) => self.known(text, words, "is never", value.span),
             Kind::Repo => match RepoPattern::parse(text) {
-                Ok(pattern) if pattern.is_exact() => Some(text.clone()),
+                Ok(pattern) if pattern.is_exact() => Some(text.to_owned()),
                 Ok(_) => {
                     let message = format!("{} is a pattern, and equality wants one repository", quoted(text));
                     self.wrong(
@@ -157,7 +157,7 @@ impl<'a> FactReader<'_, 'a> {
 
     /// A text that may be in the set.
     pub fn member(&self, value: &Resolved<'a>) -> Option<String> {
-        let Some(text) = &value.text else {
+        let Some(text) = value.text else {
             let message = format!("`{}` is a set of texts; {}", self.name, described(value));
             self.conditions.error(Code::TypeMismatch, value.span, message, "write it in double quotes");
             return None;

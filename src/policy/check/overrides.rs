@@ -3,7 +3,7 @@
 use super::super::finding::Code;
 use super::super::pattern::RepoPattern;
 use super::super::source::{Located, Span};
-use super::reader::{Field, Reader};
+use super::reader::{Field, Name, Reader};
 use super::report::{Report, clipped, nearest, quoted};
 use super::rules::ROOT_KEYS;
 use super::tree::{Entry, Node, Table, Value};
@@ -30,7 +30,7 @@ struct Raw<'a> {
 /// Reads `[repos]`: exact names before patterns.
 pub fn read(root: &Table, policy_bytes: usize, report: &Report) -> Vec<Override> {
     let Some(entry) = root.get("repos") else { return Vec::new() };
-    let field = Field { name: "`repos`".to_owned(), node: &entry.node, span: entry.span(), report };
+    let field = Field { name: Name::of("repos"), node: &entry.node, span: entry.span(), report };
     let Some(table) = field.table() else { return Vec::new() };
     let count = table.entries.len();
     if count > MAX_OVERRIDES {
@@ -109,8 +109,8 @@ fn key_span(table: &Table, raw: &Raw<'_>) -> Span {
         .map_or(Span::default(), |entry| entry.key)
 }
 
-fn one<'a>(name: &str, entry: &'a Entry, report: &'a Report) -> Option<Raw<'a>> {
-    let field = Field { name: quoted(&format!("repos.{name}")), node: &entry.node, span: entry.span(), report };
+fn one<'a>(name: &'a str, entry: &'a Entry, report: &'a Report) -> Option<Raw<'a>> {
+    let field = Field { name: Name::under("repos", name), node: &entry.node, span: entry.span(), report };
     let table = field.table()?;
     if let Some((inner, below)) = unquoted(name, table) {
         let message = format!("`repos.{}.{}` is a table in a table, not a repository", clipped(name), clipped(inner));
@@ -133,7 +133,7 @@ fn one<'a>(name: &str, entry: &'a Entry, report: &'a Report) -> Option<Raw<'a>> 
     for key in KEYS.iter().filter(|key| **key != "paused") {
         if let Some(field) = reader.optional(key) {
             // A scalar here would replace the whole table below it.
-            let field = Field { name: quoted(&format!("repos.{name}.{key}")), ..field };
+            let field = Field { name: Name::far_under("repos", name, key), ..field };
             field.table()?;
         }
     }

@@ -8,7 +8,7 @@ use super::super::prompt::{PROMPT_NAMES, faults};
 use super::super::rules::Prompt;
 use super::super::source::{Located, Source, Span};
 use super::names::check_snake_case;
-use super::reader::Field;
+use super::reader::{Field, Name};
 use super::reference::Scope;
 use super::report::{nearest, quoted};
 
@@ -63,12 +63,8 @@ pub fn read(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<String, Prom
     let mut prompts = BTreeMap::new();
     for (name, entry) in table.in_order() {
         check_snake_case("prompt", name, entry.key, scope.report);
-        let field = Field {
-            name: quoted(&format!("prompts.{name}")),
-            node: &entry.node,
-            span: entry.span(),
-            report: scope.report,
-        };
+        let field =
+            Field { name: Name::under("prompts", name), node: &entry.node, span: entry.span(), report: scope.report };
         match prompt(scope, name, &field) {
             Some(prompt) => {
                 prompts.insert(name.to_owned(), prompt);

@@ -1,5 +1,7 @@
 //! Values taken out of the tree with their types checked; every refusal says what to write instead.
 
+use std::fmt;
+
 use super::super::finding::Code;
 use super::super::source::{Located, Span};
 use super::report::{Report, nearest, one_of, quoted};
@@ -7,7 +9,7 @@ use super::tree::{Node, Table, Value};
 
 /// The keys of each table of the language, for "belongs under".
 const HOMES: &[(&str, &[&str])] = &[
-    ("the top of the file", &["version", "kill_switch", "allowlist", "denylist"]),
+    ("the policy", &["version", "kill_switch", "allowlist", "denylist"]),
     ("`[labels]`", &["ready", "in_progress", "human", "paused"]),
     ("`[trust]`", &["permissions", "logins"]),
     ("`[dispatch]`", &["slots_per_repo", "max_in_flight", "max_per_tick"]),
@@ -74,6 +76,7 @@ impl<'a> Reader<'a> {
         // A name that is right elsewhere is a key in the wrong place, rather than a slip of the pen.
         let home = HOMES.iter().find(|(_, keys)| keys.contains(&key)).map(|(home, _)| *home);
         let label = match (home, nearest(key, known.iter().copied())) {
+            (Some("the policy"), _) => format!("`{key}` belongs at the top of the file, above the first table"),
             (Some(home), _) if home != self.what => format!("`{key}` belongs under {home}"),
             (_, Some(candidate)) => format!("did you mean `{candidate}`?"),
             (_, None) => format!("remove it; known here: {}", one_of(known).replace(" or ", ", ")),
@@ -82,13 +85,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The value under a key, if there is one.
-    pub fn optional(&self, key: &str) -> Option<Field<'a>> {
+    pub fn optional(&self, key: &'a str) -> Option<Field<'a>> {
         let entry = self.table.get(key)?;
-        Some(Field { name: quoted(key), node: &entry.node, span: entry.span(), report: self.report })
+        Some(Field { name: Name::of(key), node: &entry.node, span: entry.span(), report: self.report })
     }
 
     /// The value under a key that must be there; `example` shows how.
-    pub fn required(&self, key: &str, example: &str) -> Option<Field<'a>> {
+    pub fn required(&self, key: &'a str, example: &str) -> Option<Field<'a>> {
         let field = self.optional(key);
         if field.is_none() {
             let message = format!("{} lacks `{key}`", self.what);
@@ -98,11 +101,46 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// How messages call a value. Put into words only for a message: nearly every value is right.
+#[derive(Clone, Copy)]
+pub struct Name<'a> {
+    /// The keys that lead to it, those not needed empty.
+    path: [&'a str; 3],
+    /// Of how many lists, one in the other, it is an element.
+    lists: usize,
+}
+
+impl<'a> Name<'a> {
+    /// A key.
+    pub fn of(key: &'a str) -> Self {
+        Self { path: [key, "", ""], lists: 0 }
+    }
+
+    /// A key in a table.
+    pub fn under(table: &'a str, key: &'a str) -> Self {
+        Self { path: [table, key, ""], lists: 0 }
+    }
+
+    /// A key in a table of a table.
+    pub fn far_under(table: &'a str, inner: &'a str, key: &'a str) -> Self {
+        Self { path: [table, inner, key], lists: 0 }
+    }
+}
+
+/// In backticks, or "an entry of …".
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<&str> = self.path.into_iter().filter(|key| !key.is_empty()).collect();
+        (0..self.lists).try_for_each(|_| out.write_str("an entry of "))?;
+        out.write_str(&quoted(&keys.join(".")))
+    }
+}
+
 /// One value and how messages call it.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Field<'a> {
-    /// In backticks, or "an entry of …".
-    pub name: String,
+    /// What messages call it.
+    pub name: Name<'a>,
     pub node: &'a Node,
     /// Key and value.
     pub span: Span,
@@ -136,7 +174,8 @@ impl<'a> Field<'a> {
 
     /// An element of this list.
     fn element(&self, node: &'a Node) -> Field<'a> {
-        Field { name: format!("an entry of {}", self.name), node, span: node.span, report: self.report }
+        let name = Name { lists: self.name.lists.saturating_add(1), ..self.name };
+        Field { name, node, span: node.span, report: self.report }
     }
 
     pub fn bool(&self) -> Option<bool> {

@@ -68,8 +68,9 @@ impl<'a> Scope<'a> {
     /// # Errors
     /// What is wrong with it, and what to write instead.
     pub fn resolve(&self, path: &str) -> Result<&'a Node, Lost> {
-        let shown = quoted(&format!("${path}"));
-        let here = |message: String, label: String| Err(Lost::Here { message, label });
+        let here = |what: &str, label: String| {
+            Err(Lost::Here { message: format!("{} {what}", quoted(&format!("${path}"))), label })
+        };
         let mut table = self.root;
         let mut rest = path;
         loop {
@@ -85,14 +86,14 @@ impl<'a> Scope<'a> {
             }
             match (&entry.node.value, further) {
                 (Value::Table(_), None) => {
-                    return here(format!("{shown} is a table, not a value"), "name one of its keys".to_owned());
+                    return here("is a table, not a value", "name one of its keys".to_owned());
                 }
                 (Value::Table(inner), Some(further)) => {
                     table = inner;
                     rest = further;
                 }
                 (_, Some(_)) => {
-                    return here(format!("{shown} leads nowhere"), format!("{} has no keys", quoted(key)));
+                    return here("leads nowhere", format!("{} has no keys", quoted(key)));
                 }
                 (_, None) => return Ok(&entry.node),
             }
@@ -140,14 +141,14 @@ pub enum Written<'t> {
     /// `$table.key`, without the dollar sign.
     Reference(&'t str),
     /// As it stands.
-    Literal(String),
+    Literal(&'t str),
 }
 
 /// Tells references from literals.
 pub fn written(text: &str) -> Written<'_> {
     match text.strip_prefix('$') {
-        Some(rest) if rest.starts_with('$') => Written::Literal(rest.to_owned()),
+        Some(rest) if rest.starts_with('$') => Written::Literal(rest),
         Some(path) => Written::Reference(path),
-        None => Written::Literal(text.to_owned()),
+        None => Written::Literal(text),
     }
 }

@@ -64,7 +64,7 @@ pub struct Sections {
 /// Reads everything that may differ between repositories. Every section is read, whatever the others came to.
 pub fn read(scope: Scope<'_>, paused: Option<Located<String>>) -> Sections {
     let root = Reader { what: "the policy", table: scope.root, span: Span::default(), report: scope.report };
-    let required = |key: &str, example: &str| root.required(key, example);
+    let required = |key: &'static str, example: &str| root.required(key, example);
     let labels = required("labels", "[labels]").and_then(|field| sections::labels(&field));
     let trust = required("trust", "[trust]").and_then(|field| sections::trust(&field));
     let priority = required("priority", "[priority]").and_then(|field| sections::priority(&field));

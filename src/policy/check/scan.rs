@@ -77,6 +77,12 @@ impl Scanner<'_> {
         self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(start))
     }
 
+    /// Goes to the next byte like that, or to the end.
+    fn skip_until(&mut self, wanted: impl Fn(u8) -> bool) {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        self.step(rest.iter().position(|byte| wanted(*byte)).unwrap_or(rest.len()));
+    }
+
     fn step(&mut self, count: usize) {
         self.at = self.at.saturating_add(count);
     }
@@ -99,9 +105,7 @@ impl Scanner<'_> {
                     continue;
                 }
                 b'#' => {
-                    while self.peek().is_some_and(|byte| byte != b'\n') {
-                        self.step(1);
-                    }
+                    self.skip_until(|byte| byte == b'\n');
                     continue;
                 }
                 b'\n' => {
@@ -215,7 +219,9 @@ impl Scanner<'_> {
         let fence = [quote, quote, quote];
         let multi_line = self.starts_with(&fence);
         self.step(if multi_line { 3 } else { 1 });
-        while let Some(byte) = self.peek() {
+        loop {
+            self.skip_until(|byte| byte == quote || byte == b'\\' || byte == b'\n');
+            let Some(byte) = self.peek() else { break };
             if byte == b'\\' && quote == b'"' {
                 if matches!(self.bytes.get(self.at.saturating_add(1)), Some(b'e' | b'x')) {
                     let why = "the escapes `\\e` and `\\x` are TOML 1.1; write `\\u00..` instead";

@@ -7,7 +7,7 @@ use super::super::pattern::{LabelPattern, ProtectedPaths, RepoPattern};
 use super::super::rules::{AgentChoice, Dispatch, Labels, Landing, OrderBy, OrderKey, Priority, Trust};
 use super::super::source::Located;
 use super::installed;
-use super::reader::{Field, Reader};
+use super::reader::{Field, Name, Reader};
 use super::reference::Scope;
 use super::report::{quoted, suggestion};
 
@@ -107,7 +107,7 @@ fn levels(field: &Field<'_>) -> Option<BTreeMap<String, i64>> {
     let mut sound = true;
     for (label, entry) in table.in_order() {
         let level = Field {
-            name: quoted(&format!("priority.levels.{label}")),
+            name: Name::far_under("priority", "levels", label),
             node: &entry.node,
             span: entry.span(),
             report: field.report,
@@ -205,9 +205,16 @@ pub fn protect(field: &Field<'_>) -> Option<ProtectedPaths> {
     let patterns: Vec<String> = paths.iter().map(|path| path.value.clone()).collect();
     match ProtectedPaths::parse(&patterns) {
         Ok(protected) => Some(protected),
-        Err((index, why)) => {
-            let span = paths.get(index).map_or(field.node.span, |path| path.span);
-            field.report.error(Code::OutOfRange, span, why, "write it like \".github/**\"");
+        Err(wrong) => {
+            for (index, why) in wrong {
+                let span = paths.get(index).map_or(field.node.span, |path| path.span);
+                field.report.error(
+                    Code::OutOfRange,
+                    span,
+                    why,
+                    "write it like \".github/**\", which is everything in that folder",
+                );
+            }
             None
         }
     }

@@ -1,5 +1,7 @@
 //! Text to tree: bounds first, then the first syntax error of every line at once.
 
+use std::cell::LazyCell;
+
 use toml::de::DeTable;
 
 use super::super::duration;
@@ -44,7 +46,7 @@ pub fn parse(text: &str, report: &Report) -> Option<Parsed> {
         report.error_with_help(Code::Syntax, *bracket, message, format!("its `{end}` is missing"), vec![help]);
     }
     errors.sort_by_key(|error| error.span().map(|range| range.start));
-    let lines = Lines::new(text);
+    let lines = LazyCell::new(|| Lines::new(text));
     let mut sound = unclosed.is_none();
     let mut broken = None;
     for (index, error) in errors.iter().enumerate() {

@@ -11,9 +11,8 @@ use super::conditions::Conditions;
 use super::installed;
 use super::machine::rows_without_reason;
 use super::names::Names;
-use super::reader::{Field, Reader};
+use super::reader::{Field, Name, Reader};
 use super::reference::Scope;
-use super::report::quoted;
 use super::sentences::{self, Place};
 
 const MAX_CHECKLIST: usize = 64;
@@ -50,12 +49,8 @@ pub fn comments(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<String, 
     let mut sound = true;
     for (name, entry) in table.in_order() {
         let named = names.add(name, entry.key);
-        let field = Field {
-            name: quoted(&format!("comments.{name}")),
-            node: &entry.node,
-            span: entry.span(),
-            report: field.report,
-        };
+        let field =
+            Field { name: Name::under("comments", name), node: &entry.node, span: entry.span(), report: field.report };
         let place = Place::Told { without_reason: without_reason.get(name).copied() };
         match sentences::read(scope, &field, place).filter(|_| named) {
             Some(sentence) => {
@@ -80,12 +75,8 @@ pub fn notifications(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<Str
     let mut sound = true;
     for (kind, entry) in table.in_order() {
         let named = names.add(kind, entry.key);
-        let field = Field {
-            name: quoted(&format!("notify.{kind}")),
-            node: &entry.node,
-            span: entry.span(),
-            report: field.report,
-        };
+        let field =
+            Field { name: Name::under("notify", kind), node: &entry.node, span: entry.span(), report: field.report };
         let place = Place::Told { without_reason: without_reason.get(kind).copied() };
         match notification(scope, &field, place).filter(|_| named) {
             Some(notification) => {

@@ -94,7 +94,7 @@ pub fn under<F: FactName>(condition: &Condition<F>, denylist: &[RepoPattern]) ->
 }
 
 fn list(denylist: &[RepoPattern]) -> RepoList {
-    RepoList { patterns: denylist.to_vec(), is_allowlist: false, is_denylist: true }
+    RepoList::new(denylist.to_vec(), false, true)
 }
 
 /// The names that stand in another order, as few as explain it.

@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use super::edits::{LISTS, apply, denying, edits};
 use super::*;
 use crate::engine::select::{Candidate, Outcome, select};
-use crate::engine::step::{Circumstances, End, advance};
+use crate::engine::step::{Circumstances, End, Machine};
 use crate::policy::facts::{
     AgentStatus, CiStatus, FactName, Given, IssueFact, IssueFacts, IssueStatus, Observed, PullRequestStatus, RunFact,
     RunFacts,
 };
-use crate::policy::{Condition, Effect, Matcher, RepoPattern};
+use crate::policy::{Condition, Effect, Matcher, RepoList, RepoPattern};
 use crate::verify::domain::Chosen;
 
 /// The policy with this allowlist, wherever it is compared with, and without the kill switch.
@@ -25,7 +25,7 @@ fn enrolling(policy: &Policy, repo: Option<&str>) -> Policy {
                 if let Matcher::In(repos) | Matcher::NotIn(repos) = &mut test.matcher
                     && repos.is_allowlist
                 {
-                    repos.patterns = list.to_vec();
+                    *repos = RepoList::new(list.to_vec(), true, repos.is_denylist);
                 }
             }
         }
@@ -48,7 +48,7 @@ fn is_dispatched(policy: &Policy, facts: &IssueFacts, allowlisted: bool) -> bool
 fn comes_to(policy: &Policy, state: &str, facts: &RunFacts, allowlisted: bool) -> (String, Vec<Effect>) {
     let rules = &policy.base;
     let enrolled = allowlisted && !policy.denylist.value.iter().any(|pattern| pattern.matches(&facts.repo));
-    let advanced = advance(rules, state, facts, Circumstances { kill_switch: false, enrolled });
+    let advanced = Machine::new(rules).advance(state, facts, Circumstances { kill_switch: false, enrolled });
     match advanced.end {
         End::Act(row) => (row.to.clone(), rules.effects(row).iter().map(|effect| effect.value.clone()).collect()),
         _ => (advanced.state.clone(), Vec::new()),

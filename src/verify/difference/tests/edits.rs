@@ -29,7 +29,7 @@ pub const LISTS: [&[&str]; 4] = [&[], &["other/*"], &["acme/app"], &["other/app"
 
 fn list(index: usize, is_denylist: bool) -> RepoList {
     let patterns = LISTS[index % LISTS.len()].iter().map(|one| RepoPattern::parse(one).unwrap()).collect();
-    RepoList { patterns, is_allowlist: false, is_denylist }
+    RepoList::new(patterns, false, is_denylist)
 }
 
 fn repo_in<F: FactName>(fact: F, index: usize) -> Condition<F> {
@@ -39,7 +39,7 @@ fn repo_in<F: FactName>(fact: F, index: usize) -> Condition<F> {
 /// The policy with this denylist.
 pub fn denying(policy: &Policy, index: usize) -> Policy {
     let mut policy = policy.clone();
-    policy.denylist.value = list(index, true).patterns;
+    policy.denylist.value = list(index, true).patterns().to_vec();
     for gate in &mut policy.base.gates {
         gate.require = causes::under(&gate.require, &policy.denylist.value);
     }

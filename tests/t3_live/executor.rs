@@ -1,15 +1,11 @@
-//! Against a real T3 Code server, where somebody says so: `AFK_T3_URL`, `AFK_T3_TOKEN` and `AFK_T3_CHECKOUTS` (a folder of
-//! the server's machine that has a repository at `afk/live-test`). docs/t3.md says what it does there.
-//!
-//! It fails on anything that is not as recorded in the contract that afk was written by. The same run goes over the fake
-//! servers too, which are held to that contract.
+//! The executor alone through a whole run on somebody's server: what the scenarios never bring about, because afk never
+//! asks for it there.
 
-#![allow(clippy::print_stdout, reason = "whoever tries it on a server of theirs watches what it does there")]
-
-mod t3_fake;
-
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -27,18 +23,19 @@ use afk::settings::{SecretSource, T3ExecutorSettings};
 use async_trait::async_trait;
 use chrono::Utc;
 use pretty_assertions::assert_eq;
-use reqwest::{Client, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
-use t3_fake::{Fake, Generation};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-const TOKEN: &str = "AFK_T3_TOKEN";
+use crate::installation::git;
+use crate::somebody::{Somebody, command};
+use crate::t3_fake::Generation;
+use crate::t3_fake::contract::Contract;
+use crate::wire::Wire;
+
 const REPO: &str = "afk/live-test";
-/// How long anything may take to show.
-const PATIENCE: Duration = Duration::from_secs(180);
-const CONTROLLER: &str = "afk's live test";
 
 /// Nothing is cloned on this machine.
 #[derive(Debug)]
@@ -52,65 +49,30 @@ impl Workspaces for NoClones {
 }
 
 struct Live {
-    url: String,
-    token: String,
-    source: SecretSource,
-    checkouts: String,
-    model: String,
-    provider: String,
+    wire: Wire,
+    somebody: Somebody,
     folder: TempDir,
-    client: Client,
     run: RunId,
 }
 
-fn client() -> Client {
-    Http::new(Duration::from_secs(60)).client().unwrap().clone()
-}
-
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
-}
-
 impl Live {
-    fn from_environment() -> Option<Self> {
-        Some(Self {
-            url: variable("AFK_T3_URL")?,
-            token: variable(TOKEN)?,
-            source: SecretSource::Variable(TOKEN.to_owned()),
-            checkouts: variable("AFK_T3_CHECKOUTS")?,
-            model: variable("AFK_T3_MODEL").unwrap_or_else(|| "claude-sonnet-4-6".to_owned()),
-            provider: variable("AFK_T3_PROVIDER").unwrap_or_else(|| "claudeAgent".to_owned()),
-            folder: TempDir::new().unwrap(),
-            client: client(),
-            run: RunId::of_arming(&format!("live test of {}", Utc::now().timestamp_micros())),
-        })
+    fn new(somebody: Somebody) -> Self {
+        let folder = somebody.folder();
+        let checkout = folder.path().join(REPO);
+        fs::create_dir_all(&checkout).unwrap();
+        git(&checkout, &["init", "--quiet"]);
+        let token = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(folder.path().join("token"));
+        token.unwrap().write_all(somebody.token.read().as_bytes()).unwrap();
+        let run = RunId::of_arming(&format!("live test of {}", folder.path().display()));
+        Self { wire: somebody.wire(), somebody, folder, run }
     }
 
-    /// A fake with an agent that is as quick as the prompts say.
-    fn on_fake(fake: &Fake) -> Self {
-        let folder = TempDir::new().unwrap();
-        let (agent, token, checkouts) =
-            (folder.path().join("agent.sh"), folder.path().join("token"), folder.path().join("work"));
-        std::fs::create_dir_all(checkouts.join(REPO)).unwrap();
-        std::fs::write(&token, t3_fake::TOKEN).unwrap();
-        std::fs::write(&agent, "#!/bin/sh\ncase $(cat) in *hello*) echo hello;; *) sleep 600;; esac\n").unwrap();
-        std::fs::set_permissions(&agent, std::fs::Permissions::from_mode(0o700)).unwrap();
-        fake.agent(&agent);
-        Self {
-            url: fake.uri(),
-            token: t3_fake::TOKEN.to_owned(),
-            source: SecretSource::File(token),
-            checkouts: checkouts.to_string_lossy().into_owned(),
-            model: "claude-sonnet-4-6".to_owned(),
-            provider: "claudeAgent".to_owned(),
-            folder,
-            client: client(),
-            run: RunId::of_arming("live test on a fake"),
-        }
+    fn source(&self) -> SecretSource {
+        SecretSource::File(self.folder.path().join("token"))
     }
 
     fn credential(&self) -> Rc<TokenCredential> {
-        Rc::new(TokenCredential::new(self.source.clone()))
+        Rc::new(TokenCredential::new(self.source()))
     }
 
     fn http(&self) -> Rc<Http> {
@@ -120,14 +82,14 @@ impl Live {
     /// afk as it would be in a tick of its own.
     fn tick(&self) -> T3Executor<NoClones> {
         T3Executor::new(Parts {
-            folder: self.folder.path().to_owned(),
+            folder: self.folder.path().join("data"),
             name: "live".to_owned(),
-            controller: CONTROLLER.to_owned(),
+            controller: self.folder.path().display().to_string(),
             settings: T3ExecutorSettings {
-                url: self.url.parse().expect("AFK_T3_URL is an address"),
-                token: self.source.clone(),
-                provider: self.provider.clone(),
-                checkouts: Some(PathBuf::from(&self.checkouts)),
+                url: self.wire.uri().parse().unwrap(),
+                token: self.source(),
+                provider: self.somebody.provider.clone(),
+                checkouts: Some(self.folder.path().to_owned()),
             },
             credential: self.credential(),
             http: self.http(),
@@ -138,7 +100,7 @@ impl Live {
     }
 
     fn server(&self) -> T3Server {
-        T3Server::new("live", self.url.parse().unwrap(), self.credential(), self.http())
+        T3Server::new("live", self.wire.uri().parse().unwrap(), self.credential(), self.http())
     }
 
     fn assignment(&self) -> Assignment {
@@ -150,7 +112,7 @@ impl Live {
             dispatched_at: Utc::now(),
             base: String::new(),
             default_branch: "main".to_owned(),
-            model: self.model.clone(),
+            model: self.somebody.model.clone(),
             runtime_mode: "full-access".to_owned(),
             turn: self.run.derive(Purpose::FirstTurn, 0),
             prompt: "Answer with the one word `hello`. Change nothing and run no command.".to_owned(),
@@ -168,58 +130,48 @@ impl Live {
 
     /// Waits until the agent is as it should become.
     async fn until(&self, what: &str, wanted: impl Fn(AgentStatus) -> bool) -> AgentReport {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.somebody.patience;
         loop {
             let agent = self.agent().await.expect("the run is listed");
             if wanted(agent.status) {
                 return agent;
             }
             assert_ne!(agent.status, AgentStatus::Unknown, "drift: T3 Code shows a state that afk does not know");
-            assert!(Instant::now() < deadline, "{what}: after {PATIENCE:?} it is {:?}: {agent:#?}", agent.status);
-            sleep(Duration::from_millis(500)).await;
+            assert!(Instant::now() < deadline, "{what}: in the end it is {:?}: {agent:#?}", agent.status);
+            sleep(self.somebody.interval).await;
         }
     }
 
     /// What afk itself never does.
-    async fn dispatch(&self, command: Value) -> StatusCode {
-        let url = format!("{}/api/orchestration/dispatch", self.url.trim_end_matches('/'));
-        self.client.post(url).bearer_auth(&self.token).json(&command).send().await.unwrap().status()
+    fn dispatch(&self, command: &Value) -> u16 {
+        self.wire.dispatch(command).expect("the server answers")
     }
 
     /// Deletes what the test has made, and nothing else.
-    async fn clean_up(&self, project_was_there: bool) {
-        let id = || Uuid::new_v5(&Uuid::NAMESPACE_URL, Utc::now().to_rfc3339().as_bytes());
-        let status = self.dispatch(json!({ "type": "thread.delete", "commandId": id(), "threadId": self.run })).await;
-        println!("thread deleted: {status}");
-        if project_was_there {
-            return;
+    fn clean_up(&self) -> Result<(), String> {
+        for project in self.wire.made("project.create", "projectId") {
+            let status =
+                self.wire.dispatch(&command("project.delete", json!({ "projectId": project, "force": true })))?;
+            if status != 200 {
+                return Err(format!("the project {project} is left: {status}"));
+            }
         }
-        let listing = self.server().listing().await.expect("the listing can be read");
-        let root = self.root();
-        for project in listing.projects.iter().filter(|project| !project.deleted && project.workspace_root == root) {
-            let delete = json!({ "type": "project.delete", "commandId": id(), "projectId": project.id });
-            println!("project deleted: {}", self.dispatch(delete).await);
-        }
-    }
-
-    fn root(&self) -> String {
-        format!("{}/{REPO}", self.checkouts.trim_end_matches('/'))
+        Ok(())
     }
 
     /// A whole run, and what the contract says about it.
     async fn run(&self) {
         let environment = self.server().environment().await.unwrap();
-        println!("T3 Code {} at {}", environment.version, self.url);
         self.tick().can_start().await.expect("a token with the two scopes");
 
         // Project, thread, turn; twice is once.
         let assignment = self.assignment();
         self.tick().ensure(&assignment).await.expect("the run is brought up");
-        std::fs::remove_dir_all(self.folder.path().join("runs")).unwrap();
+        fs::remove_dir_all(self.folder.path().join("data/runs")).unwrap();
         self.tick().ensure(&assignment).await.expect("bringing it up again does nothing, even where all is forgotten");
         let agent = self.until("the first turn", |status| status == AgentStatus::Idle).await;
         assert_eq!(agent.turns, [assignment.turn]);
-        assert_eq!(agent.link, Some(format!("{}/{}/{}", self.url.trim_end_matches('/'), environment.id, self.run)));
+        assert_eq!(agent.link, Some(format!("{}/{}/{}", self.wire.uri(), environment.id, self.run)));
         assert!(agent.last_words.is_some_and(|words| !words.is_empty()), "drift: the agent's words are not shown");
         assert!(agent.last_activity.is_some(), "drift: `updatedAt` is not shown");
 
@@ -260,49 +212,40 @@ impl Live {
         let answer = self.server().dispatch(&nowhere).await;
         assert!(matches!(answer, Err(DispatchError::Refused(_))), "drift: an unknown thread: {answer:?}");
         let id = Uuid::new_v5(&self.run.0, b"unknown").to_string();
-        let status = self.dispatch(json!({ "type": "thread.dance", "commandId": id })).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST, "drift: an unknown command");
-        let status = self.dispatch(json!({ "type": "thread.archive", "threadId": self.run })).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST, "drift: a command without an id");
+        let status = self.dispatch(&json!({ "type": "thread.dance", "commandId": id }));
+        assert_eq!(status, 400, "drift: an unknown command");
+        let status = self.dispatch(&json!({ "type": "thread.archive", "threadId": self.run }));
+        assert_eq!(status, 400, "drift: a command without an id");
         let session = self.server().session().await.unwrap();
         assert!(session.authenticated && !session.scopes.is_empty(), "drift: {session:?}");
     }
 }
 
 /// A whole run, and everything in order after it.
-fn try_it(live: Live) {
+fn try_it(somebody: Somebody) {
+    let live = Live::new(somebody);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, async {
-        let before = live.server().listing().await.expect("the listing can be read");
-        let there = before.projects.iter().any(|project| !project.deleted && project.workspace_root == live.root());
-        let live = Rc::new(live);
-        let tried = live.clone();
-        // What fails is told only after everything was put in order.
-        let outcome = tokio::task::spawn_local(async move { tried.run().await }).await;
-        live.clean_up(there).await;
-        if let Err(failure) = outcome {
-            std::panic::resume_unwind(failure.into_panic());
-        }
-        let after = live.server().listing().await.expect("the listing can be read");
-        assert!(!after.threads.iter().any(|thread| thread.id == live.run.to_string() && !thread.deleted));
-    });
-}
-
-#[test]
-fn a_whole_run_goes_as_recorded_on_a_real_t3_code() {
-    match Live::from_environment() {
-        Some(live) => try_it(live),
-        None => {
-            println!("skipped: set AFK_T3_URL, {TOKEN} and AFK_T3_CHECKOUTS to try it on a real server (docs/t3.md)")
-        }
+    // What fails is told only after everything was put in order.
+    let outcome = catch_unwind(AssertUnwindSafe(|| local.block_on(&runtime, live.run())));
+    let left = live.clean_up();
+    if let Err(failure) = outcome {
+        resume_unwind(failure);
+    }
+    assert_eq!(left, Ok(()));
+    let shell = live.wire.ask(Method::GET, "/api/orchestration/shell", None).expect("the server answers");
+    let generation = if shell.1.is_object() { Generation::Main } else { Generation::V0_0_27 };
+    if let Some(contract) = Contract::open(generation) {
+        assert_eq!(live.wire.drift(contract), Vec::<String>::new());
     }
 }
 
 #[test]
-fn a_whole_run_goes_as_recorded_on_the_fakes() {
-    for generation in [Generation::V0_0_27, Generation::Main] {
-        let fake = Fake::start_blocking(generation);
-        try_it(Live::on_fake(&fake));
-    }
+fn a_whole_run_goes_as_recorded_on_your_server() {
+    try_it(Somebody::real().unwrap_or_else(|| Somebody::fake(Generation::Main)));
+}
+
+#[test]
+fn a_whole_run_goes_as_recorded_on_a_fake_of_v0_0_27() {
+    try_it(Somebody::fake(Generation::V0_0_27));
 }

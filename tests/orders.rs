@@ -1,0 +1,70 @@
+//! `afk stop` and `afk abandon`: a person's word counts, whatever else is broken.
+
+#[path = "support/local.rs"]
+mod local;
+
+use std::fs;
+
+use local::Installation;
+use pretty_assertions::assert_eq;
+
+/// An installation with an agent at work on issue 1, and the id of its run.
+fn at_work() -> (Installation, String) {
+    let afk = Installation::new();
+    afk.armed(1);
+    afk.poll();
+    afk.look_until("1", "agent running");
+    let run = afk.explained("1")["runs"][0]["run"].as_str().expect("a run").to_owned();
+    (afk, run)
+}
+
+#[test]
+fn an_agent_is_given_up_although_its_executor_cannot_be_asked_any_more() {
+    let (afk, run) = at_work();
+    fs::rename(afk.path("data/runs"), afk.path("data/elsewhere")).expect("the runs");
+    fs::write(afk.path("data/runs"), "not a folder").expect("a file");
+    afk.watch();
+    assert_eq!(
+        afk.explained("1")["runs"][0]["standing"],
+        "active",
+        "nothing is concluded from an executor out of reach"
+    );
+
+    let unknown = afk.afk(&["abandon", &run[..8]]);
+    assert_eq!(unknown.code, 2, "{}{}", unknown.stdout, unknown.stderr);
+    let said = afk.afk(&["abandon", &run]);
+    assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+    assert!(said.stdout.starts_with("warning: executor `toy`: "), "{}", said.stdout);
+    afk.watch_until("1", "NEEDS-HUMAN: Handed to a person before anything was pushed (the agent is gone");
+    assert_eq!(afk.explained("1")["answer"], "ended", "no lock is left");
+
+    fs::remove_file(afk.path("data/runs")).expect("a file");
+    fs::rename(afk.path("data/elsewhere"), afk.path("data/runs")).expect("the runs");
+}
+
+#[test]
+fn a_stop_is_taken_back_once() {
+    let afk = Installation::new();
+    for (arguments, said) in [
+        (&["stop", "--undo"] as &[&str], "there is no stop to take back"),
+        (&["stop"], "stopped: no new runs and no further turns"),
+        (&["stop", "--undo"], "the stop is taken back"),
+        (&["stop", "--undo"], "there is no stop to take back"),
+    ] {
+        let ran = afk.afk(arguments);
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.starts_with(said), "{arguments:?}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_policy_that_cannot_be_used_stands_in_nobodys_way_who_wants_to_stop() {
+    for all in [true, false] {
+        let (afk, run) = at_work();
+        afk.policy("version = 1", "verison = 1");
+        let arguments: &[&str] = if all { &["stop"] } else { &["stop", "--issue", "greeter#1"] };
+        let ran = afk.afk(arguments);
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains(&format!("agent {} was asked to end", &run[..8])), "{}", ran.stdout);
+    }
+}
