@@ -510,7 +510,7 @@ pub struct Roster {
 pub trait Executor {
     /// Whether an agent could be started at all, as far as that can be told without starting one.
     async fn can_start(&self) -> PortResult<()>;
-    /// Every agent of this controller, live or ended, in one listing.
+    /// Every agent of this controller, live or ended, in one listing; none that was dismissed.
     async fn list(&self) -> PortResult<Roster>;
     /// Brings a run up from wherever it is; may be called again at any step. Does nothing more once its first turn
     /// was accepted.
@@ -522,6 +522,11 @@ pub trait Executor {
     /// Puts the session of an agent that has ended out of people's way; refused while it works. Nothing happens when it
     /// was put away, or where an executor keeps no sessions.
     async fn archive(&self, _run: RunId) -> PortResult<()> {
+        Ok(())
+    }
+    /// Nothing will be asked of a run any more, and its agent has ended: listings leave it out from now on, and what
+    /// people may want to look at stays.
+    async fn dismiss(&self, _run: RunId) -> PortResult<()> {
         Ok(())
     }
 }

@@ -354,6 +354,37 @@ async fn only_the_runs_of_this_executor_and_controller_are_listed_and_touched() 
 }
 
 #[tokio::test]
+async fn a_run_that_is_over_is_not_read_again_and_stays_for_people_to_look_at() {
+    let world = World::new();
+    let executor = world.executor(shell("echo done"));
+    let (over, other) = (world.assignment("1"), world.assignment("2"));
+    for assignment in [&over, &other] {
+        executor.ensure(assignment).await.unwrap();
+        until(&executor, assignment.run, AgentStatus::Idle).await;
+    }
+    for _ in 0..2 {
+        executor.dismiss(over.run).await.unwrap();
+    }
+    // It would be said, if anybody looked.
+    std::fs::write(world.run(over.run).join("manifest.json"), "{").unwrap();
+    let roster = executor.list().await.unwrap();
+    assert_eq!((roster.agents.len(), roster.agents[0].run, roster.unreadable), (1, other.run, vec![]));
+    assert!(world.run(over.run).join("workspace").is_dir() && world.first_turn(&over).join("output.log").is_file());
+}
+
+#[tokio::test]
+async fn a_run_whose_agent_is_at_work_is_not_dismissed() {
+    let world = World::new();
+    let executor = world.executor(shell("sleep 60"));
+    let assignment = world.assignment("1");
+    executor.ensure(&assignment).await.unwrap();
+    assert_eq!(executor.dismiss(assignment.run).await.unwrap_err().kind, PortErrorKind::Refused);
+    report(&executor, assignment.run).await;
+    executor.interrupt(assignment.run).await.unwrap();
+    until(&executor, assignment.run, AgentStatus::Failed).await;
+}
+
+#[tokio::test]
 async fn a_broken_run_costs_no_other_run_its_place_in_the_listing() {
     let world = World::new();
     let executor = world.executor(shell("true"));

@@ -157,6 +157,7 @@ guarded!(Executor {
     writes turn(&self, run: RunId, turn: Uuid, prompt: &str) -> ();
     writes interrupt(&self, run: RunId) -> ();
     writes archive(&self, run: RunId) -> ();
+    writes dismiss(&self, run: RunId) -> ();
 });
 
 guarded!(Notifier {

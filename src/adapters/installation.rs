@@ -17,6 +17,9 @@ use crate::ports::{IssueRef, PortError, PortResult};
 /// An [`Identity`].
 const IDENTITY: &str = "installation.json";
 
+/// A list of [`Leftover`].
+const LEFTOVERS: &str = "leftovers.json";
+
 /// The data directory.
 #[derive(Debug, Clone)]
 pub struct Installation {
@@ -86,12 +89,28 @@ pub struct Heartbeat {
     pub problems: Vec<String>,
     /// How many calls it made to the edges.
     pub calls: u64,
-    /// What the tracker's server was asked; `None` where the tracker has no server.
+    /// What the servers of tracker and executors were asked; `None` where there are none.
     #[serde(default)]
     pub cost: Option<Cost>,
     /// The issues in flight when it ended: a hint where to look, never the truth.
     #[serde(default)]
     pub in_flight: Vec<IssueRef>,
+}
+
+/// An ended run whose agent is still to be put away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftover {
+    /// The run.
+    pub run: RunId,
+    /// Its issue.
+    pub issue: IssueRef,
+    /// The name of its executor in the settings.
+    pub executor: String,
+    /// Whether its session goes out of people's way.
+    pub archive: bool,
+    /// Since when that fails.
+    #[serde(default)]
+    pub failing_since: Option<DateTime<Utc>>,
 }
 
 /// An alarm, remembered so that each doorbell rings once per fault.
@@ -223,6 +242,25 @@ impl Installation {
         }
         heartbeat.in_flight.push(issue.clone());
         self.beat(&heartbeat)
+    }
+
+    /// The ended runs whose agents are still to be put away.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn leftovers(&self) -> PortResult<Vec<Leftover>> {
+        Ok(self.read(LEFTOVERS)?.unwrap_or_default())
+    }
+
+    /// Remembers them, where there are others than before.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_leftovers(&self, leftovers: &[Leftover]) -> PortResult<()> {
+        if self.leftovers().is_ok_and(|known| known == leftovers) {
+            return Ok(());
+        }
+        Directory::make(&self.data)?.put_json(LEFTOVERS, &leftovers)
     }
 
     /// The alarm that was rung last because the policy cannot be used.

@@ -14,6 +14,7 @@ pub mod local;
 pub mod ntfy;
 pub mod policy_file;
 pub mod policy_revision;
+pub mod runs;
 pub mod slack;
 pub mod stages;
 pub mod t3;

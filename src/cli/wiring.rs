@@ -19,7 +19,7 @@ use crate::adapters::github::credential::{AppCredential, TokenCredential};
 use crate::adapters::github::{Github, GithubTracker, Server};
 use crate::adapters::guarded::{Guard, Guarded};
 use crate::adapters::http::Http;
-use crate::adapters::http::api::{Credential, Manners};
+use crate::adapters::http::api::{Cost, Credential, Manners};
 use crate::adapters::http::manners::SystemPace;
 use crate::adapters::installation::Installation;
 use crate::adapters::local::LocalTracker;
@@ -27,6 +27,7 @@ use crate::adapters::ntfy::Ntfy;
 use crate::adapters::policy_file;
 use crate::adapters::slack::Slack;
 use crate::adapters::stages::Stages;
+use crate::adapters::t3::server::T3Server;
 use crate::adapters::t3::{Parts, T3Executor};
 use crate::adapters::terminal::TerminalDoorbell;
 use crate::adapters::webhook::Webhook;
@@ -161,11 +162,13 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     };
     let kill_switch = kill_switch_reader(policy.to_path_buf(), installation.clone());
     let workspaces = Attended { workspaces: mirrors, kill_switch: kill_switch.clone() };
+    let (executors, servers) =
+        executors(settings, &controller, &Rc::new(workspaces), &program, (&patient, &http), keeps);
     Ok(World {
         tracker,
         code,
         ci: Rc::new(Guarded::new(ci, "ci", guard.clone())),
-        executors: executors(settings, &controller, &Rc::new(workspaces), &program, &patient, &http, keeps),
+        executors,
         doorbells: bells(settings, &guard),
         clock: Rc::new(SystemClock),
         seal: seal(settings, host)?,
@@ -173,7 +176,13 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
         kill_switch: Box::new(move || kill_switch()),
         installation,
         calls,
-        cost: Box::new(move || spent.as_ref().map(|api| api.cost())),
+        cost: Box::new(move || {
+            if spent.is_none() && servers.is_empty() {
+                return None;
+            }
+            let executors = servers.iter().map(|(name, server)| (name.clone(), server.requests())).collect();
+            Some(Cost { executors, ..spent.as_ref().map(|api| api.cost()).unwrap_or_default() })
+        }),
     })
 }
 
@@ -189,15 +198,16 @@ fn credential(github: &GithubSettings, server: &Server, http: &Rc<Http>) -> Resu
     })
 }
 
+/// Who runs agents, and the servers that are asked for it.
 fn executors(
     settings: &Settings,
     controller: &str,
     workspaces: &Rc<Attended<Rc<GitMirrors>>>,
     program: &Path,
-    guard: &Guard,
-    http: &Rc<Http>,
+    (guard, http): (&Guard, &Rc<Http>),
     keeps: bool,
-) -> BTreeMap<String, Rc<dyn Executor>> {
+) -> (BTreeMap<String, Rc<dyn Executor>>, BTreeMap<String, T3Server>) {
+    let mut servers = BTreeMap::new();
     let executor = |(name, executor): (&String, &ExecutorSettings)| {
         let what = format!("executor `{name}`");
         let executor: Rc<dyn Executor> = match executor {
@@ -214,12 +224,13 @@ fn executors(
             }
             ExecutorSettings::T3(t3) => {
                 let executor = t3_executor(settings, (name, t3), controller, workspaces.clone(), http, keeps);
+                servers.insert(name.clone(), executor.server());
                 Rc::new(Guarded::new(executor, what, guard.clone()))
             }
         };
         (name.clone(), executor)
     };
-    settings.executors.iter().map(executor).collect()
+    (settings.executors.iter().map(executor).collect(), servers)
 }
 
 /// A T3 Code server as executor. `keeps`: what it learns from looking is remembered.

@@ -224,7 +224,10 @@ pub async fn observe(tick: &Tick<'_>) -> PortResult<Fleet> {
                 fleet.agents.extend(roster.agents.into_iter().map(|agent| (agent.run, (name.clone(), agent))));
             }
             Err(error) => {
-                tick.problem(format!("executor `{name}`"), &error);
+                let about = format!("executor `{name}`");
+                // Most of its errors say whose they are.
+                let said = error.message.strip_prefix(&about).and_then(|rest| rest.strip_prefix(": "));
+                tick.problem(&about, said.unwrap_or(&error.message));
                 fleet.unasked.insert(name.clone(), error.message);
             }
         }

@@ -6,6 +6,7 @@ pub mod brief;
 pub mod effects;
 pub mod facts;
 pub mod fleet;
+mod leftovers;
 pub mod poll;
 pub mod progress;
 pub mod record;

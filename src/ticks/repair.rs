@@ -48,10 +48,8 @@ async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
             agent.run
         )));
     };
-    if agent.status == AgentStatus::Starting
-        && agent.turns.is_empty()
-        && !bring_up(tick, run, &executor, assignment, &events).await?
-    {
+    let was_cut_short = agent.status == AgentStatus::Starting && agent.turns.is_empty();
+    if was_cut_short && !bring_up(tick, run, &executor, assignment, &events).await? {
         return Ok(());
     }
     let mut record = Record {
@@ -70,7 +68,13 @@ async fn adopt(tick: &Tick<'_>, run: &mut Run) -> PortResult<()> {
     lock(tick, run).await?;
     progress::save(tick, run, record, None).await?;
     run.standing = Standing::Active;
-    tick.event(&run.reference, "adopted", format!("run {}, known to executor `{executor}`", agent.run.short()));
+    let id = agent.run.short();
+    if was_cut_short {
+        let detail = format!("run {id}, executor `{executor}`; an earlier tick began it and could not bring it up");
+        tick.event(&run.reference, "dispatched", detail);
+    } else {
+        tick.event(&run.reference, "adopted", format!("run {id}, known to executor `{executor}`"));
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::text::clean_line;
 use super::effects::{Enactment, accept_turn, interrupt};
 use super::facts::{self, RunView};
 use super::fleet::{AgentPresence, Fleet, Run, Standing, observe};
+use super::leftovers;
 use super::progress::{retire_twins, save, short_commit, verdict_in_words};
 use super::record::{Record, Sending};
 use super::repair;
@@ -33,6 +34,7 @@ pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
         }
         fleet.runs.push(run);
     }
+    leftovers::put_away(tick, &fleet).await;
     Ok(fleet)
 }
 
@@ -110,9 +112,12 @@ async fn follow<'p>(tick: &Tick<'p>, fleet: &Fleet, machines: &mut Machines<'p>,
     match run.standing {
         Standing::Active => drive(tick, fleet, machines, run).await,
         Standing::Release | Standing::Ending => release(tick, fleet, run).await,
-        Standing::Unclear => {
-            Err(PortError::unreachable("locked; its executor cannot be asked, so nothing is done to it"))
-        }
+        Standing::Unclear => Err(PortError::unreachable(match run.record().map(|record| &record.state) {
+            Some(state) => format!(
+                "{state}, and over; only its lock is left, until its executor can be asked whether the agent has ended"
+            ),
+            None => "locked; its executor cannot be asked, so nothing is done to it".to_owned(),
+        })),
         // Said already, or over.
         Standing::Unreadable | Standing::Finished | Standing::Adopt | Standing::Rebuild => Ok(()),
     }
@@ -372,11 +377,9 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
         // An agent that ended badly may have left processes behind; they must not outlive the lock.
         interrupt(tick, fleet, &record).await?;
     }
-    if rules(tick, &record).agent.archive
-        && let Err(error) = archive(tick, run).await
-    {
-        // Out of the way or not, the run is over.
-        tick.problem(&run.reference, format!("its agent's session was not put away: {error}"));
+    // Before the lock goes, which leads here; done, or tried, when everything else is.
+    if let Err(error) = leftovers::note(tick, &record) {
+        tick.problem(&run.reference, format!("its agent is not put away: {error}"));
     }
     // A record that the tracker put back to an older text may end once more while a later run is at work.
     let another = fleet.runs.iter().any(|other| other.reference == run.reference && other.standing.goes_on());
@@ -399,12 +402,6 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
     let what = if another { "over; the lock is another run's" } else { "over" };
     tick.event(&run.reference, what, format!("{}, {outcome}", record.state));
     Ok(())
-}
-
-/// Puts the session of an ended agent away.
-async fn archive(tick: &Tick<'_>, run: &Run) -> PortResult<()> {
-    let Some((name, agent)) = run.agent.as_ref().filter(|(_, agent)| !agent.is_live()) else { return Ok(()) };
-    tick.world.executor(name)?.archive(agent.run).await
 }
 
 /// What rows do not read: the kill switch, and whether the repository is still enrolled.

@@ -37,7 +37,7 @@ pub struct World {
     pub kill_switch: Box<dyn Fn() -> Option<String>>,
     /// How many calls were made to the edges so far.
     pub calls: Rc<std::cell::Cell<u64>>,
-    /// What the tracker's server was asked so far; `None` where the tracker has no server.
+    /// What servers were asked so far: the tracker's, and the executors'; `None` where there are none.
     pub cost: Box<dyn Fn() -> Option<Cost>>,
 }
 

@@ -71,8 +71,14 @@ async fn a_reserve_above_the_limit_keeps_half_of_it_and_not_all() {
 
 #[test]
 fn what_a_tick_cost_is_said_in_words() {
-    let cost =
-        |requests, unchanged, points, remaining| Cost { requests, unchanged, points, remaining, limit: remaining };
+    let cost = |requests, unchanged, points, remaining| Cost {
+        requests,
+        unchanged,
+        points,
+        remaining,
+        limit: remaining,
+        ..Cost::default()
+    };
     for (cost, words) in [
         (cost(0, 0, 0, None), "0 requests"),
         (cost(1, 0, 1, None), "1 request, 1 point"),
@@ -80,6 +86,10 @@ fn what_a_tick_cost_is_said_in_words() {
     ] {
         assert_eq!(cost.to_string(), words);
     }
+    let executors = [("t3".to_owned(), 3), ("toy".to_owned(), 1)].into();
+    let both = Cost { requests: 12, executors, ..Cost::default() };
+    assert_eq!(both.to_string(), "12 requests, t3: 3 requests, toy: 1 request");
+    assert_eq!(Cost { requests: 0, ..both }.to_string(), "t3: 3 requests, toy: 1 request");
 }
 
 #[test]

@@ -57,6 +57,8 @@ fn a_server_that_is_away_in_mid_run_changes_nothing() {
     for command in ["watch", "poll", "watch"] {
         let ran = afk.afk(&[command]);
         assert_eq!(ran.code, Some(3), "{ran}");
+        assert_eq!(ran.to_string().matches("executor `toy`: ").count(), 1, "{ran}");
+        assert!(ran.to_string().contains(" calls to the edges, toy: "), "{ran}");
     }
     assert_eq!(afk.issue(1).state().as_deref(), Some("working"));
 

@@ -610,6 +610,54 @@ async fn one_listing_does_for_any_number_of_runs() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn runs_that_are_over_cost_nothing_but_their_place_in_the_listing() {
+    for (old, archived) in [(false, false), (false, true), (true, false), (true, true)] {
+        let world = World::new().await;
+        world.state().old = old;
+        let executor = world.executor();
+        for number in 1..=10 {
+            let run = RunId::of_arming(&number.to_string());
+            let issue = IssueRef { number, ..assignment().issue };
+            let turn = run.derive(Purpose::FirstTurn, 0);
+            executor.ensure(&Assignment { run, issue, turn, ..assignment() }).await.unwrap();
+            world.state().end(&format!("t-{number}"));
+            if archived {
+                executor.archive(run).await.unwrap();
+            }
+            executor.dismiss(run).await.unwrap();
+            // It would be said, if anybody looked.
+            let memory = world.folder.path().join("t3/runs").join(run.to_string()).join("run.json");
+            std::fs::remove_file(&memory).unwrap();
+            std::fs::create_dir(&memory).unwrap();
+        }
+        world.state().asked.clear();
+        assert_eq!(world.executor().list().await.unwrap(), Roster::default());
+        let listing = if old { "/api/orchestration/snapshot" } else { "/api/orchestration/shell" };
+        let asked: Vec<String> = world.state().asked.drain(..).collect();
+        assert_eq!(asked.iter().filter(|path| !path.ends_with("/shell") || !old).collect::<Vec<_>>(), [listing]);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_thread_is_put_away_once_a_listing_shows_that_it_is() {
+    for old in [false, true] {
+        let world = World::new().await;
+        world.state().old = old;
+        world.executor().ensure(&assignment()).await.unwrap();
+        world.state().end("t-1");
+        world.state().fail("thread.archive", &[Fault::Unheeded]);
+        let run = assignment().run;
+        let error = world.executor().archive(run).await.unwrap_err();
+        assert_eq!(error.kind, PortErrorKind::Unreachable, "{error}");
+        assert_eq!(world.the_agent().await.status, AgentStatus::Idle);
+        // It is seen later.
+        world.state().thread()["archivedAt"] = json!("2026-11-22T12:31:00.000Z");
+        world.executor().archive(run).await.unwrap();
+        assert_eq!(world.state().sent("thread.archive").len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn a_thread_that_is_gone_costs_one_snapshot_and_is_then_known_to_be() {
     for field in ["archivedAt", "deletedAt"] {
         let world = World::new().await;

@@ -21,6 +21,8 @@ pub enum Fault {
     Refused,
     /// It took effect, and the server says 500.
     RefusedAfter,
+    /// It is accepted, and nothing comes of it yet.
+    Unheeded,
     /// 400 with nothing to read.
     Malformed,
     /// 403: the token may only look.
@@ -96,6 +98,9 @@ impl State {
                     "code": "insufficient_scope", "requiredScope": "orchestration:operate", "traceId": "t" }));
             }
             _ => {}
+        }
+        if fault == Some(Fault::Unheeded) {
+            self.accepted.insert(id.clone(), self.commands.len() as u64);
         }
         if let Some(sequence) = self.accepted.get(&id) {
             return ResponseTemplate::new(200).set_body_json(json!({ "sequence": sequence }));

@@ -85,7 +85,8 @@ async fn an_agent_that_could_not_be_brought_up_gets_no_lock_and_is_brought_up_la
     assert_eq!(sim.labels(7), ["ready-for-agent"]);
     assert_eq!(sim.records(7), []);
     sim.mend();
-    sim.watch().await;
+    let (_, report) = sim.watch().await;
+    assert_eq!(report.events.iter().map(|event| &*event.what).collect::<Vec<_>>(), ["dispatched"]);
     sim.watch().await;
     assert_eq!(sim.state.borrow().prompts.len(), 1);
     assert!(sim.labels(7).contains(&"agent-in-progress".to_owned()));

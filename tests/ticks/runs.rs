@@ -377,9 +377,70 @@ async fn a_session_is_put_away_where_the_policy_asks_for_it_and_only_once_its_ag
         assert_eq!(archives(), archived);
         assert_eq!(report.problems.iter().any(|problem| problem.contains("not put away")), fails, "{report:?}");
         assert!(!sim.labels(7).contains(&"agent-in-progress".to_owned()), "that costs the lock nothing");
+        let (_, report) = sim.watch().await;
+        assert_eq!((archives(), report.problems), (0, vec![]), "once, and said once");
+        sim.mend();
         sim.watch().await;
-        assert_eq!(archives(), 0, "once");
+        assert_eq!(archives(), usize::from(fails), "what failed is tried again");
+        sim.watch().await;
+        assert_eq!(archives(), 0);
     }
+}
+
+#[tokio::test]
+async fn a_run_that_is_over_is_called_so_while_its_executor_cannot_be_asked() {
+    let (sim, _) = Sim::new().dispatched(7).await;
+    sim.label("ada", 7, "ready-for-agent", false);
+    sim.watch().await;
+    sim.fail("executor list", PortErrorKind::Unreachable);
+    let (_, report) = sim.watch().await;
+    let said = |problem: &String| problem.contains("released, and over; only its lock is left, until its executor");
+    assert!(report.problems.iter().any(said), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_put_away_is_given_up_after_a_day() {
+    let asks: &[(&str, &str)] = &[("runtime_mode = \"full-access\"", "runtime_mode = \"full-access\"\narchive = true")];
+    let (sim, run) = Sim::under(policy(asks)).dispatched(7).await;
+    sim.label("ada", 7, "ready-for-agent", false);
+    sim.watch().await;
+    sim.fail("executor archive", PortErrorKind::Refused);
+    for (hours, said) in [(0, true), (12, false), (23, false), (24, true), (25, false)] {
+        let (_, report) = sim.watch().await;
+        let problem = |problem: &String| problem.contains("session") && problem.contains("put away");
+        assert_eq!(report.problems.iter().any(problem), said, "{hours}: {report:?}");
+        assert_eq!(sim.state.borrow().dismissed.contains(&run), hours >= 24, "{hours}");
+        sim.later(if hours == 0 {
+            12 * 3600
+        } else if hours == 12 {
+            11 * 3600
+        } else {
+            3600
+        });
+    }
+}
+
+#[tokio::test]
+async fn the_agent_of_a_run_that_is_over_is_not_listed_again_and_one_at_work_always_is() {
+    let (sim, run) = Sim::under(policy(&[])).dispatched(7).await;
+    for _ in 0..3 {
+        let (fleet, _) = sim.watch().await;
+        assert!(fleet.agents.contains_key(&run));
+    }
+    sim.label("ada", 7, "ready-for-agent", false);
+    sim.fail("executor interrupt", PortErrorKind::Unreachable);
+    for _ in 0..3 {
+        sim.later(3600);
+        let (fleet, _) = sim.watch().await;
+        assert!(fleet.agents.contains_key(&run), "given up, and not gone");
+    }
+    sim.mend();
+    sim.agent_is(run, AgentStatus::Failed);
+    for _ in 0..2 {
+        sim.watch().await;
+    }
+    let (fleet, _) = sim.watch().await;
+    assert!(fleet.agents.is_empty() && fleet.in_flight().is_empty());
 }
 
 #[tokio::test]

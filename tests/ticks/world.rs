@@ -55,6 +55,8 @@ pub struct State {
     /// The logs of failed jobs, where they are read only when they are needed.
     pub logs: BTreeMap<String, String>,
     pub agents: BTreeMap<RunId, AgentReport>,
+    /// Those that are not listed any more.
+    pub dismissed: Vec<RunId>,
     /// Agents of which the executor cannot tell anything any more.
     pub unreadable: BTreeSet<RunId>,
     pub prompts: Vec<(Uuid, String)>,
@@ -123,6 +125,7 @@ impl Sim {
             verdict: StageVerdict::None,
             logs: BTreeMap::new(),
             agents: BTreeMap::new(),
+            dismissed: Vec::new(),
             unreadable: BTreeSet::new(),
             prompts: Vec::new(),
             rung: Vec::new(),
@@ -470,7 +473,12 @@ impl Executor for Edge {
     async fn list(&self) -> PortResult<Roster> {
         self.may_fail("executor list")?;
         let state = self.0.borrow();
-        let (broken, agents) = state.agents.values().cloned().partition(|agent| state.unreadable.contains(&agent.run));
+        let (broken, agents) = state
+            .agents
+            .values()
+            .filter(|agent| !state.dismissed.contains(&agent.run))
+            .cloned()
+            .partition(|agent| state.unreadable.contains(&agent.run));
         let broken: Vec<AgentReport> = broken;
         let unreadable = broken.iter().map(|agent| (agent.run, PortError::invalid("its manifest is broken"))).collect();
         Ok(Roster { agents, unreadable, ..Roster::default() })
@@ -535,6 +543,13 @@ impl Executor for Edge {
             return Err(PortError::refused("its agent is at work"));
         }
         self.wrote("executor archive", "")
+    }
+    async fn dismiss(&self, run: RunId) -> PortResult<()> {
+        self.may_fail("executor dismiss")?;
+        let mut state = self.0.borrow_mut();
+        assert!(!state.agents.get(&run).is_some_and(AgentReport::is_live), "its agent is at work");
+        state.dismissed.push(run);
+        Ok(())
     }
 }
 

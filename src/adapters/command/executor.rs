@@ -18,7 +18,8 @@ use super::run::{
     ENSURE_LOCK, HALF_WORKSPACE, INTERRUPT, LOCK, MANIFEST, Manifest, ORDER, PROMPT, RunDirectory, SUPERVISOR_LOG,
     Turn, TurnDirectory, WORKSPACE,
 };
-use crate::adapters::confined::{Directory, DirectoryLock};
+use crate::adapters::confined::DirectoryLock;
+use crate::adapters::runs;
 use crate::engine::identity::RunId;
 use crate::policy::facts::AgentStatus;
 use crate::ports::{AgentReport, Assignment, Executor, PortError, PortResult, Roster};
@@ -55,6 +56,11 @@ impl<W: Workspaces> CommandExecutor<W> {
         supervise: PathBuf,
     ) -> Self {
         Self { root, name, controller, settings, workspaces, supervise }
+    }
+
+    /// The directory of a run; `None` when there is none yet.
+    fn directory(&self, run: RunId) -> PortResult<Option<RunDirectory>> {
+        Ok(runs::find(&self.root, run)?.map(RunDirectory))
     }
 
     /// The manifest of one of this executor's runs; `None` when there is none yet.
@@ -168,7 +174,7 @@ impl<W: Workspaces> CommandExecutor<W> {
 
     /// One run as people and ticks see it; `None` when it is not one of this executor's.
     fn report(&self, run: RunId) -> PortResult<Option<AgentReport>> {
-        let Some(directory) = RunDirectory::find(&self.root, run)? else { return Ok(None) };
+        let Some(directory) = self.directory(run)? else { return Ok(None) };
         let manifest = match self.manifest(run, &directory) {
             Ok(Some(manifest)) => manifest,
             // The manifest is written first, so somebody took it away.
@@ -221,8 +227,7 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
 
     async fn list(&self) -> PortResult<Roster> {
         let mut roster = Roster::default();
-        let Some(root) = Directory::find(&self.root)? else { return Ok(roster) };
-        for run in root.names()?.iter().filter_map(|name| Uuid::try_parse(name).ok()).map(RunId) {
+        for run in runs::in_use(&self.root)? {
             match self.report(run) {
                 Ok(report) => roster.agents.extend(report),
                 Err(error) => {
@@ -237,7 +242,7 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
 
     async fn ensure(&self, assignment: &Assignment) -> PortResult<()> {
         let run = assignment.run;
-        let directory = RunDirectory::make(&self.root, run)?;
+        let directory = RunDirectory(runs::make(&self.root, run)?);
         let _lock = self.exclusively(&directory).await?;
         let manifest = match self.manifest(run, &directory)? {
             Some(manifest) => manifest,
@@ -263,7 +268,7 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
 
     async fn turn(&self, run: RunId, turn: Uuid, prompt: &str) -> PortResult<()> {
         let unknown = || PortError::not_found(format!("the executor `{}` knows no run {run}", self.name));
-        let directory = RunDirectory::find(&self.root, run)?.ok_or_else(unknown)?;
+        let directory = self.directory(run)?.ok_or_else(unknown)?;
         let _lock = self.exclusively(&directory).await?;
         let manifest = self.manifest(run, &directory)?.ok_or_else(unknown)?;
         if directory.accepted(turn)? {
@@ -288,7 +293,7 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
     }
 
     async fn interrupt(&self, run: RunId) -> PortResult<()> {
-        let Some(directory) = RunDirectory::find(&self.root, run)? else { return Ok(()) };
+        let Some(directory) = self.directory(run)? else { return Ok(()) };
         let _lock = self.exclusively(&directory).await?;
         let Some(manifest) = self.manifest(run, &directory)? else { return Ok(()) };
         let first = manifest.assignment.turn;
@@ -304,6 +309,14 @@ impl<W: Workspaces> Executor for CommandExecutor<W> {
             None
         };
         target.map_or_else(|| directory.make_turn(first), Ok)?.0.put(INTERRUPT, b"")
+    }
+
+    async fn dismiss(&self, run: RunId) -> PortResult<()> {
+        let Some(directory) = self.directory(run)? else { return Ok(()) };
+        if directory.0.is_locked(LOCK)? {
+            return Err(PortError::refused(format!("the agent of run {run} is still at work")));
+        }
+        runs::dismiss(&self.root, run)
     }
 }
 

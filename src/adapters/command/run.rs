@@ -1,6 +1,6 @@
 //! What a run looks like on disk: its paths and its records.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -110,16 +110,6 @@ pub const SUPERVISOR_LOG: &str = "supervisor.log";
 pub struct RunDirectory(pub Directory);
 
 impl RunDirectory {
-    /// The directory of a run below the root of all of them; `None` when there is none yet.
-    pub fn find(root: &Path, run: RunId) -> PortResult<Option<Self>> {
-        let Some(root) = Directory::find(root)? else { return Ok(None) };
-        Ok(root.subdirectory(&run.to_string())?.map(Self))
-    }
-    /// The same, made where there is none: only its owner may enter it, whatever the root allows.
-    pub fn make(root: &Path, run: RunId) -> PortResult<Self> {
-        let made = Directory::make(&root.join(run.to_string()))?;
-        Ok(Self::find(root, run)?.unwrap_or(Self(made)))
-    }
     /// The path of the agent's clone.
     pub fn workspace(&self) -> PathBuf {
         self.0.path_of(WORKSPACE)

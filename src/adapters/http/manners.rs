@@ -1,5 +1,6 @@
 //! How an API is treated: how much is asked of it, how fast, and how long afk waits for it.
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -105,6 +106,9 @@ pub struct Cost {
     pub remaining: Option<u64>,
     /// The limit.
     pub limit: Option<u64>,
+    /// Requests sent to other servers, by the name of their executor; they count against no limit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub executors: BTreeMap<String, u64>,
 }
 
 impl Cost {
@@ -117,6 +121,12 @@ impl Cost {
 impl std::fmt::Display for Cost {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let others: Vec<String> =
+            self.executors.iter().map(|(name, count)| format!("{name}: {}", counted(*count, "request"))).collect();
+        let others = others.join(", ");
+        if self.requests == 0 && !others.is_empty() {
+            return out.write_str(&others);
+        }
         out.write_str(&counted(self.requests, "request"))?;
         if self.unchanged > 0 {
             write!(out, " ({} unchanged)", self.unchanged)?;
@@ -127,6 +137,6 @@ impl std::fmt::Display for Cost {
         if let (Some(remaining), Some(limit)) = (self.remaining, self.limit) {
             write!(out, ", {remaining} of {limit} left")?;
         }
-        Ok(())
+        if others.is_empty() { Ok(()) } else { write!(out, ", {others}") }
     }
 }

@@ -19,6 +19,7 @@ use super::wire::Thread;
 use crate::adapters::command::Workspaces;
 use crate::adapters::http::Http;
 use crate::adapters::http::api::Credential;
+use crate::adapters::runs;
 use crate::engine::identity::{Purpose, RunId};
 use crate::policy::facts::AgentStatus;
 use crate::ports::{Assignment, Clock, Executor, PortError, PortErrorDetail, PortResult, Roster};
@@ -131,6 +132,11 @@ impl<W: Workspaces> T3Executor<W> {
         }
     }
 
+    /// The server that it talks to.
+    pub fn server(&self) -> T3Server {
+        self.server.clone()
+    }
+
     /// What the server says of the token, remembered.
     ///
     /// # Errors
@@ -218,6 +224,16 @@ impl<W: Workspaces> T3Executor<W> {
         }
     }
 
+    /// Accepted means written down: whether a thread is put away, a listing tells.
+    fn is_put_away(&self, run: RunId, listing: Listing) -> PortResult<()> {
+        match thread_of(&listing, run) {
+            Some(thread) if !thread.is_away() => {
+                Err(PortError::unreachable(format!("T3 Code has not put the thread of run {run} away yet")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What is remembered of a run whose thread is there, even where everything was forgotten.
     async fn recall(&self, run: RunId, directory: &RunDirectory) -> PortResult<Memory> {
         if let Some(memory) = self.memory(run, directory)? {
@@ -262,7 +278,7 @@ impl<W: Workspaces> Executor for T3Executor<W> {
 
     async fn ensure(&self, assignment: &Assignment) -> PortResult<()> {
         let run = assignment.run;
-        let directory = RunDirectory::make(&self.runs, run)?;
+        let directory = RunDirectory(runs::make(&self.runs, run)?);
         let _lock = directory.exclusively().await?;
         let remembered = self.memory(run, &directory)?;
         let again = remembered.is_some();
@@ -280,7 +296,7 @@ impl<W: Workspaces> Executor for T3Executor<W> {
 
     async fn turn(&self, run: RunId, turn: Uuid, prompt: &str) -> PortResult<()> {
         let Some(thread) = self.find(run).await? else { return Err(gone(run)) };
-        let directory = RunDirectory::make(&self.runs, run)?;
+        let directory = RunDirectory(runs::make(&self.runs, run)?);
         let _lock = directory.exclusively().await?;
         let mut memory = self.recall(run, &directory).await?;
         if memory.accepted(turn) {
@@ -315,10 +331,10 @@ impl<W: Workspaces> Executor for T3Executor<W> {
 
     async fn interrupt(&self, run: RunId) -> PortResult<()> {
         let found = self.find(run).await?;
-        if found.is_none() && RunDirectory::find(&self.runs, run)?.is_none() {
+        if found.is_none() && runs::find(&self.runs, run)?.is_none() {
             return Ok(());
         }
-        let directory = RunDirectory::make(&self.runs, run)?;
+        let directory = RunDirectory(runs::make(&self.runs, run)?);
         let _lock = directory.exclusively().await?;
         let memory = self.recall(run, &directory).await?;
         let mut change = Change { executor: self, run, directory: &directory, memory };
@@ -380,7 +396,7 @@ impl<W: Workspaces> Executor for T3Executor<W> {
     async fn archive(&self, run: RunId) -> PortResult<()> {
         let found = self.find(run).await?;
         let Some(thread) = found.filter(|thread| !thread.is_away()) else { return Ok(()) };
-        let directory = RunDirectory::make(&self.runs, run)?;
+        let directory = RunDirectory(runs::make(&self.runs, run)?);
         let _lock = directory.exclusively().await?;
         let memory = self.recall(run, &directory).await?;
         let newest = memory.accepted_turns().next_back().map(Sent::asked);
@@ -398,19 +414,19 @@ impl<W: Workspaces> Executor for T3Executor<W> {
             thread_id: run.0,
         };
         let result = match self.dispatch(&command).await {
-            Ok(_) => Ok(()),
+            Ok(_) => self.is_put_away(run, self.listing().await?),
             Err(DispatchError::Malformed(error) | DispatchError::Failed(error)) => return Err(error),
             Err(DispatchError::Refused(error)) => {
-                let all = self.everything().await?;
-                let away = thread_of(&all, run).is_none_or(Thread::is_away);
-                if away { Ok(()) } else { Err(error) }
+                change.memory.refused.archive = n.saturating_add(1);
+                self.is_put_away(run, self.everything().await?).map_err(|_| error)
             }
         };
-        match result {
-            Ok(()) => change.memory.over = true,
-            Err(_) => change.memory.refused.archive = n.saturating_add(1),
-        }
+        change.memory.over = result.is_ok();
         change.remember()?;
         result
+    }
+
+    async fn dismiss(&self, run: RunId) -> PortResult<()> {
+        runs::dismiss(&self.runs, run)
     }
 }

@@ -4,7 +4,7 @@
 //! again.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,6 @@ use uuid::Uuid;
 use super::status::{Asked, Before};
 use super::wire::Thread;
 use crate::adapters::confined::{Directory, DirectoryLock};
-use crate::engine::identity::RunId;
 use crate::ports::{Assignment, PortError, PortErrorKind, PortResult};
 
 /// A [`Memory`].
@@ -172,27 +171,9 @@ impl Sent {
 
 /// The directory of one run.
 #[derive(Debug)]
-pub struct RunDirectory(Directory);
+pub struct RunDirectory(pub Directory);
 
 impl RunDirectory {
-    /// The directory of a run below the root of all of them; `None` when there is none yet.
-    pub fn find(root: &Path, run: RunId) -> PortResult<Option<Self>> {
-        let Some(root) = Directory::find(root)? else { return Ok(None) };
-        Ok(root.subdirectory(&run.to_string())?.map(Self))
-    }
-
-    /// The same, made where there is none: only its owner may enter it, whatever the root allows.
-    pub fn make(root: &Path, run: RunId) -> PortResult<Self> {
-        let made = Directory::make(&root.join(run.to_string()))?;
-        Ok(Self::find(root, run)?.unwrap_or(Self(made)))
-    }
-
-    /// Every run that there is something of.
-    pub fn runs(root: &Path) -> PortResult<Vec<RunId>> {
-        let Some(root) = Directory::find(root)? else { return Ok(Vec::new()) };
-        Ok(root.names()?.iter().filter_map(|name| Uuid::try_parse(name).ok()).map(RunId).collect())
-    }
-
     /// Nobody else changes the run while the answer lives.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use super::server::Listing;
 use super::status::{Reading, status};
 use super::wire::Thread;
 use crate::adapters::command::Workspaces;
+use crate::adapters::runs;
 use crate::engine::identity::RunId;
 use crate::policy::facts::AgentStatus;
 use crate::ports::{AgentReport, IssueRef, PortError, PortResult, Roster};
@@ -46,7 +47,7 @@ impl<W: Workspaces> T3Executor<W> {
     pub(super) async fn roster(&self) -> PortResult<Roster> {
         let mut roster = Roster::default();
         let mut known = BTreeMap::new();
-        for run in RunDirectory::runs(&self.runs)? {
+        for run in runs::in_use(&self.runs)? {
             match self.known(run) {
                 Ok(Some(one)) => drop(known.insert(run, one)),
                 Ok(None) => {}
@@ -83,11 +84,13 @@ impl<W: Workspaces> T3Executor<W> {
                 lost(run, error, &mut known, &mut roster);
             }
         }
+        let dismissed = runs::dismissed(&self.runs)?;
         let found: Vec<(RunId, Thread)> = listing
             .threads
             .iter()
             .filter(|thread| !thread.is_away())
             .filter_map(|thread| Some((run_of(thread)?, thread.clone())))
+            .filter(|(run, _)| !dismissed.contains(run))
             .filter(|(run, thread)| {
                 // Unless it is remembered: then it is said of the run.
                 let strange = self.is_own(*run, thread).err().filter(|_| !known.contains_key(run));
@@ -119,7 +122,7 @@ impl<W: Workspaces> T3Executor<W> {
     }
 
     fn known(&self, run: RunId) -> PortResult<Option<Known>> {
-        let Some(directory) = RunDirectory::find(&self.runs, run)? else { return Ok(None) };
+        let Some(directory) = runs::find(&self.runs, run)?.map(RunDirectory) else { return Ok(None) };
         Ok(self.memory(run, &directory)?.map(|memory| Known { directory, memory }))
     }
 
@@ -184,7 +187,7 @@ impl<W: Workspaces> Look<'_, W> {
             memory.learn(&read, self.now);
         }
         if executor.keeps && !memory.turns.is_empty() {
-            let written = RunDirectory::make(&executor.runs, run).and_then(|directory| {
+            let written = runs::make(&executor.runs, run).map(RunDirectory).and_then(|directory| {
                 let lock = directory.exclusively_now()?;
                 let free = lock.is_some() && directory.read()?.is_none();
                 if free { directory.write(&memory) } else { Ok(()) }

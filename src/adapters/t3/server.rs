@@ -88,6 +88,11 @@ impl T3Server {
         Self { api: Api::with_manners(name, url, &[("accept", "application/json")], credential, http, manners), source }
     }
 
+    /// How many requests were sent to it so far.
+    pub fn requests(&self) -> u64 {
+        self.api.cost().requests
+    }
+
     /// Every thread that is neither archived nor deleted; from a server that cannot list those alone, every thread.
     ///
     /// # Errors

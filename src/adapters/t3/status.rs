@@ -132,7 +132,7 @@ pub fn status(thread: &Thread, asked: Option<&Asked>, now: DateTime<Utc>) -> Rea
         _ if is_mine => ended(thread),
         // v0.0.27 passes through `ready` on its way from `starting` to `running`. Later, where it shows everything but
         // a turn, the turn is over: it shows none of a folder that is not in git.
-        _ if thread.newest_turn().is_none() && asked.is_some_and(|asked| thread.messages.has(asked.message)) => {
+        _ if thread.latest_turn.is_none() && asked.is_some_and(|asked| thread.messages.has(asked.message)) => {
             not_begun(asked, now, Reading::of(AgentStatus::Idle))
         }
         _ => not_begun(asked, now, Reading::failed(NEVER_STARTED)),
@@ -347,8 +347,14 @@ mod tests {
                 idle.to_vec(),
             ),
             (
-                "nothing but a message of the turn before, v0.0.27",
+                "a turn without a word after another, in a folder that is not in git, v0.0.27",
                 json!({ "session": session("ready", LATER), "messages": said("old") }),
+                second(),
+                vec![(5, "starting"), (59, "starting"), (60, "idle")],
+            ),
+            (
+                "nothing but a message of the turn before, v0.0.27",
+                json!({ "session": session("ready", EARLIER), "messages": said("old") }),
                 second(),
                 waits.to_vec(),
             ),

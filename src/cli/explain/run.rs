@@ -227,6 +227,8 @@ fn what_standing_means(tick: &Tick<'_>, fleet: &Fleet, run: &Run, stuck: bool) -
     let now = tick.world.clock.now();
     let unasked: Vec<String> =
         fleet.unasked.iter().map(|(name, why)| format!("executor `{name}`: {}", shown(why))).collect();
+    let unreadable = run.id().and_then(|run| fleet.unreadable_agents.get(&run)).map(|why| shown(why));
+    let unasked: Vec<String> = unasked.into_iter().chain(unreadable).collect();
     match run.standing {
         Standing::Active => String::new(),
         Standing::Adopt => {
@@ -245,6 +247,10 @@ fn what_standing_means(tick: &Tick<'_>, fleet: &Fleet, run: &Run, stuck: bool) -
                 false => format!("the run has ended, its agent has not ({asked}); the repository stays locked until it does"),
             }
         }
+        Standing::Unclear if run.record().is_some() => format!(
+            "the run has ended; only its lock is left, until its executor can be asked whether the agent has ended ({})",
+            unasked.join("; ")
+        ),
         Standing::Unclear => format!(
             "locked, and nobody can tell what by while an executor cannot be asked; nothing is done to it until it can ({})",
             unasked.join("; ")
