@@ -295,3 +295,19 @@ fn an_enrolled_policy_passes_too() {
 
     assert!(said.contains("policies/afk.toml: ok") && !said.contains("dispatches nothing"), "{said}");
 }
+
+#[test]
+fn beside_a_policy_that_is_kept_no_cases_of_another_are_written() {
+    let (_home, app) = app(None);
+    fs::create_dir(app.join("policies")).expect("a directory");
+    fs::write(app.join("policies/afk.toml"), "version = 1\n").expect("a file");
+
+    let said = stdout(&afk(&app, &["init"]));
+
+    assert!(
+        said.contains("left  policies/afk.test.toml            out: its cases are those of the shipped policy\n"),
+        "{said}"
+    );
+    assert!(!app.join("policies/afk.test.toml").exists());
+    assert!(app.join("policies/prompts/implement.md").is_file());
+}

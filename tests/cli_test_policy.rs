@@ -30,15 +30,16 @@ fn the_cases_beside_the_policy_are_run_and_their_coverage_is_said() {
 }
 
 #[test]
-fn a_change_of_the_policy_that_breaks_a_case_is_shown_with_its_trace() {
-    let test = Test::new()
-        .shipped_policy(&[("fix_forward_attempts = 5 ", "fix_forward_attempts = 3 ")])
-        .file("policies/afk.test.toml", shipped_tests());
+fn a_policy_that_breaks_a_case_is_shown_with_its_trace() {
+    let test = Test::new().shipped_policy(&[]).file(
+        "policies/afk.test.toml",
+        shipped_tests().replace("fix_forward_attempts = 5", "fix_forward_attempts = 3"),
+    );
     assert_snapshot!(test.args(["test-policy"]).run(), @r#"
     exit code 1
     --- stdout
     FAIL last corrective turn inside the budget
-      --> policies/afk.test.toml:274:1
+      --> policies/afk.test.toml:304:1
       - expected  row     fix-forward
       + actual    row     freeze
       - expected  to      fixing

@@ -176,3 +176,28 @@ fn a_program_gets_one_json_document() {
     assert_eq!(document["symptoms"][0]["about"], "policy");
     assert_eq!(document["symptoms"][0]["health"], "ok");
 }
+
+#[test]
+fn a_judge_that_the_repository_does_not_have_is_found_before_an_agent_costs_money() {
+    let afk = Installation::armed().settings(&[("[\"sh\", \"ci.sh\"]", "[\"./run-testz.sh\"]")]);
+    let lack = "needs `./run-testz.sh`, which does not exist on the default branch of greeter";
+    let ran = afk.afk(&["doctor"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(line(&ran, "ci").iter().any(|line| line.contains("FAIL") && line.contains(lack)), "{ran}");
+    let poll = afk.poll();
+    assert!(poll.code == Some(3) && poll.stdout.contains(lack), "{poll}");
+    assert_eq!(afk.agents().len(), 0);
+    let explained = afk.afk(&["explain", "--issue", "1"]);
+    assert!(explained.stdout.contains(lack), "{explained}");
+}
+
+#[test]
+fn only_the_user_that_runs_afk_can_enter_the_data_directory_whatever_ran_first() {
+    use std::os::unix::fs::PermissionsExt;
+    let afk = Installation::armed().variable("AFK_DATA", "somewhere/data");
+    afk.afk(&["doctor"]);
+    for folder in ["somewhere/data", "somewhere/data/mirrors", "somewhere/data/mirrors/greeter.git"] {
+        let mode = std::fs::metadata(afk.path(folder)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{folder}: {mode:o}");
+    }
+}

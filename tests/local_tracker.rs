@@ -199,6 +199,7 @@ async fn a_broken_file_is_named_with_its_place_and_what_to_write() {
         ("+++\ntitle = \"t\"\n", ":3:1:", "before the text of the issue"),
         ("+++\ntitle = \n+++\n", ":2:9:", ""),
         ("+++\ntitel = \"t\"\n+++\n", ":2:1:", "did you mean `title`?"),
+        ("+++\ntitle = \"t\"\nlabels = [\"ready-for-agent\"]\n+++\n", ":3:1:", "labels are events: add `[[events]]`"),
         ("+++\ntitle = \"t\"\nzzz = 1\n+++\n", ":3:1:", "it may have title, author"),
         (
             "+++\ntitle = \"t\"\nauthor = \"\"\ncreated_at = 2026-01-01T00:00:00Z\n+++\n",

@@ -98,6 +98,8 @@ fn the_corpus_has_a_file_for_every_code_that_a_check_of_the_text_can_give() {
             Code::Unreadable,
             Code::DispatchesNothing,
             Code::UnusedLimit,
+            Code::OpenTrust,
+            Code::NothingProtected,
             Code::UnmatchedAllowlist,
             Code::UnmatchedOverride,
             Code::SchemaDisagrees,

@@ -394,7 +394,7 @@ fn the_shipped_tests_notice_what_the_proofs_allow() {
         (", { told = false }] }", "] }"),
         (gave_up.as_str(), gave_up_anywhere.as_str()),
         (fix_forward.as_str(), fix_forward_anywhere.as_str()),
-        ("budget_usd           = 100.0", "budget_usd           = 0"),
+        ("cost_usd = { gt = \"$limits.budget_usd\" }", "cost_usd = { gte = \"$limits.budget_usd\" }"),
         (FREEZE, &FREEZE.replacen(", \"interrupt\"", "", 1)),
         (FREEZE, &FREEZE.replacen("{ add_label = \"human\" }, ", "", 1)),
     ] {
@@ -402,5 +402,162 @@ fn the_shipped_tests_notice_what_the_proofs_allow() {
         let test = Test::new().shipped_policy(&[(before, after)]).file("policies/afk.test.toml", tests);
         let ran = test.args(["test-policy"]).run();
         assert!(ran.code == 1 && ran.stdout.contains("FAIL"), "{before} -> {after}: {ran}");
+    }
+}
+
+/// Everything that `check-policy` says: the heads of its findings, where they are, and what to write.
+fn said_of(edit: &[(&str, &str)]) -> Vec<String> {
+    let ran = Test::new().shipped_policy(edit).args(["check-policy", "--format", "json"]).run();
+    let findings = ran.json()["findings"].as_array().expect("findings").clone();
+    findings
+        .iter()
+        .filter(|finding| finding["severity"] != "note")
+        .map(|finding| {
+            let word = |key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+            format!("{} {}: {} ({})", finding["line"], word("code"), word("message"), word("label"))
+        })
+        .collect()
+}
+
+#[test]
+fn a_limit_of_the_wrong_type_is_one_error_where_it_is_written() {
+    let stall = "stall_timeout        = \"45m\"";
+    for (after, described, label) in [
+        ("stall_timeout        = 45", "`45` is a number", r#"write "45s", "45m" or "45h""#),
+        ("stall_timeout        = 45.0", "`45.0` is a number", r#"write "45m""#),
+        ("stall_timeout        = \"45 minutes\"", r#"`"45 minutes"` is a text"#, r#"write "45m""#),
+        ("stall_timeout        = \"soon\"", r#"`"soon"` is a text"#, r#"write "45m""#),
+    ] {
+        let what = "`limits.stall_timeout` is a duration, for `quiet` is compared with it";
+        assert_eq!(said_of(&[(stall, after)]), [format!("40 type-mismatch: {what}; {described} ({label})")]);
+    }
+    assert_eq!(
+        said_of(&[("fix_forward_attempts = 5 ", "fix_forward_attempts = \"5\" ")]),
+        ["34 type-mismatch: `limits.fix_forward_attempts` is a whole number, for `attempts` is compared with it; \
+             `\"5\"` is a text (write a whole number, without quotes)"]
+    );
+    assert_eq!(
+        said_of(&[("settle_time          = \"2m\"", "settle_time          = 120")]),
+        [
+            "36 type-mismatch: `limits.settle_time` is a duration; `120` is a number (write \"120s\", \"120m\" or \"120h\")"
+        ]
+    );
+    // A limit that fits elsewhere is right, and the rule is wrong.
+    let said = said_of(&[("age = { gte = \"$limits.run_timeout\" }", "age = { gte = \"$limits.budget_usd\" }")]);
+    assert!(matches!(said.as_slice(), [one] if one.contains("bad-reference")), "{said:#?}");
+}
+
+#[test]
+fn an_invariant_that_does_not_hold_is_named_where_they_are_counted() {
+    let edit = [("run_timeout          = \"24h\"", "run_timeout          = \"5m\"")];
+    let ran = Test::new().shipped_policy(&edit).args(["check-policy"]).run();
+    assert!(ran.stdout.contains("13 of 14 invariants hold") && ran.stdout.contains("; not: dead-row\n"), "{ran}");
+}
+
+#[test]
+fn a_table_that_is_written_twice_is_no_defect_of_afk() {
+    let said = said_of(&[("[trust] ", "[labels]\nready = \"go\"\n\n[trust] ")]);
+    assert_eq!(said, ["18 duplicate: `labels` is written twice (remove one of the two)"]);
+}
+
+#[test]
+fn a_list_of_tables_with_single_brackets_is_said_once() {
+    let label = "write [[gates]], in two brackets, above each of them";
+    let said = said_of(&[("[[gates]]", "[gates]")]);
+    assert_eq!(said, [format!("68 type-mismatch: `gates` is a list of tables; this is a table ({label})")]);
+    let all: Vec<_> = (0..8).map(|_| ("[[gates]]", "[gates]")).collect();
+    assert_eq!(said_of(&all), [format!("103 type-mismatch: `gates` is a list of tables; this is a table ({label})")]);
+    let one = "[[gates]]\nname    = \"hold\"";
+    let said = said_of(&[(one, &one.replace("[[gates]]", "[gates]"))]);
+    assert_eq!(said, [format!("73 type-mismatch: `gates` is a list of tables; this is a table ({label})")]);
+}
+
+#[test]
+fn a_merge_conflict_is_called_one() {
+    let limit = "run_timeout          = \"24h\"\n";
+    let conflict = format!("<<<<<<< HEAD\n{limit}=======\nrun_timeout          = \"12h\"\n>>>>>>> shorter\n");
+    let said = said_of(&[(limit, &conflict)]);
+    assert!(
+        matches!(said.as_slice(), [one] if one.starts_with("43 syntax: this is a merge conflict that nobody resolved")),
+        "{said:#?}"
+    );
+}
+
+#[test]
+fn a_pause_without_a_reason_is_asked_for_one() {
+    let repo = |paused: &str| format!("# [repos.\"acme/app\"]\n[repos.\"acme/app\"]\npaused = {paused}\n");
+    let enrolled = ("allowlist   = []", "allowlist   = [\"acme/*\"]");
+    let said = said_of(&[enrolled, ("# [repos.\"acme/app\"]\n", &repo("true"))]);
+    assert!(matches!(said.as_slice(), [one] if one.contains("write why: paused = \"release week\"")), "{said:#?}");
+    let said = said_of(&[enrolled, ("# [repos.\"acme/app\"]\n", &repo("false"))]);
+    assert!(matches!(said.as_slice(), [one] if one.contains("remove it")), "{said:#?}");
+    assert_eq!(said_of(&[enrolled, ("# [repos.\"acme/app\"]\n", &repo("\"release week\""))]), Vec::<String>::new());
+}
+
+#[test]
+fn emptied_trust_and_protection_are_warned_of() {
+    let said = said_of(&[(
+        "permissions = [\"admin\", \"maintain\", \"write\"]",
+        "permissions = [\"write\", \"triage\", \"read\"]",
+    )]);
+    assert_eq!(said.len(), 2, "{said:#?}");
+    for (said, word) in said.iter().zip(["triage", "read"]) {
+        assert!(said.starts_with(&format!("19 open-trust: whoever has only `{word}` may arm issues")), "{said}");
+    }
+    let protected = "paths = [\".github/**\", \".forgejo/**\", \".woodpecker/**\", \".woodpecker.yml\", \"policies/**\", \"**/AGENTS.md\", \"**/CLAUDE.md\"]";
+    let said = said_of(&[(protected, "paths = []")]);
+    assert!(
+        matches!(said.as_slice(), [one] if one.starts_with("59 nothing-protected: no path is protected")),
+        "{said:#?}"
+    );
+}
+
+#[test]
+fn whatever_is_written_in_the_first_part_of_the_policy_the_shipped_tests_hold() {
+    let tests = std::fs::read(support::repository().join("policies/afk.test.toml")).unwrap();
+    for edit in [
+        [
+            ("slots_per_repo = 1", "slots_per_repo = 4"),
+            ("settle_time          = \"2m\"", "settle_time          = \"3s\""),
+        ],
+        [
+            ("slots_per_repo = 1", "slots_per_repo = 2"),
+            ("settle_time          = \"2m\"", "settle_time          = \"1m\""),
+        ],
+        [("max_in_flight  = 8", "max_in_flight  = 1"), ("max_per_tick   = 4", "max_per_tick   = 1")],
+        [
+            ("fix_forward_attempts = 5 ", "fix_forward_attempts = 3 "),
+            ("fix_forward_time     = \"60m\"", "fix_forward_time     = \"30m\""),
+        ],
+        [
+            ("edit_window          = \"2m\"", "edit_window          = \"1h\""),
+            ("start_timeout        = \"10m\"", "start_timeout        = \"3m\""),
+        ],
+        [
+            ("input_timeout        = \"15m\"", "input_timeout        = \"1h\""),
+            ("stall_timeout        = \"45m\"", "stall_timeout        = \"30m\""),
+        ],
+        [
+            ("unreachable_timeout  = \"4h\"", "unreachable_timeout  = \"1h\""),
+            ("verdict_timeout      = \"2h\"", "verdict_timeout      = \"30m\""),
+        ],
+        [
+            ("run_timeout          = \"24h\"", "run_timeout          = \"48h\""),
+            ("effect_timeout       = \"1h\"", "effect_timeout       = \"10m\""),
+        ],
+        [
+            ("budget_usd           = 100.0", "budget_usd           = 10.0"),
+            ("landing      = \"push\"", "landing      = \"pull_request\""),
+        ],
+        [
+            ("human       = \"ready-for-human\"", "human       = \"needs-human\""),
+            ("ready       = \"ready-for-agent\"", "ready       = \"go\""),
+        ],
+        [("order   = [\"priority\", \"number\"]", "order   = [\"-armed_at\"]"), ("default = 100", "default = 0")],
+        [("kill_switch = true ", "kill_switch = false "), ("allowlist   = []", "allowlist   = [\"octo/*\"]")],
+    ] {
+        let test = Test::new().shipped_policy(&edit).file("policies/afk.test.toml", &tests);
+        let ran = test.args(["test-policy", "--min-coverage", "100"]).run();
+        assert_eq!(ran.code, 0, "{edit:?}: {ran}");
     }
 }

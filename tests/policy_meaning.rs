@@ -211,8 +211,7 @@ fn a_line_gives_one_syntax_error_and_other_lines_theirs() {
 #[test]
 fn an_entry_that_is_wrong_is_spoken_of_alone_and_does_not_hide_the_others() {
     let allowed = |list: &str| messages(&minimal().replace("[\"acme/app\"]", list));
-    let refused =
-        "is not a repository; write `owner/name`, `owner/*` or `owner/prefix*` / write \"owner/name\" or \"owner/*\"";
+    let refused = "is not a repository; write `owner/name`, `owner/*` or `owner/prefix*` / write \"owner/name\", \"owner/*\", or a \"name\" of the local tracker";
     assert_eq!(
         allowed("[\"acme/**\", \"\", \"a*b/c\", 7]"),
         [

@@ -545,7 +545,7 @@ expect.row = "wait"
 "#,
     );
     assert_eq!(run.cases.len(), 0);
-    assert_snapshot!(complaints(&run), @r#"afk.test.toml:3:22 type-mismatch: `settle_time` is a duration; `120` is a number (write "2m")"#);
+    assert_snapshot!(complaints(&run), @r#"afk.test.toml:3:22 type-mismatch: `limits.settle_time` is a duration; `120` is a number (write "120s", "120m" or "120h")"#);
 }
 
 #[test]

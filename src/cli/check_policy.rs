@@ -163,12 +163,17 @@ fn not_proven(loaded: &Loaded) -> Option<String> {
         .then(|| format!("{} of {all} proofs were not made because of the errors above", all - made))
 }
 
-/// How many invariants hold, in one line.
+/// How many invariants hold, in one line, and which do not.
 fn proven(proofs: &[Proof]) -> String {
     let count = |outcome| proofs.iter().filter(|proof| proof.outcome == outcome).count();
     let (holds, all) = (count(Outcome::Holds), proofs.len());
     let waived = findings::counted(count(Outcome::Waived), "waiver");
-    format!("{holds} of {all} invariants hold for every input, with the kill switch off and any allowlist; {waived}")
+    let broken = proofs.iter().filter(|proof| matches!(proof.outcome, Outcome::Broken | Outcome::Undecided));
+    let broken: Vec<&str> = broken.map(|proof| proof.invariant.name()).collect();
+    let broken = if broken.is_empty() { String::new() } else { format!("; not: {}", broken.join(", ")) };
+    format!(
+        "{holds} of {all} invariants hold for every input, with the kill switch off and any allowlist; {waived}{broken}"
+    )
 }
 
 /// What each proof came to, and what it was decided on.
@@ -247,6 +252,8 @@ fn disagreement(loaded: &Loaded) -> Result<Option<Finding>, Failure> {
         // What the parser names itself (a key twice, a number beyond 64 bits) is no document that a schema could judge.
         Err(_) if loaded.checked.policy.is_none() => return Ok(None),
         Ok(_) => return Ok(None),
+        // No TOML to other parsers: what is written twice, which was reported.
+        Err(_) if loaded.checked.policy.is_none() => return Ok(None),
         Err(error) => format!("the JSON Schema cannot be held against the text: {}", error.message()),
     };
     Ok(Some(Finding {

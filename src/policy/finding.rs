@@ -120,6 +120,12 @@ codes! {
     UnusedLimit = "unused-limit", "a limit that nothing refers to",
         "who wrote it believes that it bounds something",
         "refer to it as `$limits.name`, correct the spelling, or remove it";
+    OpenTrust = "open-trust", "people who may not change the repository may arm issues",
+        "whoever arms an issue lets an agent change the repository in their name",
+        "keep `admin`, `maintain` and `write`; name single people under `[trust] logins`";
+    NothingProtected = "nothing-protected", "`[protect] paths` is empty",
+        "an agent could change the tests and workflows that judge it, and its run would be closed as green",
+        "name what judges commits, and the policy itself; `policies/afk.toml` of the distribution has a list";
     BadTemplate = "bad-template", "a sentence or prompt with a placeholder that does not exist there",
         "people and agents would read an empty place where the point was",
         "use a name that exists there (`afk facts` lists them); double a brace to write one";

@@ -293,6 +293,9 @@ impl<'a> Page<'a> {
             if !known.contains(&name) {
                 let near = known.iter().map(|word| (strsim::damerau_levenshtein(word, name), word)).min();
                 let advice = match near {
+                    _ if name == "labels" => {
+                        "labels are events: add `[[events]]` with `at`, `by` and `labeled = \"…\"`".to_owned()
+                    }
                     Some((distance, word)) if distance <= 3 && distance < word.len() => {
                         format!("did you mean `{word}`?")
                     }

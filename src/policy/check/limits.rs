@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use super::super::condition::Quantity;
 use super::super::duration;
+use super::super::facts::{FactName, IssueFact, Kind, RunFact};
 use super::super::finding::Code;
 use super::super::source::Located;
 use super::names::{check_snake_case, is_snake_case};
 use super::reader::{Field, Name, Reader};
+use super::reference::{Written, written};
 use super::report::{Report, nearest};
 use super::tree::{Entry, Node, Table, Value};
 
@@ -53,13 +55,14 @@ pub struct Limits {
     pub edit_window: Duration,
 }
 
-/// Reads `[limits]`.
-pub fn read(field: &Field<'_>) -> Option<Limits> {
+/// Reads `[limits]` of the policy `root`, whose rules say by the facts they compare it with what a limit has to be.
+pub fn read(root: &Table, field: &Field<'_>) -> Option<Limits> {
     let table = field.table()?;
     if table.entries.len() > MAX_LIMITS {
         field.too_many("[limits]", table.entries.len(), MAX_LIMITS);
         return None;
     }
+    let uses = uses(root);
     let mut all = BTreeMap::new();
     let mut sound = true;
     for (name, entry) in table.in_order() {
@@ -67,7 +70,7 @@ pub fn read(field: &Field<'_>) -> Option<Limits> {
             Field { name: Name::under("limits", name), node: &entry.node, span: entry.span(), report: field.report };
         // A slip in the name of a limit that other rules rely on shows there, as a reference that leads nowhere.
         check_snake_case("limit", name, entry.key, field.report);
-        match limit(&field).filter(|_| is_snake_case(name)) {
+        match limit(&field, uses.get(name).map_or(&[], Vec::as_slice)).filter(|_| is_snake_case(name)) {
             Some(quantity) => {
                 all.insert(name.to_owned(), field.located(quantity));
             }
@@ -153,7 +156,96 @@ fn referred<'a>(node: &'a Node, used: &mut BTreeSet<&'a str>) {
     }
 }
 
-fn limit(field: &Field<'_>) -> Option<Quantity> {
+/// What a limit has to be, and the fact that is compared with it; `None`: afk itself reads it.
+type Use = (Kind, Option<&'static str>);
+
+/// Where limits are used that a fact is compared with, by name.
+fn uses(root: &Table) -> BTreeMap<&str, Vec<Use>> {
+    let mut uses = BTreeMap::from(REQUIRED.map(|name| (name, vec![(Kind::Duration, None)])));
+    for rules in ["gates", "transitions", "progress"] {
+        if let Some(entry) = root.get(rules) {
+            note_uses(&entry.node, None, &mut uses);
+        }
+    }
+    uses
+}
+
+fn note_uses<'a>(node: &'a Node, fact: Option<(&'static str, Kind)>, uses: &mut BTreeMap<&'a str, Vec<Use>>) {
+    match &node.value {
+        Value::Text(text) => {
+            if let (Some((fact, kind)), Written::Reference(path)) = (fact, written(text))
+                && let Some(name) = path.strip_prefix("limits.")
+            {
+                uses.entry(name).or_default().push((kind, Some(fact)));
+            }
+        }
+        Value::List(nodes) => nodes.iter().for_each(|node| note_uses(node, fact, uses)),
+        Value::Table(table) => {
+            for (key, entry) in &table.entries {
+                note_uses(&entry.node, quantity_fact(key).or(fact), uses);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The fact of that name, where it is one that is compared with limits.
+fn quantity_fact(name: &str) -> Option<(&'static str, Kind)> {
+    let spec = IssueFact::named(name).map(FactName::spec).or_else(|| RunFact::named(name).map(FactName::spec))?;
+    matches!(spec.kind, Kind::Int | Kind::Number | Kind::Duration).then_some((spec.name, spec.kind))
+}
+
+/// Whether the value is of a type that a fact of this type can be compared with.
+fn fits(kind: Kind, value: &Value) -> bool {
+    match value {
+        Value::Int(_) => matches!(kind, Kind::Int | Kind::Number),
+        Value::Number(_) => kind == Kind::Number,
+        Value::Text(text) => kind == Kind::Duration && duration::parse(text).is_ok(),
+        _ => false,
+    }
+}
+
+/// Reports a limit that is nowhere of use as it is written. Where it fits one of its uses, the others are wrong.
+fn is_of_no_use(field: &Field<'_>, uses: &[Use]) -> bool {
+    let value = &field.node.value;
+    let [(kind, fact), ..] = uses else { return false };
+    if matches!(value, Value::Broken) || uses.iter().any(|(kind, _)| fits(*kind, value)) {
+        return false;
+    }
+    let wanted = match kind {
+        Kind::Duration => "a duration",
+        Kind::Int => "a whole number",
+        _ => "an amount",
+    };
+    let wanted = match fact {
+        Some(fact) => format!("{wanted}, for `{fact}` is compared with it"),
+        None => wanted.to_owned(),
+    };
+    let instead = match (kind, value) {
+        (Kind::Duration, Value::Int(number)) => format!("write \"{number}s\", \"{number}m\" or \"{number}h\""),
+        (Kind::Duration, Value::Text(text)) => {
+            format!("write \"{}\"", shortened(text).as_deref().unwrap_or("45m"))
+        }
+        (Kind::Duration, _) => "write \"45m\"".to_owned(),
+        (Kind::Int, _) => "write a whole number, without quotes".to_owned(),
+        _ => "write a number, without quotes".to_owned(),
+    };
+    field.mismatch(&wanted, &instead);
+    true
+}
+
+/// `45 minutes` as a policy writes it.
+fn shortened(text: &str) -> Option<String> {
+    let unit = text.find(|letter: char| !letter.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(unit)?;
+    let short = format!("{number}{}", unit.trim_start().chars().next()?.to_ascii_lowercase());
+    duration::parse(&short).is_ok().then_some(short)
+}
+
+fn limit(field: &Field<'_>, uses: &[Use]) -> Option<Quantity> {
+    if is_of_no_use(field, uses) {
+        return None;
+    }
     match &field.node.value {
         Value::Int(number) if *number < 0 => {
             field.out_of_range(format!("{} is negative", field.name), "write 0 or more");

@@ -138,8 +138,17 @@ fn one<'a>(name: &'a str, entry: &'a Entry, report: &'a Report) -> Option<Raw<'a
         }
     }
     if let Some(field) = reader.optional("paused") {
-        field.filled_text()?;
+        match field.node.value {
+            Value::Bool(false) => field.mismatch("the reason of a pause", "remove it: nothing is paused without it"),
+            Value::Bool(true) => field.mismatch("the reason of a pause", "write why: paused = \"release week\""),
+            _ => return field.filled_text().and_then(|_| parsed(name, entry, table, report)),
+        }
+        return None;
     }
+    parsed(name, entry, table, report)
+}
+
+fn parsed<'a>(name: &str, entry: &Entry, table: &'a Table, report: &Report) -> Option<Raw<'a>> {
     match RepoPattern::parse(name) {
         Ok(pattern) if pattern.is_exact() || pattern.to_string().ends_with("/*") => Some(Raw { pattern, table }),
         Ok(_) => {

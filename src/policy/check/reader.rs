@@ -5,6 +5,7 @@ use std::fmt;
 use super::super::finding::Code;
 use super::super::source::{Located, Span};
 use super::report::{Report, nearest, one_of, quoted};
+use super::syntax::LISTS;
 use super::tree::{Node, Table, Value};
 
 /// The keys of each table of the language, for "belongs under".
@@ -266,7 +267,15 @@ impl<'a> Field<'a> {
             }
             Value::List(nodes) => Some(nodes.iter().map(|node| self.element(node)).collect()),
             _ => {
-                self.mismatch("a list", "write it in brackets: [ … ]");
+                let name = self.name.trim_matches('`');
+                let tables = LISTS.iter().find(|list| list.rsplit('.').next() == Some(name));
+                match (tables, &self.node.value) {
+                    (Some(list), Value::Table(_)) => {
+                        let instead = format!("write [[{list}]], in two brackets, above each of them");
+                        self.mismatch("a list of tables", &instead);
+                    }
+                    _ => self.mismatch("a list", "write it in brackets: [ … ]"),
+                }
                 None
             }
         }

@@ -69,7 +69,7 @@ pub fn read(scope: Scope<'_>, paused: Option<Located<String>>) -> Sections {
     let trust = required("trust", "[trust]").and_then(|field| sections::trust(&field));
     let priority = required("priority", "[priority]").and_then(|field| sections::priority(&field));
     let dispatch = required("dispatch", "[dispatch]").and_then(|field| sections::dispatch(&field));
-    let limits = required("limits", "[limits]").and_then(|field| limits::read(&field));
+    let limits = required("limits", "[limits]").and_then(|field| limits::read(scope.root, &field));
     let agent = required("agent", "[agent]").and_then(|field| sections::agent(scope, &field));
     let stages = required("ci", "[[ci.stages]]").and_then(|field| stages::read(scope, &field));
     let protect = root.optional("protect").map_or_else(|| Some(Default::default()), |field| sections::protect(&field));

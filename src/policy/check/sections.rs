@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::finding::Code;
 use super::super::pattern::{LabelPattern, ProtectedPaths, RepoPattern};
 use super::super::rules::{AgentChoice, Dispatch, Labels, Landing, OrderBy, OrderKey, Priority, Trust};
-use super::super::source::Located;
+use super::super::source::{Located, Span};
 use super::installed;
 use super::reader::{Field, Name, Reader};
 use super::reference::Scope;
@@ -23,7 +23,7 @@ pub fn repositories(field: &Field<'_>) -> Option<Located<Vec<RepoPattern>>> {
         .map(|element| match RepoPattern::parse(element.filled_text()?) {
             Ok(pattern) => Some(pattern),
             Err(why) => {
-                element.out_of_range(why, "write \"owner/name\" or \"owner/*\"");
+                element.out_of_range(why, "write \"owner/name\", \"owner/*\", or a \"name\" of the local tracker");
                 None
             }
         })
@@ -63,15 +63,33 @@ fn label(field: &Field<'_>) -> Option<Located<String>> {
     Some(field.located(text.to_owned()))
 }
 
+/// The permissions there are, and whether each lets people change the repository.
+const PERMISSIONS: [(&str, (&str, bool)); 5] = [
+    ("admin", ("admin", true)),
+    ("maintain", ("maintain", true)),
+    ("write", ("write", true)),
+    ("triage", ("triage", false)),
+    ("read", ("read", false)),
+];
+
+fn permission(field: &Field<'_>) -> Option<String> {
+    let (word, writes) = field.word(&PERMISSIONS)?;
+    if !writes {
+        let message = format!(
+            "whoever has only `{word}` may arm issues, and an armed issue is an instruction to an agent that writes"
+        );
+        let label = "remove it, or name the people under `logins`";
+        field.report.warning(Code::OpenTrust, field.node.span, message, label);
+    }
+    Some(word.to_owned())
+}
+
 /// `[trust]`.
 pub fn trust(field: &Field<'_>) -> Option<Trust> {
-    const PERMISSIONS: [(&str, &str); 5] =
-        [("admin", "admin"), ("maintain", "maintain"), ("write", "write"), ("triage", "triage"), ("read", "read")];
     let reader = Reader::new("`[trust]`", field.table()?, field.node.span, &["permissions", "logins"], field.report);
     let permissions =
         reader.required("permissions", "permissions = [\"admin\", \"maintain\", \"write\"]").and_then(|field| {
-            let words: Vec<Option<String>> =
-                field.list(PERMISSIONS.len())?.iter().map(|word| word.word(&PERMISSIONS).map(str::to_owned)).collect();
+            let words: Vec<Option<String>> = field.list(PERMISSIONS.len())?.iter().map(permission).collect();
             words.into_iter().collect::<Option<Vec<String>>>()
         });
     let logins = match reader.optional("logins") {
@@ -202,6 +220,12 @@ pub fn protect(field: &Field<'_>) -> Option<ProtectedPaths> {
         return Some(ProtectedPaths::default());
     };
     let paths = field.texts(MAX_PATHS)?;
+    // Where `paths` is left out, an empty list stands in, which nobody wrote.
+    if paths.is_empty() && field.node.span != Span::default() {
+        let message = "no path is protected: an agent may change what judges it, and still be closed as green";
+        let label = "name what judges it: paths = [\".github/**\", \"policies/**\", \"Makefile\"]";
+        field.report.warning(Code::NothingProtected, field.node.span, message, label);
+    }
     let patterns: Vec<String> = paths.iter().map(|path| path.value.clone()).collect();
     match ProtectedPaths::parse(&patterns) {
         Ok(protected) => Some(protected),

@@ -10,10 +10,15 @@ use super::super::source::Span;
 use super::MAX_POLICY_BYTES;
 use super::report::{Report, clipped, quoted};
 use super::scan::{Unclosed, scan};
-use super::tree::{self, Table};
+use super::tree::{self, Table, Value};
 
 /// What the parser says of a key that is there already.
 const DUPLICATE: &str = "duplicate key";
+
+/// How git begins a conflict.
+const CONFLICT: &str = "<<<<<<< ";
+/// What is a list of tables, each with a header of its own.
+pub const LISTS: [&str; 4] = ["gates", "transitions", "waivers", "ci.stages"];
 
 /// A file as a tree.
 pub struct Parsed {
@@ -49,6 +54,9 @@ pub fn parse(text: &str, report: &Report) -> Option<Parsed> {
     let lines = LazyCell::new(|| Lines::new(text));
     let mut sound = unclosed.is_none();
     let mut broken = None;
+    let mut conflict = false;
+    let mut lists = Vec::new();
+    let mut repeated = 0;
     for (index, error) in errors.iter().enumerate() {
         if !report.has_room() {
             report.leave_out(errors.len().saturating_sub(index));
@@ -62,7 +70,32 @@ pub fn parse(text: &str, report: &Report) -> Option<Parsed> {
         if broken == Some(line) {
             continue;
         }
+        let statement = line_at(text, span.start);
+        if statement.starts_with(CONFLICT) {
+            let message = "this is a merge conflict that nobody resolved";
+            let label = "keep what is right of the two sides, and remove the lines of `<`, `=` and `>`";
+            report.error(Code::Syntax, Span { end: span.start.saturating_add(CONFLICT.len()), ..span }, message, label);
+            (sound, broken, conflict) = (false, Some(line), true);
+            continue;
+        }
+        if conflict
+            && (statement.starts_with("=======") || statement.starts_with(">>>>>>>") || error.message() == DUPLICATE)
+        {
+            continue;
+        }
         if error.message() == DUPLICATE {
+            if span.start < repeated {
+                continue;
+            }
+            if statement.trim_start().starts_with('[') {
+                // Its keys meet those of its namesake.
+                let after = text.get(span.end..).unwrap_or_default();
+                repeated = span.end.saturating_add(after.find("\n[").unwrap_or(after.len()));
+            }
+            if let Some(name) = LISTS.iter().find(|name| is_header(statement, name)) {
+                lists.push((name, span));
+                continue;
+            }
             let key = text.get(range).unwrap_or_default();
             report.error(Code::Duplicate, span, format!("{} is written twice", quoted(key)), "remove one of the two");
             continue;
@@ -81,7 +114,14 @@ pub fn parse(text: &str, report: &Report) -> Option<Parsed> {
         for (span, why) in scan.not_toml_1_0 {
             report.error(Code::Syntax, span, "this is not TOML 1.0, so other tools could not read the file", why);
         }
-        return Some(Parsed { root: tree::read(document.into_inner(), report), sound });
+        let root = tree::read(document.into_inner(), report);
+        for (name, span) in lists {
+            // One with a single bracket is said where it is read.
+            if !matches!(list_of_tables(&root, name), Some(Value::Table(_))) {
+                report.error(Code::Duplicate, span, format!("`{name}` is written twice"), "remove one of the two");
+            }
+        }
+        return Some(Parsed { root, sound });
     }
     let aside = report.aside();
     let root = tree::read(document.into_inner(), &aside);
@@ -101,6 +141,27 @@ impl Lines {
     fn line(&self, at: usize) -> usize {
         self.0.partition_point(|newline| *newline < at)
     }
+}
+
+/// The text from the beginning of the line at a place.
+fn line_at(text: &str, at: usize) -> &str {
+    let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline.saturating_add(1));
+    text.get(start..).unwrap_or_default()
+}
+
+/// Whether a line is the header of a table, or of an entry of a list, of this name.
+fn is_header(line: &str, name: &str) -> bool {
+    let inner = line.trim_start().trim_start_matches('[').strip_prefix(name);
+    line.trim_start().starts_with('[') && inner.is_some_and(|rest| rest.starts_with(']'))
+}
+
+/// What stands where a list of tables should.
+fn list_of_tables<'a>(root: &'a Table, name: &str) -> Option<&'a Value> {
+    let (table, key) = match name.split_once('.') {
+        Some((table, key)) => (root.table(table)?, key),
+        None => (root, name),
+    };
+    table.get(key).map(|entry| &entry.node.value)
 }
 
 /// What is wrong with a value that stands without quotes: where, what, and what to write instead.

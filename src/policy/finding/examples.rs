@@ -94,6 +94,14 @@ impl Code {
                 "budget_usd           = 100.0",
                 "budget_eur           = 90.0  # <--\nbudget_usd           = 100.0",
             ),
+            Code::OpenTrust => Example::shipped(
+                "permissions = [\"admin\", \"maintain\", \"write\"]",
+                "permissions = [\"admin\", \"maintain\", \"write\", \"triage\"]  # <--",
+            ),
+            Code::NothingProtected => Example::shipped(
+                "paths = [\".github/**\", \".forgejo/**\", \".woodpecker/**\", \".woodpecker.yml\", \"policies/**\", \"**/AGENTS.md\", \"**/CLAUDE.md\"]",
+                "paths = []  # <--",
+            ),
             Code::BadTemplate => Example::shipped(
                 "message = \"blocked by {open_blockers}\"",
                 "message = \"blocked by {blockers}\"  # <--",
