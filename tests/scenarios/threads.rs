@@ -97,7 +97,7 @@ fn a_server_that_restarts_in_mid_turn_ends_the_run() {
         assert!(issue.reason().starts_with("no sign of life for "), "{issue:#?}");
         assert!(!issue.has(LOCK), "{issue:#?}");
     } else {
-        is_handed_over(&issue, "the agent is failed and pushed nothing", "did not survive a server restart");
+        is_handed_over(&issue, "the agent ended (failed) and pushed nothing", "did not survive a server restart");
     }
 }
 
@@ -140,7 +140,7 @@ fn a_thread_that_a_person_deletes_or_archives_under_its_agent_is_gone() {
         person(&afk, kind, json!({}));
 
         let issue = afk.watch_until_over();
-        is_handed_over(&issue, "the agent is gone and pushed nothing", "");
+        is_handed_over(&issue, "the agent ended (gone) and pushed nothing", "");
         // Nobody sent it anything: that would be accepted, and never start.
         assert_eq!(afk.agent_of_run().prompts.len(), 1);
     }
@@ -218,7 +218,7 @@ fn an_agent_whose_process_dies_hands_the_issue_to_a_person() {
     let issue = afk.watch_until_over();
 
     let words = if is_old(&afk) { "exited with code 3" } else { "Claude runtime stream failed" };
-    is_handed_over(&issue, "the agent is failed and pushed nothing", words);
+    is_handed_over(&issue, "the agent ended (failed) and pushed nothing", words);
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_turn_that_the_provider_refuses_hands_the_issue_to_a_person() {
     afk.dispatch();
     let issue = afk.watch_until_over();
 
-    is_handed_over(&issue, "the agent is failed and pushed nothing", "the subscription has run out");
+    is_handed_over(&issue, "the agent ended (failed) and pushed nothing", "the subscription has run out");
 }
 
 #[test]
@@ -240,13 +240,13 @@ fn a_provider_that_the_server_cannot_start_hands_the_issue_to_a_person() {
     for (provider, words) in [("nosuch", "unknown provider instance"), ("cursor", "is disabled")] {
         let afk = named(Installation::armed(), provider).hasty();
         afk.dispatch();
-        is_handed_over(&afk.watch_until_over(), "the agent is failed and pushed nothing", words);
+        is_handed_over(&afk.watch_until_over(), "the agent ended (failed) and pushed nothing", words);
     }
     for provider in ["claudeAgent", "codex"] {
         let afk = named(Installation::armed(), provider).hasty();
         afk.runner.fake.agent(&afk.path("nowhere"));
         afk.dispatch();
-        is_handed_over(&afk.watch_until_over(), "the agent is failed and pushed nothing", "");
+        is_handed_over(&afk.watch_until_over(), "the agent ended (failed) and pushed nothing", "");
     }
 }
 
