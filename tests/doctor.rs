@@ -176,3 +176,13 @@ fn a_program_gets_one_json_document() {
     assert_eq!(document["symptoms"][0]["about"], "policy");
     assert_eq!(document["symptoms"][0]["health"], "ok");
 }
+
+#[test]
+fn a_data_directory_that_cannot_be_made_is_not_taken_for_a_broken_repository() {
+    let afk = Installation::armed();
+    afk.write("not-a-folder", "");
+    let ran = afk.afk_with(&["doctor"], &[("AFK_DATA", &afk.path("not-a-folder/data").display().to_string())]);
+    assert!(!ran.stdout.contains("see `git` under"), "{ran}");
+    assert!(format!("{ran}").contains("not-a-folder"), "{ran}");
+    assert!(!ran.stdout.contains("nothing is in the way"), "{ran}");
+}

@@ -214,8 +214,8 @@ impl Enactment<'_> {
     /// What a person needs to go on: jobs, commits, the agent's last words, how to try again.
     fn evidence(&self, rules: &Rules, record: &Record) -> String {
         let mut lines = String::new();
-        if let Some(at) = self.fleet.orders.stopped_at.filter(|at| *at >= record.dispatched_at) {
-            lines.push_str(&format!("\n- `afk stop` ended its agent, {}", progress::time(at)));
+        if let Some(at) = self.fleet.orders.stopped_agents.get(&record.run) {
+            lines.push_str(&format!("\n- `afk stop` ended its agent, {}", progress::time(*at)));
         }
         for job in self.view.failures().iter().take(5) {
             let at = record.commit.as_deref().map_or("", progress::short_commit);
@@ -262,9 +262,8 @@ impl Enactment<'_> {
         }
         let labels = &rules.labels;
         format!(
-            "{lines}\n\nTo let an agent try again: take `{}` off, then take `{}` off and put it back.",
-            labels.of(LabelRole::Human),
-            labels.of(LabelRole::Ready)
+            "{lines}\n\nIf the work is fine as it is: close the issue. To let an agent try again: {}.",
+            progress::try_again(labels)
         )
     }
 
