@@ -66,17 +66,13 @@ fn a_wrong_command_line_is_2_and_helps() {
 
     For more information, try '--help'.
     ");
-    assert_snapshot!(Test::new().args(["explain"]).run(), @r"
+    assert_snapshot!(Test::new().args(["explain"]).run(), @r#"
     exit code 2
     --- stdout
     --- stderr
-    error: the following required arguments were not provided:
-      <--issue <ISSUE>|--code [<CODE>]>
-
-    Usage: afk explain <--issue <ISSUE>|--code [<CODE>]>
-
-    For more information, try '--help'.
-    ");
+    error: name an issue or a code
+      help: write `afk explain --issue 42` or `afk explain --code dead-row`
+    "#);
     assert_snapshot!(Test::new().args(["facts", "--format", "yaml"]).run(), @r"
     exit code 2
     --- stdout

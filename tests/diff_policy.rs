@@ -227,7 +227,7 @@ fn equal_in_meaning_is_said_so() {
         assert_snapshot!(ran.stdout, @r"
     no decision changes: the two policies are equal in meaning
     also     comments, spacing or the order of keys
-    [revision] → [revision]: no decision changes, over every possible input
+    [revision] → [revision]: compared over every possible input
     checked: no errors, 14 of 14 proofs hold · not held against settings
     ");
     });
@@ -412,4 +412,11 @@ fn what_is_no_revision_or_no_file_of_it_is_said() {
     }
     let ran = diff(Test::new().shipped_policy(&[]), &["main:policies/afk.toml"]);
     assert!(ran.stderr.contains("not a git repository"), "{ran}");
+}
+
+#[test]
+fn a_revision_without_a_path_is_told_what_to_write() {
+    let ran = Test::new().args(["diff-policy", "HEAD"]).run();
+    assert_eq!(ran.code, 2, "{ran}");
+    assert!(ran.stderr.contains("if it is a revision, write `HEAD:policies/afk.toml`"), "{ran}");
 }

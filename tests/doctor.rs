@@ -201,3 +201,13 @@ fn only_the_user_that_runs_afk_can_enter_the_data_directory_whatever_ran_first()
         assert_eq!(mode & 0o077, 0, "{folder}: {mode:o}");
     }
 }
+
+#[test]
+fn a_data_directory_that_cannot_be_made_is_not_taken_for_a_broken_repository() {
+    let afk = Installation::armed();
+    afk.write("not-a-folder", "");
+    let ran = afk.afk_with(&["doctor"], &[("AFK_DATA", &afk.path("not-a-folder/data").display().to_string())]);
+    assert!(!ran.stdout.contains("see `git` under"), "{ran}");
+    assert!(format!("{ran}").contains("not-a-folder"), "{ran}");
+    assert!(!ran.stdout.contains("nothing is in the way"), "{ran}");
+}

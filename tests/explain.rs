@@ -553,7 +553,7 @@ fn a_run_handed_to_a_person_says_why_and_how_to_let_an_agent_try_again() {
     greeter#1  issue 1
     policy policies/afk.toml, revision [revision] · facts read [time]
 
-    NEEDS-HUMAN: Handed to a person before anything was pushed (the agent is idle and pushed nothing). The run ended [time]
+    NEEDS-HUMAN: Handed to a person before anything was pushed (the agent ended (idle) and pushed nothing). The run ended [time]
     run [run] · dispatched [time] · no commit · corrections: 0
     the end of what the agent said: done
 
@@ -636,7 +636,10 @@ fn effects_that_remain_are_named_with_when_they_are_given_up() {
     afk.poll();
     let said = afk.watch_until("1", "remaining of");
     assert!(said.contains("Finishing row gave-up, then needs-human."), "{said}");
-    assert!(said.contains("remaining of gave-up (the agent is idle and pushed nothing): ring `needs-human`"), "{said}");
+    assert!(
+        said.contains("remaining of gave-up (the agent ended (idle) and pushed nothing): ring `needs-human`"),
+        "{said}"
+    );
     assert!(said.contains(", given up at "), "{said}");
 }
 
@@ -674,4 +677,38 @@ fn what_the_agent_said_last_is_told_also_after_its_run() {
     let words = ended["ended"]["last_words"].as_str().expect("words");
     assert!(words.starts_with('…') && words.ends_with("THE REAL REASON."), "{words}");
     assert!(afk.explain("1").stdout.contains("the end of what the agent said: …"), "{ended}");
+}
+
+#[test]
+fn what_cannot_be_read_is_said_once_and_the_exit_code_says_it_too() {
+    let afk = Installation::new();
+    afk.armed(1);
+    fs::write(afk.path("issues/0001.md"), "no front matter").expect("a file");
+    let said = afk.explain("1");
+    assert_eq!(said.code, 3, "{}", said.stdout);
+    assert!(said.stdout.contains("CANNOT BE READ: "), "{}", said.stdout);
+    assert!(!said.stdout.contains("could not be read"), "{}", said.stdout);
+}
+
+#[test]
+fn the_kill_switch_is_among_what_has_to_happen_also_where_nothing_is_queued() {
+    let afk = Installation::new();
+    afk.issue(1, "not armed", "", "");
+    afk.policy("kill_switch = false", "kill_switch = true");
+    afk.policy("allowlist   = [\"greeter\"]", "allowlist   = [\"other\"]");
+    let explained = afk.explained("greeter#1");
+    let (_, needs) = verdict_and_needs(&explained);
+    assert_eq!(needs.len(), 3, "{needs:?}");
+    assert!(needs[0].starts_with("the kill switch is turned off: kill_switch is true"), "{needs:?}");
+    assert!(needs[1].starts_with("greeter is enrolled: put it on allowlist"), "{needs:?}");
+}
+
+#[test]
+fn who_leaves_out_the_option_is_told_what_to_write() {
+    let afk = Installation::new();
+    for (bare, said) in [("1", "write `afk explain --issue 1`"), ("dead-row", "write `afk explain --code dead-row`")] {
+        let refused = afk.afk(&["explain", bare]);
+        assert_eq!(refused.code, 2, "{}", refused.stderr);
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
 }

@@ -97,7 +97,7 @@ fn what_a_person_has_to_look_at_is_listed_until_the_label_is_taken_off() {
     QUEUE (0 armed)
 
     WAITING FOR YOU (2)
-      greeter#1  needs-human  since [time]  the agent is idle and pushed nothing
+      greeter#1  needs-human  since [time]  the agent ended (idle) and pushed nothing
       greeter#2  -  -  put there by hand
     ")
     });
@@ -153,6 +153,77 @@ fn a_broken_policy_is_shown_with_its_findings() {
     assert_eq!(said.code, 1);
     let document: Value = serde_json::from_str(&said.stdout).expect("JSON");
     assert_eq!(document["findings"][0]["code"], "unsupported-version");
+}
+
+#[test]
+fn a_broken_policy_hides_no_agent_that_is_at_work() {
+    let afk = Installation::new();
+    afk.armed(1);
+    afk.poll();
+    afk.look_until("1", "agent running");
+    let run = status(&afk)["runs"][0]["run"].as_str().expect("a run").to_owned();
+    afk.policy("version = 1", "version = 99");
+    let said = afk.afk(&["status"]);
+    assert_eq!(said.code, 1);
+    assert!(
+        said.stdout.contains(&format!("greeter#1: agent of run {run} is running, and nobody follows it")),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(status(&afk)["agents"][0]["run"], Value::from(run));
+}
+
+#[test]
+fn that_afk_stop_ended_an_agent_is_told_wherever_people_look_also_once_it_is_taken_back() {
+    let afk = Installation::new();
+    afk.agent("#!/bin/sh\ntrap '' TERM\ncat >/dev/null\nfor turn in 1 2 3 4 5 6 7 8 9 10; do sleep 0.3; done\n");
+    afk.settings("output      = \"text\"", "output      = \"text\"\ngrace       = \"20s\"");
+    afk.armed(1);
+    afk.poll();
+    afk.look_until("1", "agent running");
+    assert!(afk.afk(&["stop"]).stdout.contains("was asked to end"));
+    let asked = afk.afk(&["status"]).stdout;
+    assert!(asked.contains("running, asked to end"), "{asked}");
+    assert!(afk.explain("1").stdout.contains("`afk stop` asked its agent to end, "));
+
+    assert!(afk.afk(&["stop", "--undo"]).stdout.starts_with("the stop is taken back"));
+    assert!(afk.afk(&["stop", "--undo"]).stdout.starts_with("no `afk stop` is in force"));
+    let ended = afk.watch_until("1", "NEEDS-HUMAN");
+    assert!(ended.contains("; `afk stop` ended it"), "{ended}");
+    assert!(ended.contains("\n`afk stop` ended its agent, "), "{ended}");
+    let waiting = status(&afk)["waiting_for_you"][0]["reason"].as_str().expect("a reason").to_owned();
+    assert!(waiting.ends_with("; `afk stop` ended it"), "{waiting}");
+    let comments: String = fs::read_dir(afk.path("issues/0001.comments"))
+        .expect("comments")
+        .map(|comment| fs::read_to_string(comment.expect("a comment").path()).expect("a comment"))
+        .collect();
+    assert!(comments.contains("If the work is fine as it is: close the issue."), "{comments}");
+    assert!(
+        comments.contains("see that neither `ready-for-human` nor `paused` is on, then put `ready-for-agent` on anew")
+    );
+}
+
+#[test]
+fn only_a_run_that_may_still_be_at_work_is_given_up() {
+    let afk = Installation::new();
+    afk.agent(PUSHES_NOTHING);
+    afk.armed(1);
+    afk.poll();
+    let ended = afk.watch_until("1", "NEEDS-HUMAN");
+    let run = ended.split_once("\nrun ").expect("a run").1.get(..36).expect("a whole id").to_owned();
+    for (name, said) in [
+        (run.as_str(), "has ended, and so has its agent"),
+        (&run[..8], "has ended, and so has its agent"),
+        (&run[..1], "too short"),
+        ("01234567-89ab-5cde-8f01-23456789abcd", "there is no run"),
+        ("zzzz", "there is no run"),
+    ] {
+        let refused = afk.afk(&["abandon", name]);
+        assert_eq!(refused.code, 2, "{name}: {}{}", refused.stdout, refused.stderr);
+        assert!(refused.stderr.contains(said), "{name}: {}", refused.stderr);
+    }
+    let stopped = afk.afk(&["stop", "--issue", "1"]);
+    assert_eq!(stopped.code, 2, "{}{}", stopped.stdout, stopped.stderr);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What one installation keeps in its data directory beside mirrors, runs and CI jobs: the tick lock, the word of
 //! `afk stop` and `afk abandon`, and the heartbeat of each tick.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -48,6 +48,9 @@ pub struct Orders {
     /// Runs that a person stopped one by one.
     #[serde(default)]
     pub stopped_runs: BTreeSet<RunId>,
+    /// Agents that `afk stop` asked to end, and when first.
+    #[serde(default)]
+    pub stopped_agents: BTreeMap<RunId, DateTime<Utc>>,
     /// Runs whose agent a person knows to be gone.
     #[serde(default)]
     pub abandoned: BTreeSet<RunId>,

@@ -48,7 +48,8 @@ fn render(notice: &Notice) -> String {
             lines.push_str(&format!("  {line}\n"));
         }
     }
-    for address in [Some(&notice.url), notice.link.as_ref()].into_iter().flatten() {
+    for address in [Some(&notice.url), notice.link.as_ref()].into_iter().flatten().filter(|address| !address.is_empty())
+    {
         lines.push_str(&format!("  {}\n", text::clean_line(address, TITLE_LIMIT)));
     }
     lines

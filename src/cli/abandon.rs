@@ -1,6 +1,6 @@
 //! `afk abandon`: a person's word that an agent is gone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use uuid::Uuid;
@@ -9,7 +9,13 @@ use super::exit::{ExitStatus, Failure};
 use super::output::{Output, WARN, printable};
 use super::wiring::{self, Access};
 use super::{Installed, tick};
+use crate::adapters::installation::TickKind;
 use crate::engine::identity::RunId;
+use crate::ports::IssueRef;
+use crate::ticks::world::World;
+
+/// The fewest digits that name a run: fewer may be a slip.
+const SHORTEST: usize = 4;
 
 /// Give a run up: your word that its agent is gone
 ///
@@ -34,8 +40,11 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     let settings = wiring::settings(&arguments.installed.settings.settings)?;
     let world = wiring::world(&settings, &arguments.installed.policy.policy, Access::ReadOnly)?;
     let wanted = arguments.run.to_ascii_lowercase();
-    let mut found = BTreeSet::new();
-    let mut agents = Vec::new();
+    if wanted.len() < SHORTEST {
+        return Err(Failure::usage(format!("`{wanted}` is too short to name a run"))
+            .help("write the digits that `afk status` shows"));
+    }
+    let (mut found, mut agents, mut unasked) = (BTreeSet::new(), Vec::new(), false);
     for (name, executor) in &world.executors {
         match tick::runtime()?.block_on(executor.list()) {
             Ok(roster) => {
@@ -43,26 +52,36 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
                 found.extend(roster.agents.iter().map(|agent| agent.run));
                 agents.extend(roster.agents);
             }
-            // A server that is gone for good is what a person's word is for.
             Err(error) => {
+                unasked = true;
                 out.line(format_args!("{WARN}warning{WARN:#}: executor `{name}`: {}", printable(&error.message)));
             }
         }
     }
+    let issues = agents.iter().map(|agent| agent.issue.clone());
+    let records = tick::runtime()?.block_on(records(&world, issues.collect()));
+    found.extend(records.keys());
     found.retain(|run| run.to_string().starts_with(&wanted));
-    // An agent that no executor shows any more can be named in full.
-    found.extend(Uuid::parse_str(&wanted).ok().map(RunId));
+    if unasked {
+        // What cannot be asked may know an agent that is named in full.
+        found.extend(Uuid::parse_str(&wanted).ok().map(RunId));
+    }
     let run = match (found.pop_first(), found.pop_first()) {
         (Some(run), None) => run,
         (None, _) => {
-            return Err(Failure::usage(format!("no executor knows a run `{}`", arguments.run))
-                .help("`afk status` shows the runs; a whole id is taken at your word"));
+            return Err(Failure::usage(format!("there is no run `{}`", printable(&arguments.run)))
+                .help("`afk status` shows the runs, and the agents at work where the policy cannot be used"));
         }
         (Some(_), Some(_)) => {
             return Err(Failure::usage(format!("more than one run begins with `{}`", arguments.run))
                 .help("write more of its digits"));
         }
     };
+    let is_live = agents.iter().any(|agent| agent.run == run && agent.is_live());
+    if !is_live && records.get(&run) == Some(&true) && !unasked {
+        return Err(Failure::usage(format!("run {run} has ended, and so has its agent"))
+            .help("there is nothing to give up; `afk status` shows the runs in flight"));
+    }
     let order = world.installation.give_orders(|orders| {
         orders.abandoned.insert(run);
     });
@@ -78,10 +97,26 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     Ok(ExitStatus::Done)
 }
 
+/// The runs that the records of some issues, and of those that were in flight last, tell of; and whether each has ended.
+async fn records(world: &World, mut issues: BTreeSet<IssueRef>) -> BTreeMap<RunId, bool> {
+    for kind in [TickKind::Poll, TickKind::Watch] {
+        let beat = world.installation.heartbeat(kind).ok().flatten();
+        issues.extend(beat.into_iter().flat_map(|beat| beat.in_flight));
+    }
+    let mut runs = BTreeMap::new();
+    let Ok(afk) = world.tracker.login().await else { return runs };
+    for issue in issues {
+        let Ok(comments) = world.tracker.own_comments(&issue).await else { continue };
+        let (records, _) = world.seal.read_all(&issue, &afk, &comments);
+        runs.extend(records.into_iter().map(|recorded| (recorded.record.run, recorded.record.outcome.is_some())));
+    }
+    runs
+}
+
 const AFTER_HELP: &str = "\
 Exit codes:
   0  noted; the next `afk watch` goes on from there
-  2  there is no such run
+  2  there is no such run, or it has ended and so has its agent
   4  could not run
 
 Examples:

@@ -1,4 +1,4 @@
-//! `afk demo`: one issue, from Markdown file to closed, with nothing mocked.
+//! `afk demo`: one issue from Markdown file to closed, and one that is refused, with nothing mocked.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::adapters::installation::TickKind;
 use crate::engine::select::fired;
 use crate::ticks::world::Report;
 
-/// Watch one issue go through its whole life in a throwaway directory
+/// Watch one issue go through its whole life in a throwaway directory, and another one refused
 ///
 /// Real git, real clones, real processes; only the agent is a toy. Nothing outside the directory is touched and no account
 /// is needed.
@@ -65,8 +65,9 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     let directory = directory.canonicalize().map_err(|error| cannot("find", &directory, &error))?;
     let shown = directory.display();
     out.line(format_args!(
-        "{STRONG}afk demo{STRONG:#}: one issue, from Markdown file to closed. Real git, real clones, real processes; a toy agent \
-         (examples/quickstart/agent.sh).\nEverything is in {shown}; nothing else is touched. Press Ctrl-C to stop.\n"
+        "{STRONG}afk demo{STRONG:#}: one issue, from Markdown file to closed, and one that is refused. Real git, real clones, real \
+         processes; a toy agent (examples/quickstart/agent.sh).\nEverything is in {shown}; nothing else is touched. Press \
+         Ctrl-C to stop.\n"
     ));
     let mut demo = Demo { directory: directory.clone(), began: Instant::now(), arguments, out };
     demo.say(
@@ -84,7 +85,8 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
          \x20     {afk} explain --issue 1   # the run that has just ended\n\
          \x20     {afk} explain --issue 2   # why the second issue was not taken\n\
          \x20     $EDITOR policies/afk.toml   # then: {afk} check-policy\n\
-         \x20     {afk} init   # in a repository of your own"
+         \x20     {afk} init   # in a repository of your own\n\n\
+         {shown} stays for that; delete it when you are done."
     ));
     Ok(ExitStatus::Done)
 }
@@ -161,7 +163,11 @@ impl Demo<'_> {
 
     fn say(&mut self, who: &str, what: &str, detail: &str) {
         let seconds = self.began.elapsed().as_secs_f32();
-        self.out.line(format_args!("  {seconds:4.1}s  {who:<10} {what:<34} {FAINT}{}{FAINT:#}", printable(detail)));
+        let line = format!("  {seconds:4.1}s  {who:<10} ");
+        match detail {
+            "" => self.out.line(format_args!("{line}{}", what.trim_end_matches(' '))),
+            detail => self.out.line(format_args!("{line}{what:<34} {FAINT}{}{FAINT:#}", printable(detail))),
+        }
     }
 
     fn expect(&self, file: &str, text: &str) -> Result<(), Failure> {

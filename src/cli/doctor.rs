@@ -96,7 +96,11 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     let mut examination = Examination::new(&settings, &world, &loaded);
     examination.policy(policy_path);
     examination.reach([policy_path, settings_path]);
+    let is_there = examination.data();
     let all = async {
+        if !is_there {
+            return;
+        }
         examination.edges(arguments.fix).await;
         examination.doorbells(arguments.ring).await;
     };

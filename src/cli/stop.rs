@@ -54,12 +54,12 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
 /// The order first, so that a tick at work sees it before its next dispatch or turn; then the agents.
 fn stop_all(world: &World, undo: bool, out: &mut Output) -> Result<ExitStatus, Failure> {
     if undo {
-        let mut stopped = None;
-        order(world, |orders| stopped = orders.stopped_at.take())?;
-        out.line(if stopped.is_some() {
-            "the stop is taken back; agents that it ended stay ended, and the kill switch of the policy is what it is"
-        } else {
-            "there is no stop to take back; the kill switch of the policy is what it is"
+        let was = world.installation.orders()?.stopped_at;
+        order(world, |orders| orders.stopped_at = None)?;
+        let rest = "agents that a stop ended stay ended, and the kill switch of the policy is what it is";
+        out.line(match was {
+            Some(_) => format!("the stop is taken back; {rest}"),
+            None => format!("no `afk stop` is in force, so there is nothing to take back; {rest}"),
         });
         return Ok(ExitStatus::Done);
     }
@@ -73,8 +73,9 @@ fn stop_all(world: &World, undo: bool, out: &mut Output) -> Result<ExitStatus, F
 fn stop_one(world: &World, issue: &IssueRef, undo: bool, out: &mut Output) -> Result<ExitStatus, Failure> {
     let runs = tick::runtime()?.block_on(active_runs(world, issue, out));
     if runs.is_empty() {
-        return Err(Failure::could_not_run(format!("`{issue}` has no run in flight"))
-            .help("`afk status` shows the runs there are"));
+        return Err(
+            Failure::usage(format!("`{issue}` has no run in flight")).help("`afk status` shows the runs there are")
+        );
     }
     for run in &runs {
         order(world, |orders| {
@@ -121,6 +122,7 @@ async fn active_runs(world: &World, issue: &IssueRef, out: &mut Output) -> BTree
 /// Asks the live agents to end; the next watch follows up.
 async fn interrupt(world: &World, wanted: impl Fn(RunId) -> bool, out: &mut Output) -> ExitStatus {
     let mut status = ExitStatus::Done;
+    let mut ended = BTreeSet::new();
     for (name, executor) in &world.executors {
         let agents = match executor.list().await {
             Ok(roster) => roster.agents,
@@ -132,11 +134,14 @@ async fn interrupt(world: &World, wanted: impl Fn(RunId) -> bool, out: &mut Outp
         };
         for agent in agents.iter().filter(|agent| agent.is_live() && wanted(agent.run)) {
             match executor.interrupt(agent.run).await {
-                Ok(()) => out.line(format_args!(
-                    "{}: agent {} was asked to end",
-                    printable(&agent.issue.to_string()),
-                    agent.run.short()
-                )),
+                Ok(()) => {
+                    ended.insert(agent.run);
+                    out.line(format_args!(
+                        "{}: agent {} was asked to end",
+                        printable(&agent.issue.to_string()),
+                        agent.run.short()
+                    ));
+                }
                 Err(error) => {
                     out.line(format_args!(
                         "{}: {}; `afk watch` tries again",
@@ -148,6 +153,16 @@ async fn interrupt(world: &World, wanted: impl Fn(RunId) -> bool, out: &mut Outp
             }
         }
     }
+    let now = world.clock.now();
+    // Whoever asks later why a run ended is told, also once the stop is taken back.
+    let noted = world.installation.give_orders(|orders| {
+        for run in &ended {
+            orders.stopped_agents.entry(*run).or_insert(now);
+        }
+    });
+    if let Err(error) = noted.await {
+        out.line(format_args!("{WARN}warning{WARN:#}: {}", printable(&error.message)));
+    }
     status
 }
 
@@ -158,7 +173,7 @@ fn order(world: &World, change: impl FnOnce(&mut Orders)) -> Result<(), Failure>
 const AFTER_HELP: &str = "\
 Exit codes:
   0  done
-  2  the command line is wrong
+  2  the command line is wrong, or there is no such run
   3  some agents could not be asked to stop; they are named
   4  could not run
 

@@ -387,7 +387,10 @@ fn write(
 pub fn write_events(report: &Report, out: &mut Output) {
     for event in &report.events {
         let (issue, what, detail) = (printable(&event.issue), printable(&event.what), printable(&event.detail));
-        out.line(format_args!("{STRONG}{issue}{STRONG:#}  {what}  {FAINT}{detail}{FAINT:#}"));
+        match detail.trim() {
+            "" => out.line(format_args!("{STRONG}{issue}{STRONG:#}  {}", what.trim_end())),
+            detail => out.line(format_args!("{STRONG}{issue}{STRONG:#}  {what}  {FAINT}{detail}{FAINT:#}")),
+        }
     }
 }
 

@@ -33,6 +33,22 @@ impl std::fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
+/// A path of the settings, seen from their directory; without `app/../`, for people read it in comments and prompts.
+fn below(directory: &Path, path: &Path) -> PathBuf {
+    let (mut base, mut rest) = (directory.to_owned(), path);
+    // Above a link lies what is above its target.
+    if rest.starts_with("..") {
+        base = base.canonicalize().unwrap_or(base);
+    }
+    while let Ok(after) = rest.strip_prefix("..")
+        && base.file_name().is_some()
+    {
+        base.pop();
+        rest = after;
+    }
+    if rest.as_os_str().is_empty() { base } else { base.join(rest) }
+}
+
 impl Settings {
     /// Loads the settings from `file`, else from the file that `AFK_SETTINGS` names, else from `afk.settings.toml`
     /// here, if there is one; with variables of the environment over it, and `flags` over those: dotted keys
@@ -81,7 +97,7 @@ impl Settings {
     }
 
     fn resolve_paths(&mut self, directory: &Path) {
-        let resolve = |path: &mut PathBuf| *path = directory.join(&*path);
+        let resolve = |path: &mut PathBuf| *path = below(directory, path);
         resolve(&mut self.data);
         for (_, source) in self.secrets() {
             if let SecretSource::File(path) = source {
@@ -91,7 +107,7 @@ impl Settings {
         for repo in self.repos.values_mut() {
             repo.issues.iter_mut().for_each(resolve);
             if is_relative_path(&repo.git) {
-                repo.git = directory.join(&repo.git).to_string_lossy().into_owned();
+                repo.git = below(directory, Path::new(&repo.git)).to_string_lossy().into_owned();
             }
         }
         for executor in self.executors.values_mut() {

@@ -210,8 +210,8 @@ impl Enactment<'_> {
     /// What a person needs to go on: jobs, commits, the agent's last words, how to try again.
     fn evidence(&self, rules: &Rules, record: &Record) -> String {
         let mut lines = String::new();
-        if let Some(at) = self.fleet.orders.stopped_at.filter(|at| *at >= record.dispatched_at) {
-            lines.push_str(&format!("\n- `afk stop` ended its agent, {}", progress::time(at)));
+        if let Some(at) = self.fleet.orders.stopped_agents.get(&record.run) {
+            lines.push_str(&format!("\n- `afk stop` ended its agent, {}", progress::time(*at)));
         }
         for given_up in &record.given_up {
             lines.push_str(&format!("\n- Given up, since it kept failing: {}", harmless(given_up, 300)));
@@ -261,9 +261,8 @@ impl Enactment<'_> {
         }
         let labels = &rules.labels;
         format!(
-            "{lines}\n\nTo let an agent try again: take `{}` off, then take `{}` off and put it back.",
-            labels.of(LabelRole::Human),
-            labels.of(LabelRole::Ready)
+            "{lines}\n\nIf the work is fine as it is: close the issue. To let an agent try again: {}.",
+            progress::try_again(labels)
         )
     }
 

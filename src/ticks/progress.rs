@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::engine::step;
 use crate::policy::facts::{PullRequestStatus, RunFact};
 use crate::policy::{
-    Comparison, Condition, Landing, Matcher, Quantity, Rules, RunOutcome, Stage, StageSource, Transition,
+    Comparison, Condition, Labels, Landing, Matcher, Quantity, Rules, RunOutcome, Stage, StageSource, Transition,
 };
 use crate::ports::{PortError, PortResult, StageVerdict};
 use crate::text::{self, harmless};
@@ -120,10 +120,9 @@ fn text_of(rules: &Rules, record: &Record, view: Option<&RunView>) -> String {
     match record.outcome {
         None => said.push_str(&format!("\n**To stop it:** take `{ready}` off, or add `{paused}`. ")),
         Some(RunOutcome::Success) => said.push('\n'),
-        Some(RunOutcome::Human | RunOutcome::Cancelled) => said.push_str(&format!(
-            "\n**To let an agent try again:** take `{}` and `{paused}` off, then take `{ready}` off and put it back. ",
-            rules.labels.human.value
-        )),
+        Some(RunOutcome::Human | RunOutcome::Cancelled) => {
+            said.push_str(&format!("\n**To let an agent try again:** {}. ", try_again(&rules.labels)))
+        }
     }
     let (run, revision) = (record.run, crate::policy::short_revision(&record.revision));
     said.push_str(&format!(
@@ -131,6 +130,14 @@ fn text_of(rules: &Rules, record: &Record, view: Option<&RunView>) -> String {
         record.reference()
     ));
     said
+}
+
+/// What a person does to get an issue another run, whatever labels it carries by then.
+pub fn try_again(labels: &Labels) -> String {
+    format!(
+        "see that neither `{}` nor `{}` is on, then put `{}` on anew, taking it off first where it is on",
+        labels.human.value, labels.paused.value, labels.ready.value
+    )
 }
 
 /// The moment at which a row matches whatever else happens, and the row: one that asks for nothing but the run's age.
@@ -206,7 +213,9 @@ pub fn unjudged(rules: &Rules, view: &RunView) -> Option<String> {
 pub fn verdict_in_words(verdict: &StageVerdict) -> String {
     match verdict {
         StageVerdict::None => "none".to_owned(),
-        StageVerdict::Pending(how_far) => format!("pending {}", harmless(how_far, 120)).trim_end().to_owned(),
+        StageVerdict::Pending(how_far) => {
+            format!("pending: {}", harmless(how_far, 120)).trim_end_matches([' ', ':']).to_owned()
+        }
         StageVerdict::Green => "green".to_owned(),
         StageVerdict::Red(jobs) => {
             let names: Vec<String> = jobs.iter().take(5).map(|job| format!("`{}`", harmless(&job.name, 80))).collect();

@@ -1,5 +1,6 @@
 //! watch: where each run in flight stands, what is due, and doing it.
 
+use crate::adapters::installation::Orders;
 use crate::engine::identity::Purpose;
 use crate::engine::pending::PendingRow;
 use crate::engine::step::{Advance, Circumstances, End, HeldBy, Machine};
@@ -129,7 +130,22 @@ async fn end_agent_on_stop(tick: &Tick<'_>, run: &Run) -> PortResult<()> {
     let Some(executor) = tick.world.executors.get(name) else { return Ok(()) };
     executor.interrupt(agent.run).await?;
     tick.event(&run.reference, "interrupted", "`afk stop` is in force");
-    Ok(())
+    let (stopped, now) = (agent.run, tick.world.clock.now());
+    let note = |orders: &mut Orders| {
+        orders.stopped_agents.entry(stopped).or_insert(now);
+    };
+    tick.world.installation.give_orders(note).await
+}
+
+/// A row sees only that the agent has ended; people are to hear, at the doorbell too, that one of them ended it.
+fn say_who_stopped_it(tick: &Tick<'_>, fleet: &Fleet, record: &mut Record) {
+    let rules = rules(tick, record);
+    let was_stopped = fleet.orders.stopped_agents.contains_key(&record.run);
+    let Some(pending) = record.pending.as_mut().filter(|_| was_stopped) else { return };
+    let outcome = rules.state(&pending.to).and_then(|state| state.outcome);
+    if let (Some(RunOutcome::Human | RunOutcome::Cancelled), Some(reason)) = (outcome, &mut pending.reason) {
+        reason.push_str("; `afk stop` ended it");
+    }
 }
 
 /// Finishes the pending row of a run, or reads its facts, takes the rows that match, and carries out the first with
@@ -159,6 +175,7 @@ async fn drive<'p>(tick: &Tick<'p>, fleet: &Fleet, machines: &mut Machines<'p>, 
     if record.pending.as_ref().is_none_or(|pending| is_open_to_choice(pending, &view)) {
         due = decide(tick, machines, run, &mut record, &mut view);
         if due {
+            say_who_stopped_it(tick, fleet, &mut record);
             // The intention, before the first effect.
             save(tick, run, record.clone(), Some(&view)).await?;
         }

@@ -23,7 +23,7 @@ fn an_agent_that_ends_without_pushing_hands_the_issue_to_a_person() {
     let issue = afk.watch_until_over();
 
     assert_eq!(issue.state().as_deref(), Some("needs-human"));
-    assert_eq!(issue.reason(), "the agent is idle and pushed nothing");
+    assert_eq!(issue.reason(), "the agent ended (idle) and pushed nothing");
     assert!(issue.open && issue.has(HUMAN) && !issue.has("ready-for-agent"), "{issue:#?}");
     assert!(issue.escalation().contains("Nothing to do, it seems."), "{issue:#?}");
     assert_eq!(afk.rings("needs-human"), 1);

@@ -37,7 +37,7 @@ fn a_run_is_judged_by_the_checks_of_the_forge() {
     let commit = head(&afk, "main");
     check(&afk, &commit, "in_progress", None);
     let issue = afk.watch_until_state("verifying");
-    assert!(issue.progress()[0].body.contains("pending waits for 'test'"), "{issue:#?}");
+    assert!(issue.progress()[0].body.contains("pending: waits for 'test'"), "{issue:#?}");
     check(&afk, &commit, "completed", Some("failure"));
     let issue = afk.watch_until_state("fixing");
     assert_eq!(issue.attempts(), 1);

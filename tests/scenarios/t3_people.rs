@@ -150,7 +150,7 @@ fn a_provider_that_the_server_does_not_have_hands_the_issue_to_a_person() {
     afk.dispatch();
 
     let issue = afk.watch_until_over();
-    is_handed_over(&issue, "the agent is failed and pushed nothing");
+    is_handed_over(&issue, "the agent ended (failed) and pushed nothing");
     assert!(issue.escalation().contains("unknown provider instance"), "{issue:#?}");
 }
 

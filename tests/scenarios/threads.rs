@@ -47,7 +47,7 @@ fn a_server_that_restarts_in_mid_turn_ends_the_run() {
         assert!(issue.reason().starts_with("no sign of life for "), "{issue:#?}");
         assert!(!issue.has(LOCK), "{issue:#?}");
     } else {
-        is_handed_over(&issue, "the agent is failed and pushed nothing", "did not survive a server restart");
+        is_handed_over(&issue, "the agent ended (failed) and pushed nothing", "did not survive a server restart");
     }
 }
 
@@ -92,7 +92,7 @@ fn a_thread_that_a_person_puts_away_before_its_turn_has_begun_is_gone() {
         assert_eq!(afk.runner.person(&put_away), 200);
 
         let issue = afk.watch_until_over();
-        is_handed_over(&issue, "the agent is gone and pushed nothing", "");
+        is_handed_over(&issue, "the agent ended (gone) and pushed nothing", "");
     }
 }
 
@@ -146,7 +146,7 @@ fn an_agent_whose_process_dies_hands_the_issue_to_a_person() {
     let issue = afk.watch_until_over();
 
     let words = if is_old(&afk) { "exited with code 3" } else { "Claude runtime stream failed" };
-    is_handed_over(&issue, "the agent is failed and pushed nothing", words);
+    is_handed_over(&issue, "the agent ended (failed) and pushed nothing", words);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_turn_that_the_provider_refuses_hands_the_issue_to_a_person() {
     afk.dispatch();
     let issue = afk.watch_until_over();
 
-    is_handed_over(&issue, "the agent is failed and pushed nothing", "the subscription has run out");
+    is_handed_over(&issue, "the agent ended (failed) and pushed nothing", "the subscription has run out");
 }
 
 #[test]
@@ -167,12 +167,12 @@ fn a_provider_that_the_server_cannot_start_hands_the_issue_to_a_person() {
     };
     let afk = named("cursor");
     afk.dispatch();
-    is_handed_over(&afk.watch_until_over(), "the agent is failed and pushed nothing", "is disabled");
+    is_handed_over(&afk.watch_until_over(), "the agent ended (failed) and pushed nothing", "is disabled");
     for provider in ["claudeAgent", "codex"] {
         let afk = named(provider);
         afk.runner.fake.agent(&afk.path("nowhere"));
         afk.dispatch();
-        is_handed_over(&afk.watch_until_over(), "the agent is failed and pushed nothing", "");
+        is_handed_over(&afk.watch_until_over(), "the agent ended (failed) and pushed nothing", "");
     }
 }
 

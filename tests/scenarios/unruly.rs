@@ -23,7 +23,7 @@ fn an_agent_that_crashes_hands_the_issue_to_a_person() {
     let issue = afk.watch_until_over();
 
     assert_eq!(issue.state().as_deref(), Some("needs-human"));
-    assert_eq!(issue.reason(), "the agent is failed and pushed nothing");
+    assert_eq!(issue.reason(), "the agent ended (failed) and pushed nothing");
     assert!(issue.escalation().contains("I cannot go on"), "{issue:#?}");
     assert_eq!(afk.agent_of_run().turns, 1);
 }

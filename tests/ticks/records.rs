@@ -230,7 +230,7 @@ fn hostile() -> String {
 #[tokio::test]
 async fn hostile_labels_neither_ping_nor_hide_nor_fill_the_record() {
     let policy = policy(&[
-        ("reason = \"the agent is {agent} and pushed nothing\"", "reason = \"it carries {labels}\""),
+        ("reason = \"the agent ended ({agent}) and pushed nothing\"", "reason = \"it carries {labels}\""),
         ("needs-human = \"@{armed_by} this needs you: **{reason}**.\"", "needs-human = \"{labels}: {reason}\""),
     ]);
     let (sim, run) = Sim::under(policy).dispatched(7).await;

@@ -78,8 +78,9 @@ impl LocalTracker {
     }
 
     fn existing(&self, reference: &IssueRef) -> PortResult<Found> {
-        self.read(reference)?
-            .ok_or_else(|| PortError::not_found(format!("there is no file of issue {reference}; it was deleted")))
+        self.read(reference)?.ok_or_else(|| {
+            PortError::not_found(format!("there is no file of issue {reference}: it was deleted, or never was"))
+        })
     }
 
     fn issue_of(&self, repo: &str, number: u64, found: &Found, folder: &Directory) -> Issue {

@@ -59,8 +59,9 @@ pub fn write(comparison: &Comparison<'_>, out: &mut Output) {
         0 => String::new(),
         count => format!("; {} changed, which is not proven", counted(count, "prompt")),
     };
-    let decided = if parts.is_empty() { "no decision changes".to_owned() } else { parts.join(", ") };
-    out.line(format_args!("{STRONG}{old} → {new}{STRONG:#}: {decided}, over every possible input{unproven}"));
+    // Where nothing changes, the first line has said so.
+    let decided = if parts.is_empty() { "compared".to_owned() } else { format!("{},", parts.join(", ")) };
+    out.line(format_args!("{STRONG}{old} → {new}{STRONG:#}: {decided} over every possible input{unproven}"));
     out.line(format_args!("{}", printable(&judged(comparison))));
 }
 

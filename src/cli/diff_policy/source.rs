@@ -6,6 +6,7 @@ use crate::adapters::policy_file::{self, Loaded};
 use crate::adapters::policy_revision;
 use crate::cli::exit::Failure;
 use crate::policy::{self, InstalledNames, Source as Text, Surroundings};
+use crate::text::clean_line;
 
 const STANDARD: &str = include_str!("../../../policies/afk.toml");
 const PROMPTS: [(&str, &str); 2] = [
@@ -48,6 +49,11 @@ impl Source {
         Ok(match text.split_once(':') {
             Some((revision, path)) if Path::new(text).symlink_metadata().is_err() => {
                 Source::Revision(revision.to_owned(), path.to_owned())
+            }
+            None if !text.ends_with(".toml") && Path::new(text).symlink_metadata().is_err() => {
+                let shown = clean_line(text, 100);
+                return Err(Failure::usage(format!("there is no file `{shown}`"))
+                    .help(format!("if it is a revision, write `{shown}:policies/afk.toml`")));
             }
             _ => Source::File(text.to_owned()),
         })

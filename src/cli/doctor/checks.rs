@@ -7,6 +7,7 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use super::{Health, Symptom, reach, t3};
+use crate::adapters::confined::Directory;
 use crate::adapters::doorbell::Waits;
 use crate::adapters::installation::TickKind;
 use crate::adapters::policy_file::Loaded;
@@ -88,6 +89,17 @@ impl<'a> Examination<'a> {
         }
         for (what, remedy) in found {
             self.fail("reach", what, remedy);
+        }
+    }
+
+    /// Where afk keeps what it needs: without it no mirror can be made, and no run.
+    pub fn data(&mut self) -> bool {
+        match Directory::make(&self.settings.data) {
+            Ok(_) => true,
+            Err(error) => {
+                self.fail("data", error.message, "see `data` of the settings, and AFK_DATA in the environment");
+                false
+            }
         }
     }
 

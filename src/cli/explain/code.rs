@@ -27,6 +27,11 @@ pub fn run(name: Option<&str>, format: Format, out: &mut Output) -> Result<ExitS
     Ok(ExitStatus::Done)
 }
 
+/// Whether there is such a code.
+pub fn exists(name: &str) -> bool {
+    Code::named(&name.to_ascii_lowercase()).is_some()
+}
+
 fn example(example: &Example, out: &mut Output) {
     let given = if example.given.is_empty() { String::new() } else { format!(", where {}", example.given) };
     for (title, text) in [(format!("for example{given}"), example.broken), ("mended".to_owned(), example.mended)] {

@@ -101,7 +101,7 @@ impl QueueStory {
             });
         }
         let mut to_be_dispatched = Vec::new();
-        to_be_dispatched.extend(switched_off.map(|why| format!("the kill switch is turned off: {}", shown(why))));
+        to_be_dispatched.extend(switched_off.map(turned_off));
         if !policy.enrolled(repo) && fired_gate.is_none() {
             to_be_dispatched.push(remedy::enrol(policy, repo));
         }
@@ -218,6 +218,11 @@ fn place(policy: &Policy, survey: &Survey, mut candidates: Vec<Candidate>, index
     let (before, after): (Vec<_>, Vec<_>) = others.into_iter().partition(|(place, _)| *place < number);
     let names = |places: Vec<(usize, String)>| places.into_iter().map(|(_, name)| name).collect();
     Place { repo, number, of, before: names(before), after: names(after), unread }
+}
+
+/// That the kill switch has to be turned off first.
+pub fn turned_off(why: &str) -> String {
+    format!("the kill switch is turned off: {}", shown(why))
 }
 
 /// How many neighbours in the queue are named.

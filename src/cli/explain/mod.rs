@@ -12,6 +12,7 @@ use super::{Format, FormatArguments, PolicyArguments, SettingsArguments};
 use crate::policy::facts::IssueStatus;
 use crate::policy::{RunOutcome, short_revision};
 use crate::ports::{Issue, IssueRef, PortErrorKind, PortResult};
+use crate::text::clean_line;
 use crate::ticks::fleet::{Fleet, runs_of};
 use crate::ticks::poll::foretell;
 use crate::ticks::progress::short_commit;
@@ -35,7 +36,8 @@ pub mod words;
 /// a finding of `afk check-policy` means, why it matters, how to mend it.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
-#[group(id = "subject", required = true, multiple = false, args = ["issue", "code"])]
+#[command(override_usage = "afk explain [OPTIONS] <--issue <ISSUE>|--code [<CODE>]>")]
+#[group(id = "subject", multiple = false, args = ["issue", "code", "bare"])]
 pub struct Arguments {
     /// The issue: `42`, `owner/name#42` or its address
     #[arg(long, value_name = "ISSUE")]
@@ -43,6 +45,9 @@ pub struct Arguments {
     /// The code of a finding; without a value: all of them
     #[arg(long, value_name = "CODE", num_args = 0..=1)]
     pub code: Option<Option<String>>,
+    /// What is written without `--issue`, so that it can be said what to write.
+    #[arg(value_name = "ISSUE", hide = true)]
+    pub bare: Option<String>,
     /// Which policy.
     #[command(flatten)]
     pub policy: PolicyArguments,
@@ -59,10 +64,17 @@ pub struct Arguments {
 /// # Errors
 /// When the code does not exist, or the world cannot be read.
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
+    if let Some(bare) = &arguments.bare {
+        let bare = clean_line(bare, 100);
+        let option = if code::exists(&bare) { "code" } else { "issue" };
+        return Err(Failure::usage(format!("`{bare}` may be an issue or a code"))
+            .help(format!("write `afk explain --{option} {bare}`")));
+    }
     match (&arguments.code, &arguments.issue) {
         (Some(code), _) => code::run(code.as_deref(), arguments.format.format, out),
         (None, Some(issue)) => explain_issue(arguments, issue, out),
-        (None, None) => Err(Failure::usage("name an issue or a code")),
+        (None, None) => Err(Failure::usage("name an issue or a code")
+            .help("write `afk explain --issue 42` or `afk explain --code dead-row`")),
     }
 }
 
@@ -144,6 +156,8 @@ pub struct Ended {
     pub given_up: Vec<String>,
     /// The end of what its agent said; `null` where its executor does not know it any more.
     pub last_words: Option<String>,
+    /// When `afk stop` asked its agent to end; `null`: it did not.
+    pub stopped_at: Option<DateTime<Utc>>,
 }
 
 fn explain_issue(arguments: &Arguments, text: &str, out: &mut Output) -> Result<ExitStatus, Failure> {
@@ -156,7 +170,7 @@ fn explain_issue(arguments: &Arguments, text: &str, out: &mut Output) -> Result<
         Format::Json => out.json(&explanation),
         Format::Human => draw(&explanation, out),
     }
-    Ok(ExitStatus::Done)
+    Ok(if explanation.answer == Answer::Unreadable { ExitStatus::Partial } else { ExitStatus::Done })
 }
 
 /// Finds the issue that is meant, and tells all about it. The inner `Err` is the status to end with: the policy cannot be
@@ -212,7 +226,13 @@ async fn explanation(tick: &Tick<'_>, asked: IssueRef, switched_off: Option<&str
         Ok(Some(_)) => newest_ended(tick, fleet, &reference).await,
         _ => None,
     };
-    let (answer, verdict, what_to_do) = conclude(tick, &reference, &found, &runs, queue.as_ref(), ended.as_ref());
+    let (answer, verdict, mut what_to_do) = conclude(tick, &reference, &found, &runs, queue.as_ref(), ended.as_ref());
+    if let Some(why) = switched_off.filter(|_| !what_to_do.is_empty()) {
+        what_to_do.insert(0, gates::turned_off(why));
+    }
+    let mut problems = problems_of(tick, &reference);
+    // The answer has said it.
+    problems.retain(|problem| problem.rsplit_once(": ").is_none_or(|(_, end)| !verdict.ends_with(end)));
     let issue = found.ok().flatten();
     Ok(Explanation {
         issue: shown(&reference.to_string()),
@@ -228,7 +248,7 @@ async fn explanation(tick: &Tick<'_>, asked: IssueRef, switched_off: Option<&str
         ended: ended.map(|record| told(tick, fleet, &record)),
         queue,
         what_to_do,
-        problems: problems_of(tick, &reference),
+        problems,
     })
 }
 
@@ -262,6 +282,7 @@ fn told(tick: &Tick<'_>, fleet: &Fleet, record: &Record) -> Ended {
         attempts: record.attempts,
         given_up: record.given_up.iter().map(|given_up| shown(given_up)).collect(),
         last_words: last_words.map(shown_end).filter(|words| !words.is_empty()),
+        stopped_at: fleet.orders.stopped_agents.get(&record.run).copied(),
     }
 }
 
@@ -384,6 +405,9 @@ fn draw(explanation: &Explanation, out: &mut Output) {
                         .map_or("no commit".to_owned(), |commit| format!("commit {}", short_commit(commit))),
                     ended.attempts,
                 ));
+                if let Some(at) = ended.stopped_at {
+                    out.line(format_args!("`afk stop` ended its agent, {}", moment(at, now)));
+                }
                 for given_up in &ended.given_up {
                     out.line(format_args!("{WARN}given up{WARN:#}: {given_up}"));
                 }
@@ -414,6 +438,7 @@ Exit codes:
   0  answered; that an issue does not exist or is not enrolled is an answer
   1  the policy is wrong
   2  the text names no issue or could mean several, or there is no such code
+  3  the issue could not be read
   4  could not run
 
 Examples:

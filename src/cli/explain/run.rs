@@ -62,6 +62,8 @@ pub struct RunStory {
     pub take_back: Option<String>,
     /// Its agent does not end; a person has to say that it is gone.
     pub stuck: bool,
+    /// When `afk stop` asked its agent to end; `null`: it did not.
+    pub stopped_at: Option<DateTime<Utc>>,
 }
 
 /// What happens next.
@@ -134,6 +136,15 @@ impl RunStory {
         let agent = run.agent.as_ref().map(|(_, report)| report);
         let stuck = stuck(tick, run);
         let mut notes = Vec::new();
+        let stopped_at = record.and_then(|record| fleet.orders.stopped_agents.get(&record.run).copied());
+        let is_live = agent.is_some_and(crate::ports::AgentReport::is_live);
+        notes.extend(stopped_at.map(|at| {
+            let at = moment(at, tick.world.clock.now());
+            match is_live {
+                true => format!("`afk stop` asked its agent to end, {at}; it has not ended yet"),
+                false => format!("`afk stop` ended its agent, {at}"),
+            }
+        }));
         if let Some(record) = record {
             if record.rebuilt {
                 notes.push("its record was lost and written anew; what it does not say is unknown".to_owned());
@@ -167,6 +178,7 @@ impl RunStory {
             notes,
             take_back: None,
             stuck,
+            stopped_at,
         }
     }
 
@@ -186,7 +198,8 @@ impl RunStory {
         if let Some(commit) = &view.record.commit {
             self.waits_for.push_str(&format!(" ({})", short_commit(commit)));
         }
-        self.agent = format!("{}, quiet {}", view.facts.agent.word(), duration(view.facts.quiet));
+        let asked = if self.stopped_at.is_some() { ", asked to end" } else { "" };
+        self.agent = format!("{}{asked}, quiet {}", view.facts.agent.word(), duration(view.facts.quiet));
         let words = view.agent.as_ref().filter(|agent| !agent.is_live()).and_then(|agent| agent.last_words.as_deref());
         if let Some(words) = words.map(shown_end).filter(|words| !words.is_empty()) {
             self.notes.push(format!("the end of what the agent said: {words}"));

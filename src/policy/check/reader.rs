@@ -267,8 +267,8 @@ impl<'a> Field<'a> {
             }
             Value::List(nodes) => Some(nodes.iter().map(|node| self.element(node)).collect()),
             _ => {
-                let name = self.name.trim_matches('`');
-                let tables = LISTS.iter().find(|list| list.rsplit('.').next() == Some(name));
+                let name = self.name.to_string();
+                let tables = LISTS.iter().find(|list| list.rsplit('.').next() == Some(name.trim_matches('`')));
                 match (tables, &self.node.value) {
                     (Some(list), Value::Table(_)) => {
                         let instead = format!("write [[{list}]], in two brackets, above each of them");
