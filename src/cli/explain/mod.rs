@@ -21,7 +21,7 @@ use crate::ticks::survey::survey;
 use crate::ticks::world::Tick;
 use gates::QueueStory;
 use run::RunStory;
-use words::{moment, shown, shown_end};
+use words::{moment, shown};
 
 mod code;
 mod gates;
@@ -154,8 +154,6 @@ pub struct Ended {
     pub attempts: u32,
     /// Effects that failed for too long.
     pub given_up: Vec<String>,
-    /// The end of what its agent said; `null` where its executor does not know it any more.
-    pub last_words: Option<String>,
     /// When `afk stop` asked its agent to end; `null`: it did not.
     pub stopped_at: Option<DateTime<Utc>>,
 }
@@ -268,7 +266,6 @@ async fn newest_ended(tick: &Tick<'_>, fleet: &Fleet, reference: &IssueRef) -> O
 }
 
 fn told(tick: &Tick<'_>, fleet: &Fleet, record: &Record) -> Ended {
-    let last_words = fleet.agents.get(&record.run).and_then(|(_, agent)| agent.last_words.as_deref());
     let title = tick.policy.rules(&record.repo).state(&record.state).map(|state| state.title.clone());
     Ended {
         run: record.run.to_string(),
@@ -281,7 +278,6 @@ fn told(tick: &Tick<'_>, fleet: &Fleet, record: &Record) -> Ended {
         commit: record.commit.clone(),
         attempts: record.attempts,
         given_up: record.given_up.iter().map(|given_up| shown(given_up)).collect(),
-        last_words: last_words.map(shown_end).filter(|words| !words.is_empty()),
         stopped_at: fleet.orders.stopped_agents.get(&record.run).copied(),
     }
 }
@@ -411,8 +407,8 @@ fn draw(explanation: &Explanation, out: &mut Output) {
                 for given_up in &ended.given_up {
                     out.line(format_args!("{WARN}given up{WARN:#}: {given_up}"));
                 }
-                if let Some(words) = ended.last_words.as_ref().filter(|_| ended.outcome != Some(RunOutcome::Success)) {
-                    out.line(format_args!("the end of what the agent said: {words}"));
+                if ended.outcome == Some(RunOutcome::Human) {
+                    out.line("what its agent said last is in the comment that handed the issue over");
                 }
             }
             if !explanation.what_to_do.is_empty() {
