@@ -65,8 +65,8 @@ fn value<F: FactName>(fact: F, field: &Field<'_>, rules: &Rules) -> Option<Given
 }
 
 fn unknown_value(table: &Table, field: &Field<'_>, always: bool) -> Option<Given> {
-    let is_unknown = table.entries.len() == 1
-        && table.get("unknown").is_some_and(|entry| matches!(entry.node.value, Value::Bool(true)));
+    let is_unknown =
+        table.len() == 1 && table.get("unknown").is_some_and(|entry| matches!(entry.node.value, Value::Bool(true)));
     if !is_unknown {
         let message = format!("{} takes a value, or `{{ unknown = true }}`; this is another table", field.name);
         field.report.error(Code::TypeMismatch, field.node.span, message, "write the value itself");

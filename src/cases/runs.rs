@@ -129,15 +129,14 @@ fn names(rules: &Rules) -> Table {
     let node = |value| Node { span: Span::default(), value };
     let entry = |value| Entry { key: Span::default(), node: node(value) };
     let table = |names: Vec<&String>| {
-        let entries = names.into_iter().map(|name| (name.clone(), entry(Value::Bool(true)))).collect();
-        entry(Value::Table(Table { entries }))
+        entry(Value::Table(names.into_iter().map(|name| (name.clone(), entry(Value::Bool(true)))).collect()))
     };
     let tables = [
         ("prompts", rules.prompts.keys().collect()),
         ("comments", rules.comments.keys().collect()),
         ("notify", rules.notify.keys().collect()),
     ];
-    Table { entries: tables.map(|(name, names)| (name.to_owned(), table(names))).into_iter().collect() }
+    tables.map(|(name, names)| (name.to_owned(), table(names))).into_iter().collect()
 }
 
 /// Effects in words, in their order.

@@ -21,15 +21,15 @@ const REQUIRED: [&str; 3] = ["settle_time", "effect_timeout", "edit_window"];
 /// The policy with every limit of 0 as 1; `None` where there is no such limit.
 pub fn switched_on(root: &Table) -> Option<Table> {
     let is_off = |table: &Table| {
-        let limits = table.table("limits").map(|limits| limits.entries.values());
+        let limits = table.table("limits").map(|limits| limits.values());
         limits.into_iter().flatten().any(|entry| matches!(entry.node.value, Value::Int(0) | Value::Number(0.0)))
     };
-    let of_repos = root.table("repos").map(|repos| repos.entries.keys().filter_map(|name| repos.table(name)));
+    let of_repos = root.table("repos").map(|repos| repos.values().filter_map(Entry::table));
     if !is_off(root) && !of_repos.into_iter().flatten().any(is_off) {
         return None;
     }
     let switch_on = |table: &mut Table| {
-        for entry in table.table_mut("limits").into_iter().flat_map(|limits| limits.entries.values_mut()) {
+        for entry in table.table_mut("limits").into_iter().flat_map(|limits| limits.values_mut()) {
             entry.node.value = match entry.node.value {
                 Value::Int(0) => Value::Int(1),
                 Value::Number(0.0) => Value::Number(1.0),
@@ -39,7 +39,7 @@ pub fn switched_on(root: &Table) -> Option<Table> {
     };
     let mut root = root.clone();
     switch_on(&mut root);
-    for entry in root.table_mut("repos").into_iter().flat_map(|repos| repos.entries.values_mut()) {
+    for entry in root.table_mut("repos").into_iter().flat_map(|repos| repos.values_mut()) {
         if let Value::Table(table) = &mut entry.node.value {
             switch_on(table);
         }
@@ -58,8 +58,8 @@ pub struct Limits {
 /// Reads `[limits]` of the policy `root`, whose rules say by the facts they compare it with what a limit has to be.
 pub fn read(root: &Table, field: &Field<'_>) -> Option<Limits> {
     let table = field.table()?;
-    if table.entries.len() > MAX_LIMITS {
-        field.too_many("[limits]", table.entries.len(), MAX_LIMITS);
+    if table.len() > MAX_LIMITS {
+        field.too_many("[limits]", table.len(), MAX_LIMITS);
         return None;
     }
     let uses = uses(root);
@@ -104,7 +104,7 @@ pub fn read(root: &Table, field: &Field<'_>) -> Option<Limits> {
 
 /// The limit that was probably meant to be the required one of that name.
 fn misspelt<'a>(table: &'a Table, name: &str) -> Option<&'a Entry> {
-    let free = table.entries.keys().map(String::as_str).filter(|key| !REQUIRED.contains(key));
+    let free = table.keys().into_iter().filter(|key| !REQUIRED.contains(key));
     table.get(nearest(name, free)?)
 }
 
@@ -112,12 +112,10 @@ fn misspelt<'a>(table: &'a Table, name: &str) -> Option<&'a Entry> {
 /// an override has alone is a slip of the pen, and the repository would go by another limit than was meant.
 pub fn judge_unused(root: &Table, report: &Report) {
     let mut used: BTreeSet<&str> = REQUIRED.into();
-    root.entries.values().for_each(|entry| referred(&entry.node, &mut used));
+    root.values().for_each(|entry| referred(&entry.node, &mut used));
     let own = table_under(root, "limits");
-    let repos = table_under(root, "repos").into_iter().flat_map(|repos| repos.entries.values());
-    let overrides =
-        repos.filter_map(|entry| if let Value::Table(table) = &entry.node.value { Some(table) } else { None });
-    let limits = overrides.filter_map(|table| table_under(table, "limits")).chain(own);
+    let repos = table_under(root, "repos").into_iter().flat_map(|repos| repos.values());
+    let limits = repos.filter_map(Entry::table).filter_map(|table| table_under(table, "limits")).chain(own);
     for (name, entry) in limits.flat_map(Table::in_order).filter(|(name, _)| !used.contains(name)) {
         let meant = report.has_room().then(|| nearest(name, used.iter().copied())).flatten();
         if own.is_none_or(|own| own.get(name).is_none()) {
@@ -151,7 +149,7 @@ fn referred<'a>(node: &'a Node, used: &mut BTreeSet<&'a str>) {
             used.extend(holes.map(|(name, _)| name));
         }
         Value::List(nodes) => nodes.iter().for_each(|node| referred(node, used)),
-        Value::Table(table) => table.entries.values().for_each(|entry| referred(&entry.node, used)),
+        Value::Table(table) => table.values().for_each(|entry| referred(&entry.node, used)),
         _ => {}
     }
 }
@@ -181,7 +179,7 @@ fn note_uses<'a>(node: &'a Node, fact: Option<(&'static str, Kind)>, uses: &mut 
         }
         Value::List(nodes) => nodes.iter().for_each(|node| note_uses(node, fact, uses)),
         Value::Table(table) => {
-            for (key, entry) in &table.entries {
+            for (key, entry) in table.iter() {
                 note_uses(&entry.node, quantity_fact(key).or(fact), uses);
             }
         }

@@ -31,8 +31,8 @@ fn table_of<'a>(root: &'a Table, name: &str) -> Option<&'a Table> {
 pub fn states(field: &Field<'_>) -> Option<Vec<State>> {
     let table = field.table()?;
     let report = field.report;
-    if table.entries.len() > MAX_STATES {
-        field.too_many("[states]", table.entries.len(), MAX_STATES);
+    if table.len() > MAX_STATES {
+        field.too_many("[states]", table.len(), MAX_STATES);
         return None;
     }
     let mut names = Names::new("state", report);
@@ -83,8 +83,8 @@ fn state(name: &str, key: Span, field: &Field<'_>) -> Option<State> {
 pub fn actions(root: &Table, field: &Field<'_>) -> Option<BTreeMap<String, Vec<Located<Effect>>>> {
     let table = field.table()?;
     let report = field.report;
-    if table.entries.len() > MAX_ACTIONS {
-        field.too_many("[actions]", table.entries.len(), MAX_ACTIONS);
+    if table.len() > MAX_ACTIONS {
+        field.too_many("[actions]", table.len(), MAX_ACTIONS);
         return None;
     }
     let mut names = Names::new("action", report);
@@ -179,8 +179,8 @@ pub fn effect(root: &Table, field: &Field<'_>) -> Option<Effect> {
             return None;
         }
     };
-    if table.entries.len() != 1 {
-        let message = format!("an effect has one key; this one has {}", table.entries.len());
+    if table.len() != 1 {
+        let message = format!("an effect has one key; this one has {}", table.len());
         report.error(Code::TypeMismatch, field.node.span, message, "write one table for each effect");
         return None;
     }
@@ -392,7 +392,7 @@ pub fn rows_without_reason<'a>(root: &'a Table, effect: &str) -> BTreeMap<&'a st
         };
         for node in effects.iter().take(MAX_EFFECTS) {
             if let Value::Table(table) = &node.value
-                && table.entries.len() == 1
+                && table.len() == 1
                 && let Some(Value::Text(name)) = table.get(effect).map(|entry| &entry.node.value)
             {
                 found.insert(name.as_str(), text("name").unwrap_or("without a name"));

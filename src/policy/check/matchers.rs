@@ -67,7 +67,7 @@ impl<'a> FactReader<'_, 'a> {
     }
 
     fn table(&self, table: &'a Table, span: Span) -> Option<Vec<Matcher>> {
-        if table.entries.is_empty() {
+        if table.len() == 0 {
             self.wrong(span, format!("`{}` is compared with nothing", self.name), &self.how());
             return None;
         }

@@ -181,10 +181,10 @@ fn read(
 /// Lists that may be left out, so that `"$denylist"` leads somewhere all the same.
 fn with_default_lists(root: &mut Table) {
     let empty = || Entry { key: Span::default(), node: Node { span: Span::default(), value: Value::List(Vec::new()) } };
-    root.entries.entry("denylist".to_owned()).or_insert_with(empty);
+    root.insert_missing("denylist", empty());
     for (table, key) in [("trust", "logins"), ("protect", "paths")] {
-        if let Some(Entry { node: Node { value: Value::Table(table), .. }, .. }) = root.entries.get_mut(table) {
-            table.entries.entry(key.to_owned()).or_insert_with(empty);
+        if let Some(table) = root.table_mut(table) {
+            table.insert_missing(key, empty());
         }
     }
 }

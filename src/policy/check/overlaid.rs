@@ -112,7 +112,7 @@ impl<'a> Overlaid<'a> {
 /// How many overrides tables have.
 fn overrides_in(table: &Table) -> usize {
     match table.get("repos").map(|entry| &entry.node.value) {
-        Some(Value::Table(repos)) => repos.entries.len(),
+        Some(Value::Table(repos)) => repos.len(),
         _ => 0,
     }
 }

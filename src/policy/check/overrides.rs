@@ -32,7 +32,7 @@ pub fn read(root: &Table, policy_bytes: usize, report: &Report) -> Vec<Override>
     let Some(entry) = root.get("repos") else { return Vec::new() };
     let field = Field { name: Name::of("repos"), node: &entry.node, span: entry.span(), report };
     let Some(table) = field.table() else { return Vec::new() };
-    let count = table.entries.len();
+    let count = table.len();
     if count > MAX_OVERRIDES {
         field.too_many("[repos]", count, MAX_OVERRIDES);
         return Vec::new();
@@ -73,7 +73,7 @@ pub fn read(root: &Table, policy_bytes: usize, report: &Report) -> Vec<Override>
             }
             merged.overlay(one.table);
             // `paused` stands beside the tables in an override, and nowhere else.
-            let paused = merged.entries.remove("paused").and_then(|entry| match entry.node.value {
+            let paused = merged.remove("paused").and_then(|entry| match entry.node.value {
                 Value::Text(value) => Some(Located { value, span: entry.node.span }),
                 _ => None,
             });
@@ -103,7 +103,6 @@ pub fn warn_of_unmatched(root: &Table, allowlist: &[RepoPattern], report: &Repor
 
 fn key_span(table: &Table, raw: &Raw<'_>) -> Span {
     table
-        .entries
         .values()
         .find(|entry| matches!(&entry.node.value, Value::Table(table) if std::ptr::eq(table, raw.table)))
         .map_or(Span::default(), |entry| entry.key)

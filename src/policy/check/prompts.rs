@@ -48,9 +48,8 @@ impl<'a> PromptFiles<'a> {
 /// Reads `[prompts]`.
 pub fn read(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<String, Prompt>> {
     let table = field.table()?;
-    if table.entries.len() > MAX_PROMPTS {
-        let message =
-            format!("`[prompts]` has {} entries; this build takes at most {MAX_PROMPTS}", table.entries.len());
+    if table.len() > MAX_PROMPTS {
+        let message = format!("`[prompts]` has {} entries; this build takes at most {MAX_PROMPTS}", table.len());
         scope.report.error(Code::TooLarge, field.node.span, message, format!("at most {MAX_PROMPTS}"));
         return None;
     }

@@ -56,8 +56,8 @@ impl<'a> Reader<'a> {
     /// Reads a table that may only have the keys `known`; complains about every other.
     pub fn new(what: &'a str, table: &'a Table, span: Span, known: &[&str], report: &'a Report) -> Self {
         let reader = Self { what, table, span, report };
-        for (key, entry) in &table.entries {
-            if !known.contains(&key.as_str()) {
+        for (key, entry) in table.iter() {
+            if !known.contains(&key) {
                 reader.unknown_key(key, entry.key, known);
             }
         }

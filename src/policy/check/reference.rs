@@ -107,7 +107,7 @@ impl<'a> Scope<'a> {
             return Lost::Reported;
         }
         let (key, further) = rest.split_once('.').map_or((rest, None), |(key, further)| (key, Some(further)));
-        let label = match nearest(key, table.entries.keys().map(String::as_str)) {
+        let label = match nearest(key, table.keys()) {
             Some(candidate) => {
                 let before = path.strip_suffix(rest).unwrap_or_default();
                 let after = further.map(|further| format!(".{further}")).unwrap_or_default();

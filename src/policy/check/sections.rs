@@ -117,8 +117,8 @@ pub fn priority(field: &Field<'_>) -> Option<Priority> {
 
 fn levels(field: &Field<'_>) -> Option<BTreeMap<String, i64>> {
     let table = field.table()?;
-    if table.entries.len() > MAX_LEVELS {
-        field.too_many("priority.levels", table.entries.len(), MAX_LEVELS);
+    if table.len() > MAX_LEVELS {
+        field.too_many("priority.levels", table.len(), MAX_LEVELS);
         return None;
     }
     let mut levels = BTreeMap::new();

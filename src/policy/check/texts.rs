@@ -39,8 +39,8 @@ fn item<'a>(field: &Field<'a>, conditions: &Conditions<'a>) -> Option<ChecklistI
 /// `[comments]`.
 pub fn comments(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<String, Sentence>> {
     let table = field.table()?;
-    if table.entries.len() > MAX_TEXTS {
-        field.too_many("[comments]", table.entries.len(), MAX_TEXTS);
+    if table.len() > MAX_TEXTS {
+        field.too_many("[comments]", table.len(), MAX_TEXTS);
         return None;
     }
     let without_reason = rows_without_reason(scope.root, "comment");
@@ -65,8 +65,8 @@ pub fn comments(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<String, 
 /// `[notify.KIND]`.
 pub fn notifications(scope: Scope<'_>, field: &Field<'_>) -> Option<BTreeMap<String, Notification>> {
     let table = field.table()?;
-    if table.entries.len() > MAX_TEXTS {
-        field.too_many("[notify]", table.entries.len(), MAX_TEXTS);
+    if table.len() > MAX_TEXTS {
+        field.too_many("[notify]", table.len(), MAX_TEXTS);
         return None;
     }
     let without_reason = rows_without_reason(scope.root, "notify");

@@ -1,7 +1,5 @@
 //! The policy file as a tree of values that know where they stand, and how one tree is laid over another.
 
-use std::collections::BTreeMap;
-
 use toml::de::{DeTable, DeValue};
 
 use super::super::finding::Code;
@@ -29,10 +27,21 @@ pub enum Value {
     Broken,
 }
 
-/// Values by key.
+/// Values by key. Most tables have one to five, and there are hundreds: a list is the smallest thing that holds them.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
-    pub entries: BTreeMap<String, Entry>,
+    /// In the order of the keys, each there once.
+    entries: Vec<(String, Entry)>,
+}
+
+impl FromIterator<(String, Entry)> for Table {
+    /// Of two entries under one key the first stays.
+    fn from_iter<I: IntoIterator<Item = (String, Entry)>>(entries: I) -> Self {
+        let mut entries: Vec<(String, Entry)> = entries.into_iter().collect();
+        entries.sort_by(|one, other| one.0.cmp(&other.0));
+        entries.dedup_by(|later, earlier| later.0 == earlier.0);
+        Self { entries }
+    }
 }
 
 /// A value under a key.
@@ -48,38 +57,85 @@ impl Entry {
     pub fn span(&self) -> Span {
         Span { start: self.key.start.min(self.node.span.start), end: self.node.end().max(self.key.end) }
     }
+
+    /// The value, where it is a table.
+    pub fn table(&self) -> Option<&Table> {
+        if let Value::Table(table) = &self.node.value { Some(table) } else { None }
+    }
 }
 
 impl Table {
+    /// How many entries it has.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Where a key is, or where it belongs.
+    fn place(&self, key: &str) -> Result<usize, usize> {
+        self.entries.binary_search_by(|(known, _)| known.as_str().cmp(key))
+    }
+
     pub fn get(&self, key: &str) -> Option<&Entry> {
-        self.entries.get(key)
+        self.entries.get(self.place(key).ok()?).map(|(_, entry)| entry)
+    }
+
+    fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
+        let place = self.place(key).ok()?;
+        self.entries.get_mut(place).map(|(_, entry)| entry)
+    }
+
+    /// Puts an entry under a key where there is none.
+    pub fn insert_missing(&mut self, key: &str, entry: Entry) {
+        if let Err(place) = self.place(key) {
+            self.entries.insert(place, (key.to_owned(), entry));
+        }
+    }
+
+    pub fn remove(&mut self, key: &str) -> Option<Entry> {
+        let place = self.place(key).ok()?;
+        Some(self.entries.remove(place).1)
     }
 
     /// The table under a key.
     pub fn table(&self, key: &str) -> Option<&Table> {
-        if let Value::Table(table) = &self.entries.get(key)?.node.value { Some(table) } else { None }
+        self.get(key)?.table()
     }
 
     /// The table under a key.
     pub fn table_mut(&mut self, key: &str) -> Option<&mut Table> {
-        if let Value::Table(table) = &mut self.entries.get_mut(key)?.node.value { Some(table) } else { None }
+        if let Value::Table(table) = &mut self.get_mut(key)?.node.value { Some(table) } else { None }
+    }
+
+    /// The entries in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.entries.iter().map(|(key, entry)| (key.as_str(), entry))
+    }
+
+    /// The entries without their keys.
+    pub fn values(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(|(_, entry)| entry)
+    }
+
+    /// The entries without their keys.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.iter_mut().map(|(_, entry)| entry)
     }
 
     /// The entries as the file has them.
     pub fn in_order(&self) -> Vec<(&str, &Entry)> {
-        let mut entries: Vec<(&str, &Entry)> = self.entries.iter().map(|(key, entry)| (key.as_str(), entry)).collect();
+        let mut entries: Vec<(&str, &Entry)> = self.iter().collect();
         entries.sort_by_key(|(_, entry)| entry.key);
         entries
     }
 
     /// The keys.
     pub fn keys(&self) -> Vec<&str> {
-        self.entries.keys().map(String::as_str).collect()
+        self.iter().map(|(key, _)| key).collect()
     }
 
     /// Moves everything by that many bytes, as if so much text stood before it.
     pub fn moved(&mut self, by: usize) {
-        for entry in self.entries.values_mut() {
+        for entry in self.values_mut() {
             entry.key = entry.key.moved(by);
             entry.node.moved(by);
         }
@@ -87,23 +143,27 @@ impl Table {
 
     /// Whether both hold the same, wherever it stands.
     pub fn says_the_same(&self, other: &Table) -> bool {
-        let same = |(one, other): ((&String, &Entry), (&String, &Entry))| {
+        let same = |(one, other): ((&str, &Entry), (&str, &Entry))| {
             one.0 == other.0 && one.1.node.says_the_same(&other.1.node)
         };
-        self.entries.len() == other.entries.len() && self.entries.iter().zip(&other.entries).all(same)
+        self.len() == other.len() && self.iter().zip(other.iter()).all(same)
     }
 
     /// Lays another table over this one: tables merge deeply, everything else is replaced.
     pub fn overlay(&mut self, over: &Table) {
-        for (key, entry) in &over.entries {
-            if let (Some(Entry { node: Node { value: Value::Table(below), .. }, .. }), Value::Table(above)) =
-                (self.entries.get_mut(key), &entry.node.value)
-            {
-                below.overlay(above);
-                continue;
+        let mut missing = Vec::new();
+        for (key, entry) in over.iter() {
+            match (self.get_mut(key), &entry.node.value) {
+                (Some(Entry { node: Node { value: Value::Table(below), .. }, .. }), Value::Table(above)) => {
+                    below.overlay(above);
+                }
+                (Some(below), _) => *below = entry.clone(),
+                (None, _) => missing.push((key.to_owned(), entry.clone())),
             }
-            self.entries.insert(key.clone(), entry.clone());
         }
+        // All at once: a hostile file has many.
+        self.entries.append(&mut missing);
+        self.entries.sort_by(|one, other| one.0.cmp(&other.0));
     }
 }
 
@@ -158,7 +218,7 @@ impl Node {
     /// The last byte that belongs to it; the entries of a table may stand far behind its header.
     fn end(&self) -> usize {
         match &self.value {
-            Value::Table(table) => table.entries.values().map(|entry| entry.node.end()).fold(self.span.end, usize::max),
+            Value::Table(table) => table.values().map(|entry| entry.node.end()).fold(self.span.end, usize::max),
             _ => self.span.end,
         }
     }
@@ -170,15 +230,14 @@ fn span(range: std::ops::Range<usize>) -> Span {
 
 /// The tree of a parsed document. Its depth was bounded before it was parsed.
 pub fn read(table: DeTable<'_>, report: &Report) -> Table {
-    let entries = table
+    table
         .into_iter()
         .map(|(key, value)| {
             let place = span(key.span());
             let node = node(value.span(), value.into_inner(), report);
             (key.into_inner().into_owned(), Entry { key: place, node })
         })
-        .collect();
-    Table { entries }
+        .collect()
 }
 
 fn node(range: std::ops::Range<usize>, value: DeValue<'_>, report: &Report) -> Node {
