@@ -8,10 +8,10 @@ use afk::policy::{InstalledNames, Policy, Surroundings, check};
 
 use crate::{Engine, world};
 
-/// A checked policy, and its state machine.
+/// A checked policy, and its state machine once a run is decided on.
 pub struct Afk {
     policy: &'static Policy,
-    machine: Machine<'static>,
+    machine: Option<Machine<'static>>,
 }
 
 impl Engine for Afk {
@@ -22,10 +22,10 @@ impl Engine for Afk {
     fn prepare() -> Self {
         let listed: Vec<String> = world::allowlist().iter().map(|repo| format!("{repo:?}")).collect();
         let text = include_str!("../../../policies/afk.toml")
-            .replace("kill_switch = true", "kill_switch = false")
-            .replace("allowlist   = []", &format!("allowlist = [{}]", listed.join(", ")))
-            .replace("max_in_flight  = 8", &format!("max_in_flight = {}", world::MAX_IN_FLIGHT))
-            .replace("max_per_tick   = 4", &format!("max_per_tick = {}", world::MAX_PER_TICK));
+            .replacen("kill_switch = true", "kill_switch = false", 1)
+            .replacen("allowlist   = []", &format!("allowlist = [{}]", listed.join(", ")), 1)
+            .replacen("max_in_flight  = 8", &format!("max_in_flight = {}", world::MAX_IN_FLIGHT), 1)
+            .replacen("max_per_tick   = 4", &format!("max_per_tick = {}", world::MAX_PER_TICK), 1);
         let prompt = |path: &str| match path {
             "prompts/implement.md" => Ok(include_str!("../../../policies/prompts/implement.md").to_owned()),
             _ => Ok(include_str!("../../../policies/prompts/fix-forward.md").to_owned()),
@@ -33,7 +33,7 @@ impl Engine for Afk {
         let surroundings = Surroundings { prompt: &prompt, installed: &InstalledNames::default() };
         let checked = check(&text, "afk.toml", &surroundings);
         let policy = Box::leak(Box::new(checked.policy.unwrap_or_else(|| panic!("{:?}", checked.findings))));
-        Self { policy, machine: Machine::new(&policy.base) }
+        Self { policy, machine: None }
     }
 
     fn issues(issues: Vec<Candidate>) -> Self::Issues {
@@ -54,8 +54,9 @@ impl Engine for Afk {
 
     fn step(&mut self, runs: &Self::Runs) -> Vec<Option<usize>> {
         let circumstances = Circumstances { kill_switch: false, enrolled: true };
+        let machine = self.machine.get_or_insert_with(|| Machine::new(&self.policy.base));
         runs.iter()
-            .map(|(state, facts)| match self.machine.step(state, facts, circumstances) {
+            .map(|(state, facts)| match machine.step(state, facts, circumstances) {
                 Step::Wait => None,
                 Step::Row(row) | Step::Held(row, _) => Some(row.span.start),
             })
