@@ -14,11 +14,7 @@ pub const MAX_IN_FLIGHT: usize = 64;
 #[allow(dead_code, reason = "not every benchmark needs all of this")]
 pub const MAX_PER_TICK: usize = 32;
 
-/// 200 repositories of seven owners.
-pub fn repos() -> Vec<String> {
-    (0..200).map(repo).collect()
-}
-
+/// One of 200 repositories of seven owners.
 fn repo(index: usize) -> String {
     format!("owner-{}/service-{index}", index % 7)
 }
@@ -52,10 +48,10 @@ impl Chance {
 
 /// Armed issues.
 pub fn issues(size: usize) -> Vec<Candidate> {
-    let (repos, busy, mut chance) = (repos(), busy(), Chance(42));
+    let (busy, mut chance) = (busy(), Chance(42));
     (1..=size)
         .map(|number| {
-            let repo = &repos[chance.below(200) as usize];
+            let repo = repo(chance.below(200) as usize);
             let priority = chance.below(10) as i64;
             let mut labels = vec!["bug".to_owned(), "ready-for-agent".to_owned(), format!("priority:{priority}")];
             if chance.once_in(20) {
@@ -68,10 +64,10 @@ pub fn issues(size: usize) -> Vec<Candidate> {
                 open_blockers: Known(if chance.once_in(10) { vec!["#1".to_owned()] } else { Vec::new() }),
                 already_run: Known(chance.once_in(20)),
                 edited_since_armed: Known(chance.once_in(20)),
-                in_flight_in_repo: Known(i64::from(busy.contains(repo))),
+                in_flight_in_repo: Known(i64::from(busy.contains(&repo))),
                 age: Known(Duration::from_secs(7_200)),
                 armed_for: Known(Duration::from_secs(3_600)),
-                ..IssueFacts::harmless(repo, number as i64, "ready-for-agent")
+                ..IssueFacts::harmless(&repo, number as i64, "ready-for-agent")
             };
             Candidate { facts, armed_at: None, created_at: None }
         })
