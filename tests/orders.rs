@@ -42,6 +42,28 @@ fn an_agent_is_given_up_although_its_executor_cannot_be_asked_any_more() {
 }
 
 #[test]
+fn an_agent_that_cannot_be_read_is_named_and_a_persons_word_releases_its_lock() {
+    let (afk, run) = at_work();
+    let manifest = afk.path(&format!("data/runs/{run}/manifest.json"));
+    let written = fs::read(&manifest).expect("a manifest");
+    fs::write(&manifest, "nonsense").expect("a file");
+    afk.happens(1, "ada", "unlabeled", "ready-for-agent");
+    afk.watch();
+    assert_eq!(afk.explained("1")["answer"], "run", "its lock is left");
+
+    let stopped = afk.afk(&["stop"]);
+    assert_eq!(stopped.code, 3, "{}{}", stopped.stdout, stopped.stderr);
+    assert!(stopped.stdout.contains(&format!("run {}: its agent cannot be asked: ", &run[..8])), "{}", stopped.stdout);
+    let said = afk.afk(&["abandon", &run]);
+    assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+    afk.watch();
+    afk.watch();
+    assert_eq!(afk.explained("1")["answer"], "ended", "no lock is left");
+    fs::write(&manifest, written).expect("the manifest");
+    afk.afk(&["stop"]);
+}
+
+#[test]
 fn a_stop_is_taken_back_once() {
     let afk = Installation::new();
     for (arguments, said) in [

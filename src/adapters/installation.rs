@@ -114,6 +114,9 @@ pub struct Leftover {
     /// Since when that fails.
     #[serde(default)]
     pub failing_since: Option<DateTime<Utc>>,
+    /// When its lock was released.
+    #[serde(default)]
+    pub noted_at: DateTime<Utc>,
 }
 
 /// An alarm, remembered so that each doorbell rings once per fault.

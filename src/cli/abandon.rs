@@ -44,25 +44,25 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         return Err(Failure::usage(format!("`{wanted}` is too short to name a run"))
             .help("write the digits that `afk status` shows"));
     }
-    let (mut found, mut agents, mut unasked) = (BTreeSet::new(), Vec::new(), false);
+    let (mut agents, mut unreadable, mut asked) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     for (name, executor) in &world.executors {
         match tick::runtime()?.block_on(executor.list()) {
             Ok(roster) => {
-                found.extend(roster.unreadable.iter().map(|(run, _)| *run));
-                found.extend(roster.agents.iter().map(|agent| agent.run));
+                unreadable.extend(roster.unreadable.iter().chain(&roster.elsewhere).map(|(run, _)| *run));
                 agents.extend(roster.agents);
+                asked.insert(name.clone());
             }
             Err(error) => {
-                unasked = true;
                 out.line(format_args!("{WARN}warning{WARN:#}: executor `{name}`: {}", printable(&error.message)));
             }
         }
     }
     let issues = agents.iter().map(|agent| agent.issue.clone());
     let records = tick::runtime()?.block_on(records(&world, issues.collect()));
-    found.extend(records.keys());
+    let mut found: BTreeSet<RunId> = agents.iter().map(|agent| agent.run).collect();
+    found.extend(unreadable.iter().chain(records.keys()));
     found.retain(|run| run.to_string().starts_with(&wanted));
-    if unasked {
+    if asked.len() < world.executors.len() {
         // What cannot be asked may know an agent that is named in full.
         found.extend(Uuid::parse_str(&wanted).ok().map(RunId));
     }
@@ -78,7 +78,9 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
         }
     };
     let is_live = agents.iter().any(|agent| agent.run == run && agent.is_live());
-    if !is_live && records.get(&run) == Some(&true) && !unasked {
+    let has_ended = records.get(&run).is_some_and(|(ended, executor)| *ended && asked.contains(executor));
+    // Of an agent that cannot be read only a person can know that it has ended.
+    if has_ended && !is_live && !unreadable.contains(&run) {
         return Err(Failure::usage(format!("run {run} has ended, and so has its agent"))
             .help("there is nothing to give up; `afk status` shows the runs in flight"));
     }
@@ -97,8 +99,9 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     Ok(ExitStatus::Done)
 }
 
-/// The runs that the records of some issues, and of those that were in flight last, tell of; and whether each has ended.
-async fn records(world: &World, mut issues: BTreeSet<IssueRef>) -> BTreeMap<RunId, bool> {
+/// The runs that the records of some issues, and of those that were in flight last, tell of; whether each has ended, and
+/// its executor.
+async fn records(world: &World, mut issues: BTreeSet<IssueRef>) -> BTreeMap<RunId, (bool, String)> {
     for kind in [TickKind::Poll, TickKind::Watch] {
         let beat = world.installation.heartbeat(kind).ok().flatten();
         issues.extend(beat.into_iter().flat_map(|beat| beat.in_flight));
@@ -108,7 +111,8 @@ async fn records(world: &World, mut issues: BTreeSet<IssueRef>) -> BTreeMap<RunI
     for issue in issues {
         let Ok(comments) = world.tracker.own_comments(&issue).await else { continue };
         let (records, _) = world.seal.read_all(&issue, &afk, &comments);
-        runs.extend(records.into_iter().map(|recorded| (recorded.record.run, recorded.record.outcome.is_some())));
+        let told = records.into_iter().map(|recorded| recorded.record);
+        runs.extend(told.map(|record| (record.run, (record.outcome.is_some(), record.executor))));
     }
     runs
 }

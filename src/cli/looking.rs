@@ -36,7 +36,11 @@ fn agents_at_work(settings: &Path, policy: &Path) -> (Vec<AgentReport>, Vec<Stri
         let (mut live, mut untold) = (Vec::new(), Vec::new());
         for (name, executor) in &world.executors {
             match tick::runtime()?.block_on(executor.list()) {
-                Ok(roster) => live.extend(roster.agents.into_iter().filter(AgentReport::is_live)),
+                Ok(roster) => {
+                    live.extend(roster.agents.into_iter().filter(AgentReport::is_live));
+                    let unreadable = roster.unreadable.iter();
+                    untold.extend(unreadable.map(|(run, why)| format!("run {}: {}", run.short(), shown(&why.message))));
+                }
                 Err(error) => untold.push(format!("executor `{name}`: {}", shown(&error.message))),
             }
         }

@@ -125,7 +125,17 @@ async fn interrupt(world: &World, wanted: impl Fn(RunId) -> bool, out: &mut Outp
     let mut ended = BTreeSet::new();
     for (name, executor) in &world.executors {
         let agents = match executor.list().await {
-            Ok(roster) => roster.agents,
+            Ok(roster) => {
+                for (run, why) in roster.unreadable.iter().filter(|(run, _)| wanted(*run)) {
+                    out.line(format_args!(
+                        "run {}: its agent cannot be asked: {}",
+                        run.short(),
+                        printable(&why.message)
+                    ));
+                    status = ExitStatus::Partial;
+                }
+                roster.agents
+            }
             Err(error) => {
                 out.line(format_args!("executor `{name}`: {}; `afk watch` tries again", printable(&error.message)));
                 status = ExitStatus::Partial;

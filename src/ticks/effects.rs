@@ -210,8 +210,8 @@ impl Enactment<'_> {
     /// What a person needs to go on: jobs, commits, the agent's last words, how to try again.
     fn evidence(&self, rules: &Rules, record: &Record) -> String {
         let mut lines = String::new();
-        if let Some(at) = self.fleet.orders.stopped_agents.get(&record.run) {
-            lines.push_str(&format!("\n- `afk stop` ended its agent, {}", progress::time(*at)));
+        if let Some(at) = self.fleet.stopped_at(record) {
+            lines.push_str(&format!("\n- `afk stop` ended its agent, {}", progress::time(at)));
         }
         for given_up in &record.given_up {
             lines.push_str(&format!("\n- Given up, since it kept failing: {}", harmless(given_up, 300)));

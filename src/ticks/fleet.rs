@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use crate::adapters::installation::{Orders, TickKind};
 use crate::engine::identity::RunId;
 use crate::policy::facts::AgentStatus;
@@ -161,6 +163,11 @@ impl Run {
 }
 
 impl Fleet {
+    /// When `afk stop` asked the agent of a run to end; `None` where it did not, or another turn was sent since.
+    pub fn stopped_at(&self, record: &Record) -> Option<DateTime<Utc>> {
+        self.orders.stopped_agents.get(&record.run).copied().filter(|at| *at >= record.turn_at)
+    }
+
     /// Whether a login is that of afk itself.
     pub fn is_afk(&self, login: Option<&str>) -> bool {
         login.is_some_and(|login| login.eq_ignore_ascii_case(&self.afk))

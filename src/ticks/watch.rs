@@ -140,7 +140,7 @@ async fn end_agent_on_stop(tick: &Tick<'_>, run: &Run) -> PortResult<()> {
 /// A row sees only that the agent has ended; people are to hear, at the doorbell too, that one of them ended it.
 fn say_who_stopped_it(tick: &Tick<'_>, fleet: &Fleet, record: &mut Record) {
     let rules = rules(tick, record);
-    let was_stopped = fleet.orders.stopped_agents.contains_key(&record.run);
+    let was_stopped = fleet.stopped_at(record).is_some();
     let Some(pending) = record.pending.as_mut().filter(|_| was_stopped) else { return };
     let outcome = rules.state(&pending.to).and_then(|state| state.outcome);
     if let (Some(RunOutcome::Human | RunOutcome::Cancelled), Some(reason)) = (outcome, &mut pending.reason) {

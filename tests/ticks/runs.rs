@@ -444,6 +444,23 @@ async fn the_agent_of_a_run_that_is_over_is_not_listed_again_and_one_at_work_alw
 }
 
 #[tokio::test]
+async fn an_agent_is_listed_for_an_hour_after_its_run_for_a_record_that_the_tracker_puts_back() {
+    let (sim, run) = Sim::under(policy(&[])).dispatched(7).await;
+    sim.agent_is(run, AgentStatus::Idle);
+    sim.label("ada", 7, "ready-for-agent", false);
+    sim.watch().await;
+    sim.later(3599);
+    for _ in 0..2 {
+        let (fleet, _) = sim.watch().await;
+        assert!(fleet.agents.contains_key(&run) && fleet.in_flight().is_empty());
+    }
+    sim.later(1);
+    sim.watch().await;
+    let (fleet, _) = sim.watch().await;
+    assert!(fleet.agents.is_empty());
+}
+
+#[tokio::test]
 async fn an_agent_that_no_row_told_to_end_is_given_up_only_after_it_was_told_for_as_long_as_an_effect_is_tried() {
     let stand_down = r#"stand-down     = [{ remove_label = "ready" }, "interrupt"]"#;
     let changes = [(stand_down, r#"stand-down     = [{ remove_label = "ready" }]"#)];

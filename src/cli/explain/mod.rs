@@ -278,7 +278,7 @@ fn told(tick: &Tick<'_>, fleet: &Fleet, record: &Record) -> Ended {
         commit: record.commit.clone(),
         attempts: record.attempts,
         given_up: record.given_up.iter().map(|given_up| shown(given_up)).collect(),
-        stopped_at: fleet.orders.stopped_agents.get(&record.run).copied(),
+        stopped_at: fleet.stopped_at(record),
     }
 }
 

@@ -136,7 +136,7 @@ impl RunStory {
         let agent = run.agent.as_ref().map(|(_, report)| report);
         let stuck = stuck(tick, run);
         let mut notes = Vec::new();
-        let stopped_at = record.and_then(|record| fleet.orders.stopped_agents.get(&record.run).copied());
+        let stopped_at = record.and_then(|record| fleet.stopped_at(record));
         let is_live = agent.is_some_and(crate::ports::AgentReport::is_live);
         notes.extend(stopped_at.map(|at| {
             let at = moment(at, tick.world.clock.now());
