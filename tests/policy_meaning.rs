@@ -431,6 +431,15 @@ fn protected_paths_are_anchored_and_a_star_stops_at_a_slash() {
     }
 }
 
+#[test]
+fn protected_paths_that_are_compiled_late_do_compile() {
+    let braces = format!("{{{}}}", vec!["a*b"; 1_000].join(","));
+    for pattern in ["?".repeat(4_000), "[!a-cx-z]".repeat(450), "**/a".repeat(1_000), "é*".repeat(1_300), braces] {
+        let protected = ProtectedPaths::parse(std::slice::from_ref(&pattern)).unwrap();
+        assert!(!protected.matches("README.md"), "{pattern}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

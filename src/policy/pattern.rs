@@ -1,6 +1,8 @@
 //! The three patterns of the language: repositories, priority labels, protected paths.
 
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use std::sync::OnceLock;
+
+use globset::{Glob, GlobBuilder, GlobSet};
 
 /// Whether two texts are equal without ASCII case. Looks at the end first, because repositories of one owner, and labels
 /// like `ready-for-agent` and `ready-for-human`, begin alike.
@@ -119,8 +121,12 @@ impl LabelPattern {
 #[derive(Debug, Clone, Default)]
 pub struct ProtectedPaths {
     patterns: Vec<String>,
-    set: GlobSet,
+    /// Compiled for the first path that is asked about: that takes a tenth of a start, and most processes never ask.
+    set: OnceLock<Option<GlobSet>>,
 }
+
+/// Bytes of patterns up to which they surely compile: what is compiled has a bound of 10 MB.
+const SURELY_COMPILES: usize = 4096;
 
 impl PartialEq for ProtectedPaths {
     fn eq(&self, other: &Self) -> bool {
@@ -134,20 +140,21 @@ impl ProtectedPaths {
     /// # Errors
     /// The index of each pattern that is wrong, and a sentence about it.
     pub fn parse(patterns: &[String]) -> Result<Self, Vec<(usize, String)>> {
-        let mut builder = GlobSetBuilder::new();
-        let mut wrong = Vec::new();
+        let (mut globs, mut wrong) = (Vec::new(), Vec::new());
         for (index, pattern) in patterns.iter().enumerate() {
             match Self::glob(pattern) {
-                Ok(glob) => {
-                    builder.add(glob);
-                }
+                Ok(glob) => globs.push(glob),
                 Err(why) => wrong.push((index, why)),
             }
         }
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        let set = builder.build().map_err(|error| vec![(0, error.to_string())])?;
+        let set = OnceLock::new();
+        if patterns.iter().map(String::len).sum::<usize>() > SURELY_COMPILES {
+            let compiled = GlobSet::new(globs).map_err(|error| vec![(0, error.to_string())])?;
+            set.get_or_init(|| Some(compiled));
+        }
         Ok(Self { patterns: patterns.to_vec(), set })
     }
 
@@ -165,7 +172,12 @@ impl ProtectedPaths {
 
     /// Whether a path of a repository is protected.
     pub fn matches(&self, path: &str) -> bool {
-        self.set.is_match(path)
+        let compile = || {
+            let globs: Result<Vec<Glob>, String> = self.patterns.iter().map(|pattern| Self::glob(pattern)).collect();
+            GlobSet::new(globs.ok()?).ok()
+        };
+        // Without patterns that compile, which cannot be, nothing may land unseen.
+        self.set.get_or_init(compile).as_ref().is_none_or(|set| set.is_match(path))
     }
 
     /// The patterns as written.
