@@ -7,6 +7,7 @@ use super::coverage::Covered;
 use super::keys::reader;
 use super::trace::Trace;
 use super::{CaseResult, Difference, TestRun, issues, runs};
+use crate::engine::step::Machines;
 use crate::policy::check::Overlaid;
 use crate::policy::check::reader::{Field, Reader};
 use crate::policy::check::report::{Report, quoted};
@@ -19,9 +20,10 @@ const MAX_CASES: usize = 2000;
 
 /// What one case is run with.
 #[derive(Clone, Copy)]
-pub struct Setting<'a> {
+pub struct Setting<'a, 'p> {
     /// The policy, with everything that the tests lay over it.
-    pub policy: &'a Policy,
+    pub policy: &'p Policy,
+    pub machines: &'a Machines<'p>,
     pub report: &'a Report,
 }
 
@@ -65,16 +67,18 @@ impl File<'_> {
         }
         let mut names: Vec<String> = Vec::new();
         let mut results = Vec::new();
+        let machines = Machines::new(&shared);
         for case in &cases {
-            results.extend(self.case(case, &shared, &layers, &mut names, covered));
+            results.extend(self.case(case, &shared, &machines, &layers, &mut names, covered));
         }
         Some(results)
     }
 
-    fn case(
+    fn case<'s>(
         &self,
         case: &Field<'_>,
-        shared: &Policy,
+        shared: &'s Policy,
+        machines: &Machines<'s>,
         layers: &[&Table],
         names: &mut Vec<String>,
         covered: &mut Covered,
@@ -87,8 +91,11 @@ impl File<'_> {
             Some(field) => Some(self.laid_over(layers, field.table()?, field.span)?),
             None => None,
         };
-        let setting = Setting { policy: laid_over.as_deref().unwrap_or(shared), report: self.report };
-        let (differences, trace) = self.played(&table, setting, covered)?;
+        let report = self.report;
+        let (differences, trace) = match laid_over.as_deref() {
+            Some(policy) => self.played(&table, Setting { policy, machines: &Machines::new(policy), report }, covered),
+            None => self.played(&table, Setting { policy: shared, machines, report }, covered),
+        }?;
         let (name, span) = named.filter(|_| sound)?;
         Some(CaseResult { name, span, differences, trace })
     }
@@ -104,7 +111,7 @@ impl File<'_> {
         Some((name.to_owned(), field.span))
     }
 
-    fn played(&self, table: &Reader<'_>, setting: Setting<'_>, covered: &mut Covered) -> Option<Played> {
+    fn played(&self, table: &Reader<'_>, setting: Setting<'_, '_>, covered: &mut Covered) -> Option<Played> {
         let asked = (table.optional("issues"), table.optional("run"), table.optional("in_flight"));
         let expect = table.required("expect", "expect = { … }: what the policy should decide");
         let wrong = |code, message: &str, label: &str| {

@@ -29,7 +29,7 @@ struct Expected {
 
 /// Runs the case; `None` where it cannot be run, which has been reported.
 pub fn play(
-    setting: Setting<'_>,
+    setting: Setting<'_, '_>,
     issues: &Field<'_>,
     in_flight: Option<&Field<'_>>,
     expect: &Field<'_>,
@@ -67,7 +67,7 @@ fn repositories(field: &Field<'_>) -> Option<Vec<String>> {
     repos.into_iter().collect()
 }
 
-fn candidate(setting: Setting<'_>, field: &Field<'_>, in_flight: &[String]) -> Option<Candidate> {
+fn candidate(setting: Setting<'_, '_>, field: &Field<'_>, in_flight: &[String]) -> Option<Candidate> {
     let table = field.table()?;
     let keys = Reader { what: "this issue", table, span: field.node.span, report: field.report };
     let repo = keys.required("repo", "repo = \"acme/app\"").map(|field| facts::repository(&field));
@@ -119,7 +119,7 @@ fn distinct(candidates: &[Candidate], fields: &[Field<'_>]) -> bool {
     distinct
 }
 
-fn expected(setting: Setting<'_>, expect: &Field<'_>, candidates: &[Candidate]) -> Option<Expected> {
+fn expected(setting: Setting<'_, '_>, expect: &Field<'_>, candidates: &[Candidate]) -> Option<Expected> {
     const KEYS: [&str; 2] = ["dispatch", "fired"];
     let keys = reader("what issues are expected to come to", expect.table()?, expect.node.span, &KEYS, expect.report);
     let sound = keys.table.keys().iter().all(|key| KEYS.contains(key));
@@ -154,7 +154,7 @@ fn expected(setting: Setting<'_>, expect: &Field<'_>, candidates: &[Candidate]) 
 }
 
 /// The issue of the case that an expectation names.
-fn issue(setting: Setting<'_>, name: &str, span: Span, candidates: &[Candidate]) -> Option<usize> {
+fn issue(setting: Setting<'_, '_>, name: &str, span: Span, candidates: &[Candidate]) -> Option<usize> {
     let found = candidates.iter().position(|candidate| pattern::same(&reference(candidate), name));
     if found.is_none() {
         let names: Vec<String> = candidates.iter().map(reference).collect();

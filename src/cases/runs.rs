@@ -6,7 +6,7 @@ use super::facts;
 use super::file::{Played, Setting};
 use super::keys::reader;
 use super::trace::{self, Trace};
-use crate::engine::step::{Advance, Circumstances, End, Machine};
+use crate::engine::step::{Advance, Circumstances, End};
 use crate::policy::check::machine::{effect, effect_name};
 use crate::policy::check::reader::{Field, Reader};
 use crate::policy::check::tree::{Entry, Node, Table, Value};
@@ -28,7 +28,7 @@ struct Expected {
 }
 
 /// Runs the case; `None` where it cannot be run, which has been reported.
-pub fn play(setting: Setting<'_>, run: &Field<'_>, expect: &Field<'_>, covered: &mut Covered) -> Option<Played> {
+pub fn play(setting: Setting<'_, '_>, run: &Field<'_>, expect: &Field<'_>, covered: &mut Covered) -> Option<Played> {
     let table = run.table()?;
     let keys = Reader { what: "this run", table, span: run.node.span, report: run.report };
     let repo = keys.optional("repo").map_or_else(|| Some(REPO.to_owned()), |field| facts::repository(&field));
@@ -44,7 +44,7 @@ pub fn play(setting: Setting<'_>, run: &Field<'_>, expect: &Field<'_>, covered: 
     repo?;
 
     let circumstances = Circumstances { kill_switch: setting.policy.kill_switch.value, enrolled: enrolled? };
-    let advanced = Machine::new(rules).advance(&state, &facts, circumstances);
+    let advanced = setting.machines.of(&facts.repo).advance(&state, &facts, circumstances);
     let held = match advanced.end {
         End::Held(row, _) => Some(row),
         _ => None,

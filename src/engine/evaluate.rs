@@ -158,7 +158,8 @@ fn order(reading: Reading<'_>, quantity: Quantity) -> Option<Ordering> {
     match (reading, quantity) {
         (Reading::Int(value), Quantity::Int(bound)) => Some(value.cmp(&bound)),
         (Reading::Number(value), Quantity::Number(bound)) => value.partial_cmp(&bound),
-        (Reading::Duration(value), Quantity::Duration(bound)) => Some(value.cmp(&bound)),
+        // Rules count whole seconds.
+        (Reading::Duration(value), Quantity::Duration(bound)) => Some(value.as_secs().cmp(&bound.as_secs())),
         _ => None,
     }
 }
@@ -167,35 +168,26 @@ fn order(reading: Reading<'_>, quantity: Quantity) -> Option<Ordering> {
 /// not hold, every branch is named; under a `not`, the tests that hold and should not.
 pub fn lacking<'c, F: Facts>(condition: &'c Condition<F::Name>, facts: &F) -> Vec<&'c Test<F::Name>> {
     let mut tests = Vec::new();
-    gather(condition, facts, false, &|verdict| verdict != Verdict::Holds, &mut tests);
+    gather(condition, facts, false, &mut tests);
     tests
 }
 
-/// The tests of facts not read that could still make a condition hold, in the order of the policy; none where it is
-/// decided, or cannot hold.
-pub(super) fn open<'c, F: Facts>(condition: &'c Condition<F::Name>, facts: &F) -> Vec<&'c Test<F::Name>> {
-    let mut tests = Vec::new();
-    gather(condition, facts, false, &|verdict| verdict == Verdict::NotRead, &mut tests);
-    tests
-}
-
-/// Looks only into what comes to a verdict that is wanted.
+/// Looks only into what does not hold.
 fn gather<'c, F: Facts>(
     condition: &'c Condition<F::Name>,
     facts: &F,
     negated: bool,
-    wanted: &impl Fn(Verdict) -> bool,
     tests: &mut Vec<&'c Test<F::Name>>,
 ) {
-    if !wanted(settle(condition, facts, negated)) {
+    if settle(condition, facts, negated) == Verdict::Holds {
         return;
     }
     match condition {
         Condition::Test(test) => tests.push(test),
-        Condition::Not(part) => gather(part, facts, !negated, wanted, tests),
+        Condition::Not(part) => gather(part, facts, !negated, tests),
         Condition::All(parts) | Condition::Any(parts) => {
             for part in parts {
-                gather(part, facts, negated, wanted, tests);
+                gather(part, facts, negated, tests);
             }
         }
     }

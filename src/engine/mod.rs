@@ -15,12 +15,12 @@
     )
 )]
 
-mod diagram;
 pub mod evaluate;
 pub mod identity;
 pub mod order;
 pub mod pending;
 mod plan;
+mod rows;
 pub mod select;
 pub mod step;
 mod table;

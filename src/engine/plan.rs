@@ -36,7 +36,7 @@ pub(super) struct Plan<'p> {
     /// Decided once per repository.
     of_repo: Vec<(u64, &'p Condition<IssueFact>)>,
     /// Those that are one test of a word, a flag or a quantity.
-    columns: Vec<Column<IssueFact, GateTrace>>,
+    columns: [Option<Column<GateTrace>>; IssueFacts::COUNT],
     /// The others.
     of_issue: Vec<(u64, &'p Condition<IssueFact>)>,
 }
@@ -48,7 +48,7 @@ impl<'p> Plan<'p> {
             bits: (0..rules.gates.len()).map(GateTrace::bit).fold(0, |bits, bit| bits | bit),
             beyond: (rules.gates.len() > GateTrace::CAPACITY).then_some(GateTrace::CAPACITY),
             of_repo: Vec::new(),
-            columns: Vec::new(),
+            columns: [const { None }; IssueFacts::COUNT],
             of_issue: Vec::new(),
         };
         let mut tests = Vec::new();
@@ -77,9 +77,7 @@ impl<'p> Plan<'p> {
     #[inline]
     pub(super) fn trace(&self, of_repo: GateTrace, facts: &IssueFacts) -> GateTrace {
         let mut trace = of_repo;
-        for column in &self.columns {
-            trace.join(column.at(facts.place(column.fact, &column.bounds)));
-        }
+        facts.each_mark(&self.columns, |marked| trace.join(marked));
         for (bit, require) in &self.of_issue {
             trace.add(*bit, evaluate::evaluate(*require, facts));
         }

@@ -1,11 +1,12 @@
 //! The next row of a run: pure, total, first match wins.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
-use super::diagram::{Diagram, Start};
 use super::evaluate::{self, Verdict};
+use super::rows::Rows;
 use crate::policy::facts::{CiStatus, Observed, RunFact, RunFacts};
-use crate::policy::{Comparison, Condition, Effect, Matcher, Quantity, Rules, State, Test, Transition};
+use crate::policy::{Comparison, Condition, Effect, Matcher, Policy, Quantity, Rules, State, Test, Transition};
 
 /// What binds a run besides its facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,107 +39,134 @@ pub enum HeldBy {
     IssueUnknown,
 }
 
-/// The state machine of some rules, ready for many runs: what it finds out about the conditions for one run is there for
-/// the next.
+/// The state machines of a policy, each made when it is first asked for.
+#[derive(Debug)]
+pub struct Machines<'p> {
+    policy: &'p Policy,
+    base: OnceCell<Machine<'p>>,
+    overrides: Vec<(&'p Rules, OnceCell<Machine<'p>>)>,
+}
+
+impl<'p> Machines<'p> {
+    /// Those of a policy.
+    pub fn new(policy: &'p Policy) -> Self {
+        let overrides = policy.overrides.iter().map(|(_, rules)| (rules, OnceCell::new()));
+        Self { policy, base: OnceCell::new(), overrides: overrides.collect() }
+    }
+
+    /// The one for a repository.
+    pub fn of(&self, repo: &str) -> &Machine<'p> {
+        let rules = self.policy.rules(repo);
+        let made =
+            self.overrides.iter().find(|(other, _)| std::ptr::eq(*other, rules)).map_or(&self.base, |(_, made)| made);
+        made.get_or_init(|| Machine::new(rules))
+    }
+}
+
+/// The state machine of some rules, ready for many runs.
 #[derive(Debug, Clone)]
 pub struct Machine<'p> {
     rules: &'p Rules,
     states: Vec<Ready<'p>>,
-    rows: Diagram<'p>,
+    rows: Rows<'p>,
 }
+
+/// A state of a [`Machine`], found by its name once for many steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateIndex(usize);
 
 /// A row, and what it does.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'p> {
     pub(super) row: &'p Transition,
+    /// It sends a turn.
     turns: bool,
     /// It sends a turn or closes.
     delicate: bool,
 }
 
-/// A state and where its rows begin; without any it ends the run.
+/// A state, and the bits of its rows; one without any ends the run.
 #[derive(Debug, Clone, Copy)]
 struct Ready<'p> {
-    state: &'p str,
-    initial: bool,
-    enrolled: Start,
+    state: &'p State,
+    enrolled: u64,
     /// Without the rows that send a turn.
-    not_enrolled: Start,
+    not_enrolled: u64,
 }
 
 impl<'p> Machine<'p> {
     /// Makes it ready.
     pub fn new(rules: &'p Rules) -> Self {
-        let mut diagram = Diagram::default();
-        let states = rules.states.iter().map(|state| {
-            let rows = rules.transitions.iter();
-            let rows = rows.filter(|row| state.outcome.is_none() && row.from.contains(&state.name));
-            let rows: Vec<Row<'p>> = rows.map(|row| Row::new(rules, row)).collect();
-            let without_turns = rows.iter().filter(|row| !row.turns).copied().collect();
-            Ready {
-                state: &state.name,
-                initial: state.initial,
-                enrolled: diagram.add(rows),
-                not_enrolled: diagram.add(without_turns),
-            }
+        let rows = Rows::new(rules.transitions.iter().map(|row| Row::new(rules, row)));
+        let states = rules.states.iter().map(|state| Ready {
+            state,
+            enrolled: rows.bits(|row| row.applies(state, true)),
+            not_enrolled: rows.bits(|row| row.applies(state, false)),
         });
-        Self { rules, states: states.collect(), rows: diagram }
+        Self { rules, states: states.collect(), rows }
     }
 
-    /// The next row of a run in `state`, or in the initial state where the policy does not have it.
-    pub fn step(&mut self, state: &str, facts: &RunFacts, circumstances: Circumstances) -> Step<'p> {
-        let mut states = self.states.iter();
-        let Some(ready) = states.find(|ready| ready.state == state).or_else(|| self.initial()) else {
-            return Step::Wait;
-        };
-        let start = if circumstances.enrolled { ready.enrolled } else { ready.not_enrolled };
-        self.rows.first(start, facts).map_or(Step::Wait, |row| row.due(facts, circumstances))
+    /// The state of a run by its name, or the initial one where the policy does not have it.
+    pub fn state(&self, name: &str) -> Option<StateIndex> {
+        let named = self.states.iter().position(|ready| ready.state.name == name);
+        named.or_else(|| self.states.iter().position(|ready| ready.state.initial)).map(StateIndex)
     }
 
-    fn initial(&self) -> Option<&Ready<'p>> {
-        self.states.iter().find(|ready| ready.initial)
+    /// The next row of a run.
+    #[inline]
+    pub fn step(&self, state: StateIndex, facts: &RunFacts, circumstances: Circumstances) -> Step<'p> {
+        self.first(state, facts, self.rows.closed(facts), circumstances)
     }
 
-    /// The rules it was made of.
-    pub fn rules(&self) -> &'p Rules {
-        self.rules
+    /// The first row of a state that holds, by the bits of what does not, which are the same in every state.
+    #[inline]
+    fn first(
+        &self,
+        StateIndex(state): StateIndex,
+        facts: &RunFacts,
+        closed: u64,
+        circumstances: Circumstances,
+    ) -> Step<'p> {
+        let Some(ready) = self.states.get(state) else { return Step::Wait };
+        let bits = if circumstances.enrolled { ready.enrolled } else { ready.not_enrolled };
+        let beyond = |row: &Row<'p>| row.applies(ready.state, circumstances.enrolled);
+        self.rows.first(bits & !closed, beyond, facts).map_or(Step::Wait, |row| row.due(facts, circumstances))
     }
 
     /// Takes every row without effects that is due, up to the first row with effects.
-    pub fn advance(&mut self, state: &str, facts: &RunFacts, circumstances: Circumstances) -> Advance<'p> {
-        let rules = self.rules;
-        let Some((start, restarted)) = resolve(rules, state) else {
-            return Advance { path: Vec::new(), state: state.to_owned(), end: End::Wait, restarted: false };
-        };
-        let mut passed = vec![start.name.as_str()];
-        let mut path = Vec::new();
-        let mut state = start.name.as_str();
+    pub fn advance(&self, name: &str, facts: &RunFacts, circumstances: Circumstances) -> Advance<'p> {
+        let closed = self.rows.closed(facts);
+        let (mut path, mut passed, mut next) = (Vec::new(), Vec::new(), self.state(name));
         // Every turn of the loop passes a state for the first time, so it ends.
         let end = loop {
-            match self.step(state, facts, circumstances) {
+            let Some(state) = next.filter(|state| !passed.contains(state)) else {
+                break if passed.is_empty() { End::Wait } else { End::Circle };
+            };
+            passed.push(state);
+            match self.first(state, facts, closed, circumstances) {
                 Step::Wait => break End::Wait,
                 Step::Held(row, why) => break End::Held(row, why),
-                Step::Row(row) if !rules.effects(row).is_empty() => break End::Act(row),
+                Step::Row(row) if !self.rules.effects(row).is_empty() => break End::Act(row),
                 Step::Row(row) => {
                     path.push(row);
-                    state = row.to.as_str();
-                    if passed.contains(&state) {
-                        break End::Circle;
-                    }
-                    passed.push(state);
+                    next = self.state(&row.to);
                 }
             }
         };
-        Advance { path, state: state.to_owned(), end, restarted }
+        let start = passed.first().and_then(|StateIndex(index)| self.states.get(*index));
+        let start = start.map_or(name, |ready| ready.state.name.as_str());
+        let state = path.last().map_or(start, |row| row.to.as_str()).to_owned();
+        Advance { path, state, end, restarted: start != name }
     }
 
     /// The next thing to happen to a run, if only time passes, and how long until then. `Duration::ZERO`: it is due now.
     pub fn next_due(
-        &mut self,
+        &self,
         state: &str,
         facts: &RunFacts,
         circumstances: Circumstances,
     ) -> Option<(Duration, Step<'p>)> {
+        let state = self.state(state)?;
         let mut moments = vec![Duration::ZERO];
         for row in &self.rules.transitions {
             turning_points(&row.when, facts, &mut moments);
@@ -156,6 +184,11 @@ impl<'p> Row<'p> {
         let turns = sends_turn(rules, row);
         let closes = rules.effects(row).iter().any(|effect| matches!(effect.value, Effect::Close(_)));
         Self { row, turns, delicate: turns || closes }
+    }
+
+    /// It may be taken in this state.
+    fn applies(&self, state: &State, enrolled: bool) -> bool {
+        state.outcome.is_none() && self.row.from.contains(&state.name) && (enrolled || !self.turns)
     }
 
     /// It is the first that holds: whether it may take effect now.

@@ -8,22 +8,62 @@ use std::time::Duration;
 
 use super::evaluate::{self, Verdict};
 use crate::policy::facts::{FactName, Facts, Kind, Reading};
+use crate::policy::place::{Marks, rank};
 use crate::policy::{Comparison, Matcher, Quantity, Test};
 
-/// What the tests of one fact come to together, for every place of it.
-#[derive(Debug, Clone)]
-pub(super) struct Column<N, M> {
-    pub(super) fact: N,
-    /// Rising.
-    pub(super) bounds: Vec<Quantity>,
-    marks: Vec<M>,
+/// How many places of a fact stand in the column itself: more than most facts have.
+const PLACES: usize = 16;
+
+/// What the tests of one fact come to together, for every place of it; as made, nothing for all of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Column<M> {
+    /// The [`rank`]s at which places of a quantity begin, rising; of those that are missing the largest.
+    bounds: [u64; 2],
+    further: Vec<[u64; 4]>,
+    /// The last one stands for what is missing.
+    marks: [M; PLACES],
+    more: Vec<M>,
 }
 
-impl<N, M: Copy + Default> Column<N, M> {
-    /// What was marked for a place.
+impl<M: Copy + Default> Column<M> {
+    fn new(bounds: &[Quantity], marks: &[M]) -> Self {
+        let rank = |index: usize| bounds.get(index).map_or(u64::MAX, |bound| rank::of(*bound));
+        let last = marks.last().copied().unwrap_or_default();
+        Self {
+            bounds: std::array::from_fn(rank),
+            further: (2..bounds.len())
+                .step_by(4)
+                .map(|first| std::array::from_fn(|index| rank(first.saturating_add(index))))
+                .collect(),
+            marks: std::array::from_fn(|place| marks.get(place).copied().unwrap_or(last)),
+            more: marks.iter().skip(PLACES).chain([&last]).copied().collect(),
+        }
+    }
+
+    #[cold]
+    fn of_more(&self, place: usize) -> M {
+        self.more.get(place.wrapping_sub(PLACES)).or(self.more.last()).copied().unwrap_or_default()
+    }
+}
+
+impl<M: Copy + Default> Marks for Column<M> {
+    type Mark = M;
+
     #[inline(always)]
-    pub(super) fn at(&self, place: usize) -> M {
-        self.marks.get(place).copied().unwrap_or_default()
+    fn at(&self, place: usize) -> M {
+        self.marks.get(place).copied().unwrap_or_else(|| self.of_more(place))
+    }
+
+    // Without a branch on the quantity, because quantities vary from run to run.
+    #[inline(always)]
+    fn of_rank(&self, rank: u64) -> M {
+        let reached = |sum: usize, bound: &u64| sum.wrapping_add(usize::from(rank >= *bound));
+        let few = self.bounds.iter().fold(0, reached);
+        if self.further.is_empty() {
+            self.of_value(few)
+        } else {
+            self.of_value(self.further.iter().flatten().fold(few, reached))
+        }
     }
 }
 
@@ -36,34 +76,30 @@ pub(super) fn fits<N: FactName>(test: &Test<N>) -> bool {
     }
 }
 
-/// A column for every fact that the tests ask for. `mark` writes down what a test comes to in one place.
-pub(super) fn columns<N: FactName, T, M: Copy + Default>(
+/// A column for every fact that the tests ask for, in the order of the catalogue. `mark` writes down what a test comes to
+/// in one place.
+pub(super) fn columns<N: FactName, T, M: Copy + Default, const COUNT: usize>(
     tests: &[(&Test<N>, T)],
     mark: impl Fn(&mut M, &T, Verdict),
-) -> Vec<Column<N, M>> {
-    let mut facts: Vec<N> = Vec::new();
-    for (test, _) in tests {
-        if !facts.contains(&test.fact) {
-            facts.push(test.fact);
-        }
-    }
-    let column = |fact: N| {
-        let tests = || tests.iter().filter(move |(test, _)| test.fact == fact);
-        let bounds = bounds(tests().map(|(test, _)| *test));
+) -> [Option<Column<M>>; COUNT] {
+    std::array::from_fn(|index| {
+        let fact = *N::ALL.get(index)?;
+        let tests: Vec<_> = tests.iter().filter(|(test, _)| test.fact == fact).collect();
+        tests.first()?;
+        let bounds = bounds(tests.iter().map(|(test, _)| *test));
         let marks = readings(fact, &bounds).into_iter().map(|reading| {
             let mut marks = M::default();
-            for (test, subject) in tests() {
+            for (test, subject) in &tests {
                 mark(&mut marks, subject, evaluate::compare(test, &Only(reading, PhantomData)));
             }
             marks
         });
-        Column { fact, marks: marks.collect(), bounds }
-    };
-    facts.into_iter().map(column).collect()
+        Some(Column::new(&bounds, &marks.collect::<Vec<M>>()))
+    })
 }
 
-/// One value for each place of a fact, in the order of `IssueFacts::place`.
-pub(super) fn readings<N: FactName>(fact: N, bounds: &[Quantity]) -> Vec<Reading<'static>> {
+/// One value for each place of a fact, in the order of [`place`].
+fn readings<N: FactName>(fact: N, bounds: &[Quantity]) -> Vec<Reading<'static>> {
     const NOT_EMPTY: &[String] = &[String::new()];
     let mut readings = vec![Reading::NotRead, Reading::Unknown("")];
     match fact.spec().kind {
@@ -84,7 +120,7 @@ pub(super) fn readings<N: FactName>(fact: N, bounds: &[Quantity]) -> Vec<Reading
 }
 
 /// The least values from which on one of these tests may come to something else, rising.
-pub(super) fn bounds<'t, N: FactName>(tests: impl Iterator<Item = &'t Test<N>>) -> Vec<Quantity> {
+fn bounds<'t, N: FactName>(tests: impl Iterator<Item = &'t Test<N>>) -> Vec<Quantity> {
     let mut bounds: Vec<Quantity> = tests.flat_map(|test| turning_points(&test.matcher)).collect();
     bounds.sort_by(order);
     bounds.dedup();
@@ -107,7 +143,7 @@ fn next(value: Quantity) -> Option<Quantity> {
     match value {
         Quantity::Int(value) => value.checked_add(1).map(Quantity::Int),
         Quantity::Number(value) => Some(value.next_up()).filter(|next| *next > value).map(Quantity::Number),
-        Quantity::Duration(value) => value.checked_add(Duration::from_nanos(1)).map(Quantity::Duration),
+        Quantity::Duration(value) => value.checked_add(Duration::from_secs(1)).map(Quantity::Duration),
     }
 }
 

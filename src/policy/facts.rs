@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::condition::Quantity;
+use super::place::{self, Marks, rank};
 
 /// A fact that the world may refuse to tell.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +22,12 @@ pub enum Observed<T> {
 }
 
 impl<T> Observed<T> {
+    /// Kept out of the way, because most facts are known.
+    #[cold]
+    fn place_without_value(&self) -> usize {
+        if matches!(self, Observed::NotRead) { place::NOT_READ } else { place::UNKNOWN }
+    }
+
     /// The value, where it is known.
     pub fn known(&self) -> Option<&T> {
         match self {
@@ -176,42 +182,24 @@ pub trait Facts {
 /// A Rust type that can stand behind a fact.
 trait Readable: Sized {
     fn reading(&self) -> Reading<'_>;
-    /// See [`place`].
-    fn place(&self, bounds: &[Quantity]) -> usize;
+    /// What is marked for the place of the value; see [`place`].
+    fn mark<M: Marks>(&self, marks: &M) -> M::Mark;
     /// `None` for a value of another type, and for unknown where the fact always has a value.
     fn given(value: Given) -> Option<Self>;
 }
 
-/// The places of what has no value; see [`IssueFacts::place`].
-pub mod place {
-    /// Nobody asked.
-    pub const NOT_READ: usize = 0;
-    /// Could not be established, or is not a number.
-    pub const UNKNOWN: usize = 1;
-    /// The first value.
-    pub const FIRST: usize = 2;
-}
-
-/// How many bounds a quantity reaches, which rise.
-macro_rules! reached {
-    ($value:expr, $variant:ident, $bounds:expr) => {
-        $bounds.iter().take_while(|bound| matches!(bound, Quantity::$variant(bound) if $value >= bound)).count()
-    };
-}
-
 /// A type that is one variant of [`Reading`] and of [`Given`].
 macro_rules! readable {
-    ($($type:ty as $variant:ident($value:ident, $bounds:pat): $borrow:expr, $index:expr;)+) => {$(
+    ($($type:ty as $variant:ident($value:ident): $borrow:expr, $mark:ident($place:expr);)+) => {$(
         impl Readable for $type {
             fn reading(&self) -> Reading<'_> {
                 let $value = self;
                 Reading::$variant($borrow)
             }
             #[inline(always)]
-            fn place(&self, $bounds: &[Quantity]) -> usize {
+            fn mark<M: Marks>(&self, marks: &M) -> M::Mark {
                 let $value = self;
-                let index: usize = $index;
-                index.wrapping_add(place::FIRST)
+                marks.$mark($place)
             }
             fn given(value: Given) -> Option<Self> {
                 match value { Given::$variant(value) => Some(value), _ => None }
@@ -221,11 +209,11 @@ macro_rules! readable {
 }
 
 readable! {
-    bool as Bool(value, _): *value, usize::from(*value);
-    i64 as Int(value, bounds): *value, reached!(value, Int, bounds);
-    Duration as Duration(value, bounds): *value, reached!(value, Duration, bounds);
-    String as Text(value, _): value, { let _ = value; 0 };
-    Vec<String> as Set(value, _): value, usize::from(value.is_empty());
+    bool as Bool(value): *value, of_value(usize::from(*value));
+    i64 as Int(value): *value, of_rank(rank::of_int(*value));
+    Duration as Duration(value): *value, of_rank(rank::of_duration(*value));
+    String as Text(value): value, of_value({ let _ = value; 0 });
+    Vec<String> as Set(value): value, of_value(usize::from(value.is_empty()));
 }
 
 impl Readable for f64 {
@@ -233,8 +221,8 @@ impl Readable for f64 {
         Reading::Number(*self)
     }
     #[inline(always)]
-    fn place(&self, bounds: &[Quantity]) -> usize {
-        if self.is_nan() { place::UNKNOWN } else { reached!(self, Number, bounds).wrapping_add(place::FIRST) }
+    fn mark<M: Marks>(&self, marks: &M) -> M::Mark {
+        if self.is_nan() { marks.at(place::UNKNOWN) } else { marks.of_rank(rank::of_number(*self)) }
     }
     fn given(value: Given) -> Option<Self> {
         match value {
@@ -246,11 +234,10 @@ impl Readable for f64 {
 
 impl<T: Readable> Readable for Observed<T> {
     #[inline(always)]
-    fn place(&self, bounds: &[Quantity]) -> usize {
+    fn mark<M: Marks>(&self, marks: &M) -> M::Mark {
         match self {
-            Observed::Known(value) => value.place(bounds),
-            Observed::Unknown(_) => place::UNKNOWN,
-            Observed::NotRead => place::NOT_READ,
+            Observed::Known(value) => value.mark(marks),
+            other => marks.at(other.place_without_value()),
         }
     }
     fn reading(&self) -> Reading<'_> {
@@ -296,8 +283,8 @@ macro_rules! words {
             }
             #[inline(always)]
             #[allow(clippy::as_conversions, reason = "the only way to the index of a variant")]
-            fn place(&self, _: &[Quantity]) -> usize {
-                (*self as usize).wrapping_add(place::FIRST)
+            fn mark<M: Marks>(&self, marks: &M) -> M::Mark {
+                marks.of_value(*self as usize)
             }
             fn given(value: Given) -> Option<Self> {
                 match value { Given::Text(word) => Self::from_word(&word), _ => None }
@@ -414,16 +401,16 @@ macro_rules! facts {
         }
 
         impl $facts {
-            /// Where the value of a fact stands: among [`place`]s without a value, `false` before `true`, words in the
-            /// order of the catalogue, a set by whether it is empty, a quantity by how many of `bounds` it reaches. A
-            /// text has one place.
-            pub fn place(&self, fact: $name, bounds: &[Quantity]) -> usize {
-                Self::place_of(fact)(self, bounds)
-            }
+            /// How many facts there are.
+            pub const COUNT: usize = [$(stringify!($field)),+].len();
 
-            /// [`Self::place`] of one fact, to be asked of many.
-            pub fn place_of(fact: $name) -> fn(&Self, &[Quantity]) -> usize {
-                match fact { $($name::$variant => |facts, bounds| facts.$field.place(bounds)),+ }
+            /// Shows what is marked for the places of the facts for which marks are wanted, in the order of the catalogue.
+            #[inline(always)]
+            pub fn each_mark<M: Marks>(&self, marks: &[M; Self::COUNT], mut see: impl FnMut(M::Mark)) {
+                let [$($field),+] = marks;
+                $(if $field.wanted() {
+                    see(self.$field.mark($field));
+                })+
             }
 
             /// Sets one fact; `false` where the value is not of its type, or unknown and the fact always has one.

@@ -24,6 +24,7 @@ pub mod duration;
 pub mod facts;
 pub mod finding;
 pub mod pattern;
+pub mod place;
 pub mod prompt;
 pub mod rules;
 pub mod sentence;

@@ -18,22 +18,22 @@ use super::world::Tick;
 use super::{arming, brief};
 
 /// A run whose row takes effect.
-pub struct Enactment<'a> {
+pub struct Enactment<'a, 'w> {
     /// The tick.
-    pub tick: &'a Tick<'a>,
+    pub tick: &'a Tick<'w>,
     /// Who is who.
     pub fleet: &'a Fleet,
     /// What is known of the run.
     pub view: &'a RunView,
 }
 
-impl std::fmt::Debug for Enactment<'_> {
+impl std::fmt::Debug for Enactment<'_, '_> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Enactment").field("run", &self.view.record.run).finish_non_exhaustive()
     }
 }
 
-impl Enactment<'_> {
+impl Enactment<'_, '_> {
     /// Carries out what remains of the pending row of `record`. A failing effect does not hold back those after it,
     /// except a first `close` or `turn`; one that has failed for `limits.effect_timeout` is given up, loudly.
     pub async fn carry_out(&self, run: &Run, record: &mut Record) {

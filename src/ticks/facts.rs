@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::engine::identity::Purpose;
-use crate::engine::step::{End, Machine};
+use crate::engine::step::End;
 use crate::policy::duration::since;
 use crate::policy::facts::{AgentStatus, CiStatus, IssueStatus, Observed, RunFacts};
 use crate::policy::{Rules, Stage};
@@ -13,7 +13,7 @@ use crate::ports::{AgentReport, FailedJob, Issue, LabelEvent, PortResult, RunCom
 
 use super::fleet::{Fleet, Run};
 use super::record::Record;
-use super::watch::circumstances;
+use super::watch::advance;
 use super::world::Tick;
 
 /// The facts of a run, and what was seen on the way that people are shown.
@@ -55,8 +55,8 @@ impl RunView {
 }
 
 /// What was seen of a run, all but the verdicts on its newest commit.
-struct Sight<'t> {
-    tick: &'t Tick<'t>,
+struct Sight<'t, 'w> {
+    tick: &'t Tick<'w>,
     fleet: &'t Fleet,
     record: &'t Record,
     issue: IssueReading,
@@ -81,8 +81,7 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
     let sight = Sight { tick, fleet, record, issue, agent, agent_status, commits };
     if let Some(green) = sight.green_before() {
         let view = sight.view(green);
-        let mut machine = Machine::new(sight.rules());
-        let advanced = machine.advance(&record.state, &view.facts, circumstances(tick, record));
+        let advanced = advance(tick, record, &view.facts);
         if record.pending.is_none() && advanced.path.is_empty() && matches!(advanced.end, End::Wait) {
             return view;
         }
@@ -90,7 +89,7 @@ pub async fn read(tick: &Tick<'_>, fleet: &Fleet, run: &Run, record: &Record) ->
     sight.view(sight.verdicts().await)
 }
 
-impl Sight<'_> {
+impl Sight<'_, '_> {
     fn rules(&self) -> &Rules {
         self.tick.policy.rules(&self.record.repo)
     }

@@ -3,7 +3,7 @@
 use crate::adapters::installation::Orders;
 use crate::engine::identity::Purpose;
 use crate::engine::pending::PendingRow;
-use crate::engine::step::{Advance, Circumstances, End, HeldBy, Machine};
+use crate::engine::step::{Advance, Circumstances, End, HeldBy};
 use crate::policy::duration::since;
 use crate::policy::facts::{AgentStatus, IssueStatus, Observed, RunFacts};
 use crate::policy::{Effect, Rules, RunOutcome};
@@ -26,11 +26,10 @@ use super::world::Tick;
 pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
     let mut fleet = observe(tick).await?;
     expect(tick, &fleet).await;
-    let mut machines = Machines::default();
     // Each in its turn, while the fleet shows how the others stand.
     for _ in 0..fleet.runs.len() {
         let mut run = fleet.runs.remove(0);
-        if let Err(error) = follow(tick, &fleet, &mut machines, &mut run).await {
+        if let Err(error) = follow(tick, &fleet, &mut run).await {
             tick.problem(&run.reference, error);
         }
         fleet.runs.push(run);
@@ -46,7 +45,6 @@ pub async fn watch(tick: &Tick<'_>) -> PortResult<Fleet> {
 pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
     let fleet = observe(tick).await?;
     expect(tick, &fleet).await;
-    let mut machines = Machines::default();
     for run in &fleet.runs {
         let Some(record) = run.record().filter(|_| run.standing == Standing::Active) else {
             tick.event(&run.reference, "would repair", run.standing.word());
@@ -56,7 +54,7 @@ pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
         for remark in &view.remarks {
             tick.problem(&run.reference, remark);
         }
-        let advanced = machines.advance(tick, record, &view.facts);
+        let advanced = advance(tick, record, &view.facts);
         let path: Vec<&str> = advanced.path.iter().map(|row| row.name.as_str()).collect();
         let decided = record.pending.as_ref().filter(|pending| !is_open_to_choice(pending, &view));
         let what = match (decided, advanced.end) {
@@ -71,23 +69,6 @@ pub async fn look(tick: &Tick<'_>) -> PortResult<Fleet> {
     Ok(fleet)
 }
 
-/// The state machines of a policy, for all runs of a tick.
-#[derive(Default)]
-struct Machines<'p>(Vec<Machine<'p>>);
-
-impl<'p> Machines<'p> {
-    /// How far a run goes in this tick.
-    fn advance(&mut self, tick: &Tick<'p>, record: &Record, facts: &RunFacts) -> Advance<'p> {
-        let rules = tick.policy.rules(&record.repo);
-        let ready = self.0.iter().position(|machine| std::ptr::eq(machine.rules(), rules));
-        let index = ready.unwrap_or_else(|| {
-            self.0.push(Machine::new(rules));
-            self.0.len() - 1
-        });
-        self.0[index].advance(&record.state, facts, circumstances(tick, record))
-    }
-}
-
 /// Says whose commits are about to be asked for. Where that fails, they are asked for one by one.
 async fn expect(tick: &Tick<'_>, fleet: &Fleet) {
     let active = fleet.runs.iter().filter(|run| run.standing == Standing::Active);
@@ -99,7 +80,7 @@ async fn expect(tick: &Tick<'_>, fleet: &Fleet) {
     }
 }
 
-async fn follow<'p>(tick: &Tick<'p>, fleet: &Fleet, machines: &mut Machines<'p>, run: &mut Run) -> PortResult<()> {
+async fn follow(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
     if fleet.orders.stopped_at.is_some()
         && let Err(error) = end_agent_on_stop(tick, run).await
     {
@@ -111,7 +92,7 @@ async fn follow<'p>(tick: &Tick<'p>, fleet: &Fleet, machines: &mut Machines<'p>,
         retire_twins(tick, run).await;
     }
     match run.standing {
-        Standing::Active => drive(tick, fleet, machines, run).await,
+        Standing::Active => drive(tick, fleet, run).await,
         Standing::Release | Standing::Ending => release(tick, fleet, run).await,
         Standing::Unclear => Err(PortError::unreachable(match run.record().map(|record| &record.state) {
             Some(state) => format!(
@@ -150,7 +131,7 @@ fn say_who_stopped_it(tick: &Tick<'_>, fleet: &Fleet, record: &mut Record) {
 
 /// Finishes the pending row of a run, or reads its facts, takes the rows that match, and carries out the first with
 /// effects.
-async fn drive<'p>(tick: &Tick<'p>, fleet: &Fleet, machines: &mut Machines<'p>, run: &mut Run) -> PortResult<()> {
+async fn drive(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()> {
     let Some(mut record) = run.record().cloned() else { return Ok(()) };
     // Before the facts are read: they tell of the turn, too.
     settle_lost_turn(tick, run, &mut record);
@@ -173,7 +154,7 @@ async fn drive<'p>(tick: &Tick<'p>, fleet: &Fleet, machines: &mut Machines<'p>, 
     record.revision.clone_from(&tick.policy.revision);
     let mut due = record.pending.is_some();
     if record.pending.as_ref().is_none_or(|pending| is_open_to_choice(pending, &view)) {
-        due = decide(tick, machines, run, &mut record, &mut view);
+        due = decide(tick, run, &mut record, &mut view);
         if due {
             say_who_stopped_it(tick, fleet, &mut record);
             // The intention, before the first effect.
@@ -248,16 +229,10 @@ fn is_open_to_choice(pending: &PendingRow, view: &RunView) -> bool {
 }
 
 /// Takes rows without effects, and makes the first with effects the pending row; whether there is one to carry out.
-fn decide<'p>(
-    tick: &Tick<'p>,
-    machines: &mut Machines<'p>,
-    run: &Run,
-    record: &mut Record,
-    view: &mut RunView,
-) -> bool {
+fn decide(tick: &Tick<'_>, run: &Run, record: &mut Record, view: &mut RunView) -> bool {
     let rules = rules(tick, record);
     let facts = &view.facts;
-    let advanced = machines.advance(tick, record, facts);
+    let advanced = advance(tick, record, facts);
     if advanced.restarted {
         tick.problem(
             &run.reference,
@@ -422,8 +397,13 @@ async fn release(tick: &Tick<'_>, fleet: &Fleet, run: &mut Run) -> PortResult<()
 }
 
 /// What rows do not read: the kill switch, and whether the repository is still enrolled.
-pub fn circumstances(tick: &Tick<'_>, record: &Record) -> Circumstances {
+fn circumstances(tick: &Tick<'_>, record: &Record) -> Circumstances {
     Circumstances { kill_switch: tick.policy.kill_switch.value, enrolled: tick.policy.enrolled(&record.repo) }
+}
+
+/// How far a run goes in this tick.
+pub fn advance<'p>(tick: &Tick<'p>, record: &Record, facts: &RunFacts) -> Advance<'p> {
+    tick.machines.of(&record.repo).advance(&record.state, facts, circumstances(tick, record))
 }
 
 fn rules<'t>(tick: &'t Tick<'_>, record: &Record) -> &'t Rules {

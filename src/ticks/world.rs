@@ -8,6 +8,7 @@ use chrono::{DateTime, Timelike, Utc};
 
 use crate::adapters::http::api::Cost;
 use crate::adapters::installation::Installation;
+use crate::engine::step::Machines;
 use crate::policy::Policy;
 use crate::ports::{Ci, Clock, Code, Executor, Notifier, PortError, PortResult, Tracker};
 
@@ -73,6 +74,8 @@ pub struct Tick<'w> {
     pub started: DateTime<Utc>,
     /// What happened, for people.
     pub report: RefCell<Report>,
+    /// The policy's state machines, for all runs of the tick.
+    pub machines: Machines<'w>,
     permissions: RefCell<BTreeMap<(String, String, bool), PortResult<String>>>,
 }
 
@@ -107,7 +110,14 @@ impl<'w> Tick<'w> {
     pub async fn begin(policy: &'w Policy, world: &'w World) -> PortResult<Self> {
         let now = world.tracker.now().await?;
         let started = now.with_nanosecond(0).unwrap_or(now);
-        let tick = Self { policy, world, started, report: RefCell::default(), permissions: RefCell::default() };
+        let tick = Self {
+            policy,
+            world,
+            started,
+            report: RefCell::default(),
+            machines: Machines::new(policy),
+            permissions: RefCell::default(),
+        };
         let skew = now.signed_duration_since(world.clock.now()).num_seconds();
         if skew.abs() > MAX_SKEW_SECONDS {
             tick.problem(

@@ -28,7 +28,7 @@ fn green() -> RunFacts {
 }
 
 fn outcome(state: &str, facts: &RunFacts, circumstances: Circumstances) -> String {
-    match Machine::new(&machine()).step(state, facts, circumstances) {
+    match step(&Machine::new(&machine()), state, facts, circumstances) {
         Step::Wait => "wait".to_owned(),
         Step::Row(row) => row.name.clone(),
         Step::Held(row, why) => format!("held {} by {why:?}", row.name),
@@ -174,7 +174,7 @@ fn rows_without_effects_in_a_circle_are_noticed() {
 #[test]
 fn rules_without_states_wait() {
     assert_eq!(Machine::new(&rules()).advance("working", &red(), ON).end, End::Wait);
-    assert_eq!(Machine::new(&rules()).step("working", &red(), ON), Step::Wait);
+    assert_eq!(step(&Machine::new(&rules()), "working", &red(), ON), Step::Wait);
 }
 
 #[test]

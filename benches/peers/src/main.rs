@@ -5,17 +5,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The program, and what it is.
-const ENGINES: [(&str, &str); 6] = [
-    ("by-hand", "by hand, no trace"),
-    ("by-hand-traced", "by hand, full trace"),
-    ("afk", "afk, full trace"),
-    ("rego-machine", "regorus, register VM, no trace"),
-    ("rego-interpreter", "regorus, interpreter, no trace"),
-    ("cedar", "cedar-policy, trace of denials"),
+/// The program, what it is, what it notes while it selects, and whether it is fast enough for many rounds.
+const ENGINES: [(&str, &str, &str, bool); 6] = [
+    ("by-hand", "by hand", "no trace", true),
+    ("by-hand-traced", "by hand", "full trace", true),
+    ("afk", "afk", "full trace", true),
+    ("rego-machine", "regorus, register VM", "no trace", false),
+    ("rego-interpreter", "regorus, interpreter", "no trace", false),
+    ("cedar", "cedar-policy", "trace of denials", false),
 ];
-/// The first of them are fast enough for many rounds.
-const FAST: usize = 3;
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 /// For how many decisions instructions are counted: they are the same for each.
 const COUNTED: usize = 1_000;
@@ -31,7 +29,7 @@ struct Measured {
 fn main() {
     let programs = std::env::current_exe().expect("a path").parent().expect("a folder").to_owned();
     let missing =
-        ENGINES.iter().map(|(program, _)| *program).chain(["nothing"]).find(|one| !programs.join(one).exists());
+        ENGINES.iter().map(|(program, ..)| *program).chain(["nothing"]).find(|one| !programs.join(one).exists());
     if let Some(missing) = missing {
         panic!("{missing} is not built: cargo build --release --manifest-path benches/peers/Cargo.toml");
     }
@@ -40,7 +38,13 @@ fn main() {
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     for work in ["select", "step"] {
         for size in SIZES {
-            for ((_, name), (measured, ratio)) in ENGINES.iter().zip(in_turns(&programs, work, size)) {
+            for ((_, name, trace, _), (measured, ratio)) in ENGINES.iter().zip(in_turns(&programs, work, size)) {
+                // Of a run only the row is asked, so the function by hand is the same with a trace and without.
+                let name = match (work, *trace) {
+                    ("select", trace) => format!("{name}, {trace}"),
+                    (_, "full trace") if *name == "by hand" => continue,
+                    _ => (*name).to_owned(),
+                };
                 let time = measured.time.as_secs_f64();
                 println!(
                     "| {work} | {name} | {size} | {:.3} ms | {:.0} ns | {ratio:.2} | {:.1} MB |",
@@ -58,7 +62,7 @@ fn main() {
         "\n| engine | size, stripped | start and one decision | the same, instructions | select, an item | step, an item |"
     );
     println!("| --- | --- | --- | --- | --- | --- |");
-    for (program, name) in ENGINES {
+    for (program, name, trace, _) in ENGINES {
         let program = programs.join(program);
         let counted = |work| match instructions(&program, &[work, &COUNTED.to_string(), "1"], true) {
             Some(counted) => format!("{}", counted / COUNTED as u64),
@@ -69,7 +73,7 @@ fn main() {
             _ => "no valgrind".to_owned(),
         };
         println!(
-            "| {name} | {:.2} MB | {:.2} ms | {started} | {} | {} |",
+            "| {name}, {trace} | {:.2} MB | {:.2} ms | {started} | {} | {} |",
             stripped(&program) as f64 / 1e6,
             start(&program).saturating_sub(nothing).as_secs_f64() * 1e3,
             counted("select"),
@@ -84,9 +88,9 @@ fn main() {
 fn in_turns(programs: &Path, work: &str, size: usize) -> Vec<(Measured, f64)> {
     let mut best: Vec<Option<Measured>> = vec![None; ENGINES.len()];
     for _ in 0..3 {
-        for (index, ((program, _), best)) in ENGINES.iter().zip(&mut best).enumerate() {
+        for ((program, _, _, is_fast), best) in ENGINES.iter().zip(&mut best) {
             let rounds = (1_000_000 / size).clamp(10, 100);
-            let rounds = if index < FAST { rounds } else { rounds / 10 };
+            let rounds = if *is_fast { rounds } else { rounds / 10 };
             let now = measure(&programs.join(program), work, size, rounds.max(1));
             if best.as_ref().is_none_or(|best| now.time < best.time) {
                 *best = Some(now);

@@ -361,7 +361,7 @@ fn of_run(old: Side<'_>, new: Side<'_>, changes: &mut Vec<Change>, untold: &mut 
         let repo = &run.facts.repo;
         let rules = policy.rules(repo);
         let circumstances = Circumstances { kill_switch: policy.kill_switch.value, enrolled: policy.enrolled(repo) };
-        let mut machine = Machine::new(rules);
+        let machine = Machine::new(rules);
         let decide = |facts: &RunFacts| {
             let advanced = machine.advance(&run.state, facts, circumstances);
             (comes_to(rules, &advanced), words(&advanced))

@@ -13,9 +13,9 @@ use crate::ticks::world::Tick;
 
 /// An armed issue among the others.
 #[derive(Debug, Clone, Copy)]
-pub struct Queued<'a> {
+pub struct Queued<'a, 'w> {
     /// The tick that looks.
-    pub tick: &'a Tick<'a>,
+    pub tick: &'a Tick<'w>,
     /// The queue.
     pub survey: &'a Survey,
     /// The issue.
@@ -65,7 +65,7 @@ pub fn either(words: &[String]) -> String {
     }
 }
 
-impl Queued<'_> {
+impl Queued<'_, '_> {
     /// What a gate rests on: of all that it reads, or, where it denies, of what makes it.
     pub fn evidence(&self, require: &Condition<IssueFact>, denies: bool) -> Vec<String> {
         let facts = &self.candidate.facts;

@@ -186,7 +186,7 @@ impl RunStory {
         let rules = tick.policy.rules(&record.repo);
         let now = tick.world.clock.now();
         let circumstances = Circumstances { kill_switch: switched_off, enrolled: tick.policy.enrolled(&record.repo) };
-        let mut machine = Machine::new(rules);
+        let machine = tick.machines.of(&record.repo);
         let advanced = machine.advance(&record.state, &view.facts, circumstances);
         if advanced.restarted {
             self.notes.push(format!(
@@ -221,7 +221,7 @@ impl RunStory {
         });
         self.next = match record.pending {
             Some(_) => None,
-            None => next(tick, &mut machine, &advanced, view, circumstances, now),
+            None => next(tick, machine, &advanced, view, circumstances, now),
         };
         self.take_back = Some(take_back(rules, record));
     }
@@ -295,7 +295,7 @@ fn agent_in_words(fleet: &Fleet, run: &Run) -> String {
 /// What is due now, or the first thing that comes by itself.
 fn next(
     tick: &Tick<'_>,
-    machine: &mut Machine<'_>,
+    machine: &Machine<'_>,
     advanced: &Advance<'_>,
     view: &RunView,
     circumstances: Circumstances,
