@@ -21,11 +21,11 @@ pub struct Conditions<'a> {
 
 impl<'a> Conditions<'a> {
     /// Reads a condition; `None` when something in it was wrong and has been reported.
-    pub fn read<F: FactName>(&self, node: &'a Node) -> Option<Condition<F>> {
+    pub fn read<F: FactName>(&self, node: &'a Node<'a>) -> Option<Condition<F>> {
         self.nested(node, 1)
     }
 
-    fn nested<F: FactName>(&self, node: &'a Node, depth: usize) -> Option<Condition<F>> {
+    fn nested<F: FactName>(&self, node: &'a Node<'a>, depth: usize) -> Option<Condition<F>> {
         if depth > MAX_NESTING {
             let message = format!("conditions nest deeper than {MAX_NESTING} levels here");
             self.error(Code::TooLarge, node.span, message, "split the rule in two");
@@ -50,7 +50,7 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    fn entry<F: FactName>(&self, key: &str, entry: &'a Entry, depth: usize) -> Option<Vec<Condition<F>>> {
+    fn entry<F: FactName>(&self, key: &str, entry: &'a Entry<'a>, depth: usize) -> Option<Vec<Condition<F>>> {
         let deeper = depth.saturating_add(1);
         if !self.scope.spend(1, entry.key) {
             return None;
@@ -69,7 +69,7 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    fn parts<F: FactName>(&self, key: &str, entry: &'a Entry, depth: usize) -> Option<Vec<Condition<F>>> {
+    fn parts<F: FactName>(&self, key: &str, entry: &'a Entry<'a>, depth: usize) -> Option<Vec<Condition<F>>> {
         match &entry.node.value {
             Value::List(nodes) => {
                 let parts: Vec<Option<Condition<F>>> = nodes.iter().map(|node| self.nested(node, depth)).collect();

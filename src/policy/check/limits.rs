@@ -19,7 +19,7 @@ const MAX_LIMITS: usize = 256;
 const REQUIRED: [&str; 3] = ["settle_time", "effect_timeout", "edit_window"];
 
 /// The policy with every limit of 0 as 1; `None` where there is no such limit.
-pub fn switched_on(root: &Table) -> Option<Table> {
+pub fn switched_on<'t>(root: &Table<'t>) -> Option<Table<'t>> {
     let is_off = |table: &Table| {
         let limits = table.table("limits").map(|limits| limits.values());
         limits.into_iter().flatten().any(|entry| matches!(entry.node.value, Value::Int(0) | Value::Number(0.0)))
@@ -103,7 +103,7 @@ pub fn read(root: &Table, field: &Field<'_>) -> Option<Limits> {
 }
 
 /// The limit that was probably meant to be the required one of that name.
-fn misspelt<'a>(table: &'a Table, name: &str) -> Option<&'a Entry> {
+fn misspelt<'a>(table: &'a Table<'a>, name: &str) -> Option<&'a Entry<'a>> {
     let free = table.keys().into_iter().filter(|key| !REQUIRED.contains(key));
     table.get(nearest(name, free)?)
 }
@@ -133,7 +133,7 @@ pub fn judge_unused(root: &Table, report: &Report) {
     }
 }
 
-fn table_under<'a>(table: &'a Table, key: &str) -> Option<&'a Table> {
+fn table_under<'a>(table: &'a Table<'a>, key: &str) -> Option<&'a Table<'a>> {
     match &table.get(key)?.node.value {
         Value::Table(table) => Some(table),
         _ => None,
@@ -141,7 +141,7 @@ fn table_under<'a>(table: &'a Table, key: &str) -> Option<&'a Table> {
 }
 
 /// Adds the limits that a value refers to, be it as `$limits.name` or as `{limits.name}` in a sentence.
-fn referred<'a>(node: &'a Node, used: &mut BTreeSet<&'a str>) {
+fn referred<'a>(node: &'a Node<'a>, used: &mut BTreeSet<&'a str>) {
     match &node.value {
         Value::Text(text) => {
             used.extend(text.strip_prefix("$limits."));
@@ -158,7 +158,7 @@ fn referred<'a>(node: &'a Node, used: &mut BTreeSet<&'a str>) {
 type Use = (Kind, Option<&'static str>);
 
 /// Where limits are used that a fact is compared with, by name.
-fn uses(root: &Table) -> BTreeMap<&str, Vec<Use>> {
+fn uses<'a>(root: &'a Table<'a>) -> BTreeMap<&'a str, Vec<Use>> {
     let mut uses = BTreeMap::from(REQUIRED.map(|name| (name, vec![(Kind::Duration, None)])));
     for rules in ["gates", "transitions", "progress"] {
         if let Some(entry) = root.get(rules) {
@@ -168,7 +168,7 @@ fn uses(root: &Table) -> BTreeMap<&str, Vec<Use>> {
     uses
 }
 
-fn note_uses<'a>(node: &'a Node, fact: Option<(&'static str, Kind)>, uses: &mut BTreeMap<&'a str, Vec<Use>>) {
+fn note_uses<'a>(node: &'a Node<'a>, fact: Option<(&'static str, Kind)>, uses: &mut BTreeMap<&'a str, Vec<Use>>) {
     match &node.value {
         Value::Text(text) => {
             if let (Some((fact, kind)), Written::Reference(path)) = (fact, written(text))
