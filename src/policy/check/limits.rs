@@ -8,7 +8,7 @@ use super::super::duration;
 use super::super::facts::{FactName, IssueFact, Kind, RunFact};
 use super::super::finding::Code;
 use super::super::source::Located;
-use super::names::{check_snake_case, is_snake_case};
+use super::names::check_snake_case;
 use super::reader::{Field, Name, Reader};
 use super::reference::{Written, written};
 use super::report::{Report, nearest};
@@ -69,8 +69,8 @@ pub fn read(root: &Table, field: &Field<'_>) -> Option<Limits> {
         let field =
             Field { name: Name::under("limits", name), node: &entry.node, span: entry.span(), report: field.report };
         // A slip in the name of a limit that other rules rely on shows there, as a reference that leads nowhere.
-        check_snake_case("limit", name, entry.key, field.report);
-        match limit(&field, uses.get(name).map_or(&[], Vec::as_slice)).filter(|_| is_snake_case(name)) {
+        let named = check_snake_case("limit", name, entry.key, field.report);
+        match limit(&field, uses.get(name).map_or(&[], Vec::as_slice)).filter(|_| named) {
             Some(quantity) => {
                 all.insert(name.to_owned(), field.located(quantity));
             }
@@ -162,25 +162,29 @@ fn uses<'a>(root: &'a Table<'a>) -> BTreeMap<&'a str, Vec<Use>> {
     let mut uses = BTreeMap::from(REQUIRED.map(|name| (name, vec![(Kind::Duration, None)])));
     for rules in ["gates", "transitions", "progress"] {
         if let Some(entry) = root.get(rules) {
-            note_uses(&entry.node, None, &mut uses);
+            note_uses(&entry.node, &mut Vec::new(), &mut uses);
         }
     }
     uses
 }
 
-fn note_uses<'a>(node: &'a Node<'a>, fact: Option<(&'static str, Kind)>, uses: &mut BTreeMap<&'a str, Vec<Use>>) {
+/// `keys` lead to the node; the innermost that is a fact is what a limit in it is compared with.
+fn note_uses<'a>(node: &'a Node<'a>, keys: &mut Vec<&'a str>, uses: &mut BTreeMap<&'a str, Vec<Use>>) {
     match &node.value {
         Value::Text(text) => {
-            if let (Some((fact, kind)), Written::Reference(path)) = (fact, written(text))
+            if let Written::Reference(path) = written(text)
                 && let Some(name) = path.strip_prefix("limits.")
+                && let Some((fact, kind)) = keys.iter().rev().find_map(|key| quantity_fact(key))
             {
                 uses.entry(name).or_default().push((kind, Some(fact)));
             }
         }
-        Value::List(nodes) => nodes.iter().for_each(|node| note_uses(node, fact, uses)),
+        Value::List(nodes) => nodes.iter().for_each(|node| note_uses(node, keys, uses)),
         Value::Table(table) => {
             for (key, entry) in table.iter() {
-                note_uses(&entry.node, quantity_fact(key).or(fact), uses);
+                keys.push(key);
+                note_uses(&entry.node, keys, uses);
+                keys.pop();
             }
         }
         _ => {}

@@ -254,7 +254,7 @@ fn row<'a>(
     scope: Scope<'a>,
     field: &Field<'a>,
     places: &Places<'_>,
-    names: &mut Names<'_>,
+    names: &mut Names<'a>,
     conditions: &Conditions<'a>,
 ) -> Option<Transition> {
     let report = field.report;

@@ -46,7 +46,7 @@ pub fn read(scope: Scope<'_>, field: &Field<'_>) -> Option<Vec<Stage>> {
     stages.into_iter().collect()
 }
 
-fn stage(scope: Scope<'_>, field: &Field<'_>, names: &mut Names<'_>) -> Option<Stage> {
+fn stage<'a>(scope: Scope<'_>, field: &Field<'a>, names: &mut Names<'a>) -> Option<Stage> {
     #[derive(Clone, Copy)]
     enum Source {
         Checks,
