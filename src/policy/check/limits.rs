@@ -143,6 +143,8 @@ fn table_under<'a>(table: &'a Table<'a>, key: &str) -> Option<&'a Table<'a>> {
 /// Adds the limits that a value refers to, be it as `$limits.name` or as `{limits.name}` in a sentence.
 fn referred<'a>(node: &'a Node<'a>, used: &mut BTreeSet<&'a str>) {
     match &node.value {
+        // Nearly every text says nothing of limits, which is quickly seen.
+        Value::Text(text) if !text.contains("limits.") => {}
         Value::Text(text) => {
             used.extend(text.strip_prefix("$limits."));
             let holes = text.split('{').skip(1).filter_map(|rest| rest.strip_prefix("limits.")?.split_once('}'));
