@@ -37,7 +37,7 @@ pub fn run(base: &Policy, tests: &Source, surroundings: &Surroundings<'_>) -> Te
     let parsed = syntax::parse(&tests.text, &report).filter(|parsed| parsed.sound);
     let overlaid = Overlaid::new(&base.source, tests, surroundings);
     let file = overlaid.map(|overlaid| File { base, overlaid, report: &report, known: RefCell::new(Vec::new()) });
-    let cases = parsed.and_then(|parsed| file?.cases(&parsed.root, &mut covered)).unwrap_or_default();
+    let cases = parsed.as_ref().and_then(|parsed| file?.cases(&parsed.root, &mut covered)).unwrap_or_default();
     TestRun { source: tests.clone(), cases, covered, findings: report.finish() }
 }
 
@@ -46,11 +46,11 @@ struct File<'a> {
     overlaid: Overlaid<'a>,
     report: &'a Report,
     /// What cases laid over the policy, and what came of it: many ask for the same.
-    known: RefCell<Vec<(Table, Rc<Policy>)>>,
+    known: RefCell<Vec<(&'a Table<'a>, Rc<Policy>)>>,
 }
 
-impl File<'_> {
-    fn cases(&self, root: &Table, covered: &mut Covered) -> Option<Vec<CaseResult>> {
+impl<'a> File<'a> {
+    fn cases(&self, root: &'a Table<'a>, covered: &mut Covered) -> Option<Vec<CaseResult>> {
         let top = reader("the test file", root, Span::default(), &["policy", "cases"], self.report);
         let mut layers = Vec::new();
         let shared = match top.optional("policy") {
@@ -76,10 +76,10 @@ impl File<'_> {
 
     fn case<'s>(
         &self,
-        case: &Field<'_>,
+        case: &Field<'a>,
         shared: &'s Policy,
         machines: &Machines<'s>,
-        layers: &[&Table],
+        layers: &[&'a Table<'a>],
         names: &mut Vec<String>,
         covered: &mut Covered,
     ) -> Option<CaseResult> {
@@ -135,13 +135,13 @@ impl File<'_> {
         }
     }
 
-    fn laid_over(&self, layers: &[&Table], own: &Table, place: Span) -> Option<Rc<Policy>> {
+    fn laid_over(&self, layers: &[&Table<'_>], own: &'a Table<'a>, place: Span) -> Option<Rc<Policy>> {
         if let Some((_, policy)) = self.known.borrow().iter().find(|(table, _)| table.says_the_same(own)) {
             return Some(Rc::clone(policy));
         }
-        let layers: Vec<&Table> = layers.iter().copied().chain([own]).collect();
+        let layers: Vec<&Table<'_>> = layers.iter().copied().chain([own]).collect();
         let policy = Rc::new(self.keep(self.overlaid.check(&layers, place))?);
-        self.known.borrow_mut().push((own.clone(), Rc::clone(&policy)));
+        self.known.borrow_mut().push((own, Rc::clone(&policy)));
         Some(policy)
     }
 

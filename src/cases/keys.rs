@@ -8,7 +8,7 @@ use crate::policy::check::rules::ROOT_KEYS;
 use crate::policy::check::tree::Table;
 
 /// Reads a table of a test file that may only have the keys `known`; complains about every other.
-pub fn reader<'a>(what: &'a str, table: &'a Table, span: Span, known: &[&str], report: &'a Report) -> Reader<'a> {
+pub fn reader<'a>(what: &'a str, table: &'a Table<'a>, span: Span, known: &[&str], report: &'a Report) -> Reader<'a> {
     for (key, entry) in table.in_order() {
         if known.contains(&key) {
             continue;

@@ -125,18 +125,18 @@ fn expected(expect: &Field<'_>, rules: &Rules) -> Option<Expected> {
 }
 
 /// The tables of the policy whose names effects may use.
-fn names(rules: &Rules) -> Table {
+fn names<'r>(rules: &'r Rules) -> Table<'r> {
     let node = |value| Node { span: Span::default(), value };
     let entry = |value| Entry { key: Span::default(), node: node(value) };
-    let table = |names: Vec<&String>| {
-        entry(Value::Table(names.into_iter().map(|name| (name.clone(), entry(Value::Bool(true)))).collect()))
+    let table = |names: Vec<&'r String>| {
+        entry(Value::Table(names.into_iter().map(|name| (name.into(), entry(Value::Bool(true)))).collect()))
     };
     let tables = [
         ("prompts", rules.prompts.keys().collect()),
         ("comments", rules.comments.keys().collect()),
         ("notify", rules.notify.keys().collect()),
     ];
-    tables.map(|(name, names)| (name.to_owned(), table(names))).into_iter().collect()
+    tables.map(|(name, names)| (name.into(), table(names))).into_iter().collect()
 }
 
 /// Effects in words, in their order.

@@ -14,23 +14,21 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a duration; write \"90s\", \"45m\", \"2h\", \"1d\" or \"1h30m\"");
     let too_long = || format!("`{text}` is longer than this build can count");
     let mut seconds: u64 = 0;
-    let mut digits = String::new();
+    let mut count: Option<u64> = None;
     let mut units = UNITS.iter();
     for letter in text.chars() {
-        if letter.is_ascii_digit() {
-            digits.push(letter);
+        if let Some(digit) = letter.to_digit(10) {
+            // What is too long to count stays too long in every unit.
+            count = Some(count.unwrap_or(0).saturating_mul(10).saturating_add(u64::from(digit)));
             continue;
         }
         // Taking from the one iterator keeps the units in falling order.
         let (_, length) = units.find(|(unit, _)| *unit == letter).ok_or_else(wrong)?;
-        if digits.is_empty() {
-            return Err(wrong());
-        }
-        let count: u64 = std::mem::take(&mut digits).parse().map_err(|_| too_long())?;
+        let count = count.take().ok_or_else(wrong)?;
         seconds = count.checked_mul(*length).and_then(|part| seconds.checked_add(part)).ok_or_else(too_long)?;
     }
     // A century: far beyond any run, and still safe to add to a date.
-    if text.is_empty() || !digits.is_empty() {
+    if text.is_empty() || count.is_some() {
         Err(wrong())
     } else if seconds > 36_525 * 86_400 {
         Err(too_long())

@@ -37,7 +37,7 @@ impl RepoPattern {
             None => (None, stem),
         };
         let plain = |part: &str| {
-            part.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.'))
+            part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
                 && part != "."
                 && part != ".."
         };

@@ -20,12 +20,20 @@ impl Engine for Afk {
     type Decisions = Vec<Decision>;
 
     fn prepare() -> Self {
-        let listed: Vec<String> = world::allowlist().iter().map(|repo| format!("{repo:?}")).collect();
-        let text = include_str!("../../../policies/afk.toml")
-            .replacen("kill_switch = true", "kill_switch = false", 1)
-            .replacen("allowlist   = []", &format!("allowlist = [{}]", listed.join(", ")), 1)
-            .replacen("max_in_flight  = 8", &format!("max_in_flight = {}", world::MAX_IN_FLIGHT), 1)
-            .replacen("max_per_tick   = 4", &format!("max_per_tick = {}", world::MAX_PER_TICK), 1);
+        let listed = world::allowlist().join("\", \"");
+        let edits = [
+            ("kill_switch = true", "kill_switch = false".to_owned()),
+            ("allowlist   = []", format!("allowlist = [\"{listed}\"]")),
+            ("max_in_flight  = 8", format!("max_in_flight = {}", world::MAX_IN_FLIGHT)),
+            ("max_per_tick   = 4", format!("max_per_tick = {}", world::MAX_PER_TICK)),
+        ];
+        let (mut text, mut rest) = (String::new(), include_str!("../../../policies/afk.toml"));
+        for (shipped, edited) in &edits {
+            let (before, after) = rest.split_once(shipped).expect("a line of the shipped policy");
+            text.extend([before, edited]);
+            rest = after;
+        }
+        text.push_str(rest);
         let prompt = |path: &str| match path {
             "prompts/implement.md" => Ok(include_str!("../../../policies/prompts/implement.md").to_owned()),
             _ => Ok(include_str!("../../../policies/prompts/fix-forward.md").to_owned()),

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use afk::engine::select::{Candidate, Outcome};
 use afk::policy::facts::RunFacts;
 
+#[cfg(feature = "cedar-policy")]
 pub mod cedar;
 mod contest;
 pub mod hand;
 pub mod interpreter;
+#[cfg(feature = "regorus")]
 pub mod rego;
 pub mod world;
 

@@ -1,7 +1,8 @@
-//! Runs every engine as a program of its own, holds their decisions against each other, and prints one table. See
-//! docs/performance.md of afk.
+//! Builds and runs every engine as a program of its own, holds their decisions against each other, and prints one table.
+//! See docs/performance.md of afk.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,12 @@ const ENGINES: [(&str, &str, &str, bool); 6] = [
     ("rego-machine", "regorus, register VM", "no trace", false),
     ("rego-interpreter", "regorus, interpreter", "no trace", false),
     ("cedar", "cedar-policy", "trace of denials", false),
+];
+/// What is built together: the programs of one engine, and those that need none.
+const BUILDS: [&[&str]; 3] = [
+    &["--bin=nothing", "--bin=by-hand", "--bin=by-hand-traced", "--bin=afk"],
+    &["--features=regorus", "--bin=rego-machine", "--bin=rego-interpreter"],
+    &["--features=cedar-policy", "--bin=cedar"],
 ];
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 /// For how many decisions instructions are counted: they are the same for each.
@@ -27,13 +34,7 @@ struct Measured {
 }
 
 fn main() {
-    let programs = std::env::current_exe().expect("a path").parent().expect("a folder").to_owned();
-    let missing =
-        ENGINES.iter().map(|(program, ..)| *program).chain(["nothing"]).find(|one| !programs.join(one).exists());
-    if let Some(missing) = missing {
-        panic!("{missing} is not built: cargo build --release --manifest-path benches/peers/Cargo.toml");
-    }
-
+    let programs = build();
     println!("| work | engine | items | time | an item | against by hand | peak memory |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     for work in ["select", "step"] {
@@ -56,13 +57,15 @@ fn main() {
         }
     }
 
-    let nothing = start(&programs.join("nothing"));
+    let starts = starts(&programs);
+    let nothing = starts["nothing"];
     let nothing_counted = instructions(&programs.join("nothing"), &[], false);
     println!(
         "\n| engine | size, stripped | start and one decision | the same, instructions | select, an item | step, an item |"
     );
     println!("| --- | --- | --- | --- | --- | --- |");
     for (program, name, trace, _) in ENGINES {
+        let start = starts[program].saturating_sub(nothing);
         let program = programs.join(program);
         let counted = |work| match instructions(&program, &[work, &COUNTED.to_string(), "1"], true) {
             Some(counted) => format!("{}", counted / COUNTED as u64),
@@ -75,12 +78,24 @@ fn main() {
         println!(
             "| {name}, {trace} | {:.2} MB | {:.2} ms | {started} | {} | {} |",
             stripped(&program) as f64 / 1e6,
-            start(&program).saturating_sub(nothing).as_secs_f64() * 1e3,
+            start.as_secs_f64() * 1e3,
             counted("select"),
             counted("step"),
         );
     }
     println!("\na program that does nothing takes {:.2} ms, which is taken off", nothing.as_secs_f64() * 1e3);
+}
+
+/// The folder of the programs. Each engine is built apart: in one build cargo gives a crate that two engines use, such as
+/// the one of regular expressions, what either of them asks of it, and both would load it.
+fn build() -> PathBuf {
+    for wanted in BUILDS {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--release", "--locked", "--manifest-path"]);
+        cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).args(wanted);
+        assert!(cargo.status().expect("cargo starts").success(), "{wanted:?} cannot be built");
+    }
+    std::env::current_exe().expect("a path").parent().expect("a folder").with_file_name("release")
 }
 
 /// The best of three turns, so that a busy moment of the machine meets every engine, and how many times it takes what the
@@ -114,17 +129,22 @@ fn measure(program: &Path, work: &str, size: usize, rounds: usize) -> Measured {
     Measured { time, kilobytes, digest: words.next().expect("a digest").to_owned() }
 }
 
-/// From the start of a process that prepares the policy and takes one decision until it has ended; the median.
-fn start(program: &Path) -> Duration {
-    let mut times: Vec<Duration> = (0..STARTS)
-        .map(|_| {
+/// From the start of a process that prepares the policy and takes one decision until it has ended; the median of each
+/// program. In turns, so that a busy moment of the machine meets every one.
+fn starts(programs: &Path) -> HashMap<&'static str, Duration> {
+    let mut times: HashMap<&str, Vec<Duration>> = HashMap::new();
+    for _ in 0..STARTS {
+        for program in ENGINES.iter().map(|(program, ..)| *program).chain(["nothing"]) {
             let begun = Instant::now();
-            assert!(Command::new(program).stdout(Stdio::null()).status().expect("it starts").success());
-            begun.elapsed()
-        })
-        .collect();
-    times.sort_unstable();
-    times[STARTS / 2]
+            assert!(Command::new(programs.join(program)).stdout(Stdio::null()).status().expect("it starts").success());
+            times.entry(program).or_default().push(begun.elapsed());
+        }
+    }
+    let median = |mut times: Vec<Duration>| {
+        times.sort_unstable();
+        times[STARTS / 2]
+    };
+    times.into_iter().map(|(program, times)| (program, median(times))).collect()
 }
 
 /// By callgrind; of the whole process, or only of what the clock would see.

@@ -21,11 +21,11 @@ pub struct Conditions<'a> {
 
 impl<'a> Conditions<'a> {
     /// Reads a condition; `None` when something in it was wrong and has been reported.
-    pub fn read<F: FactName>(&self, node: &'a Node) -> Option<Condition<F>> {
+    pub fn read<F: FactName>(&self, node: &'a Node<'a>) -> Option<Condition<F>> {
         self.nested(node, 1)
     }
 
-    fn nested<F: FactName>(&self, node: &'a Node, depth: usize) -> Option<Condition<F>> {
+    fn nested<F: FactName>(&self, node: &'a Node<'a>, depth: usize) -> Option<Condition<F>> {
         if depth > MAX_NESTING {
             let message = format!("conditions nest deeper than {MAX_NESTING} levels here");
             self.error(Code::TooLarge, node.span, message, "split the rule in two");
@@ -40,36 +40,46 @@ impl<'a> Conditions<'a> {
                 return None;
             }
         };
-        let parts: Vec<Option<Vec<Condition<F>>>> =
-            table.in_order().into_iter().map(|(key, entry)| self.entry(key, entry, depth)).collect();
-        let parts: Option<Vec<Vec<Condition<F>>>> = parts.into_iter().collect();
-        let mut parts: Vec<Condition<F>> = parts?.into_iter().flatten().collect();
+        let mut parts = Vec::with_capacity(table.len());
+        let mut sound = true;
+        for (key, entry) in table.in_order() {
+            sound &= self.entry(key, entry, depth, &mut parts).is_some();
+        }
         match parts.len() {
+            _ if !sound => None,
             1 => parts.pop(),
             _ => Some(Condition::All(parts)),
         }
     }
 
-    fn entry<F: FactName>(&self, key: &str, entry: &'a Entry, depth: usize) -> Option<Vec<Condition<F>>> {
+    /// Adds what one key says to the conditions that must all hold.
+    fn entry<F: FactName>(
+        &self,
+        key: &str,
+        entry: &'a Entry<'a>,
+        depth: usize,
+        all: &mut Vec<Condition<F>>,
+    ) -> Option<()> {
         let deeper = depth.saturating_add(1);
         if !self.scope.spend(1, entry.key) {
             return None;
         }
         match key {
-            "any" => Some(vec![Condition::Any(self.parts(key, entry, deeper)?)]),
-            "all" => Some(vec![Condition::All(self.parts(key, entry, deeper)?)]),
-            "not" => Some(vec![Condition::Not(Box::new(self.nested(&entry.node, deeper)?))]),
+            "any" => all.push(Condition::Any(self.parts(key, entry, deeper)?)),
+            "all" => all.push(Condition::All(self.parts(key, entry, deeper)?)),
+            "not" => all.push(Condition::Not(Box::new(self.nested(&entry.node, deeper)?))),
             _ => {
                 let fact = self.fact::<F>(key, entry.key)?;
                 let fact_reader = FactReader { conditions: self, name: fact.spec().name, kind: fact.spec().kind };
                 let span = entry.span();
                 let matchers = fact_reader.matchers(&entry.node)?;
-                Some(matchers.into_iter().map(|matcher| Condition::Test(Test { fact, matcher, span })).collect())
+                all.extend(matchers.into_iter().map(|matcher| Condition::Test(Test { fact, matcher, span })));
             }
         }
+        Some(())
     }
 
-    fn parts<F: FactName>(&self, key: &str, entry: &'a Entry, depth: usize) -> Option<Vec<Condition<F>>> {
+    fn parts<F: FactName>(&self, key: &str, entry: &'a Entry<'a>, depth: usize) -> Option<Vec<Condition<F>>> {
         match &entry.node.value {
             Value::List(nodes) => {
                 let parts: Vec<Option<Condition<F>>> = nodes.iter().map(|node| self.nested(node, depth)).collect();

@@ -27,7 +27,7 @@ pub fn read<'a>(scope: Scope<'a>, field: &Field<'a>, conditions: &Conditions<'a>
     gates.into_iter().collect()
 }
 
-fn gate<'a>(scope: Scope<'a>, field: &Field<'a>, names: &mut Names<'_>, conditions: &Conditions<'a>) -> Option<Gate> {
+fn gate<'a>(scope: Scope<'a>, field: &Field<'a>, names: &mut Names<'a>, conditions: &Conditions<'a>) -> Option<Gate> {
     let known = ["name", "require", "message"];
     let reader = Reader::new("this gate", field.table()?, field.node.span, &known, field.report);
     let name = reader.required("name", "name = \"…\"").and_then(|field| {

@@ -8,7 +8,7 @@ use super::super::duration;
 use super::super::facts::{FactName, IssueFact, Kind, RunFact};
 use super::super::finding::Code;
 use super::super::source::Located;
-use super::names::{check_snake_case, is_snake_case};
+use super::names::check_snake_case;
 use super::reader::{Field, Name, Reader};
 use super::reference::{Written, written};
 use super::report::{Report, nearest};
@@ -19,7 +19,7 @@ const MAX_LIMITS: usize = 256;
 const REQUIRED: [&str; 3] = ["settle_time", "effect_timeout", "edit_window"];
 
 /// The policy with every limit of 0 as 1; `None` where there is no such limit.
-pub fn switched_on(root: &Table) -> Option<Table> {
+pub fn switched_on<'t>(root: &Table<'t>) -> Option<Table<'t>> {
     let is_off = |table: &Table| {
         let limits = table.table("limits").map(|limits| limits.values());
         limits.into_iter().flatten().any(|entry| matches!(entry.node.value, Value::Int(0) | Value::Number(0.0)))
@@ -69,8 +69,8 @@ pub fn read(root: &Table, field: &Field<'_>) -> Option<Limits> {
         let field =
             Field { name: Name::under("limits", name), node: &entry.node, span: entry.span(), report: field.report };
         // A slip in the name of a limit that other rules rely on shows there, as a reference that leads nowhere.
-        check_snake_case("limit", name, entry.key, field.report);
-        match limit(&field, uses.get(name).map_or(&[], Vec::as_slice)).filter(|_| is_snake_case(name)) {
+        let named = check_snake_case("limit", name, entry.key, field.report);
+        match limit(&field, uses.get(name).map_or(&[], Vec::as_slice)).filter(|_| named) {
             Some(quantity) => {
                 all.insert(name.to_owned(), field.located(quantity));
             }
@@ -103,7 +103,7 @@ pub fn read(root: &Table, field: &Field<'_>) -> Option<Limits> {
 }
 
 /// The limit that was probably meant to be the required one of that name.
-fn misspelt<'a>(table: &'a Table, name: &str) -> Option<&'a Entry> {
+fn misspelt<'a>(table: &'a Table<'a>, name: &str) -> Option<&'a Entry<'a>> {
     let free = table.keys().into_iter().filter(|key| !REQUIRED.contains(key));
     table.get(nearest(name, free)?)
 }
@@ -133,7 +133,7 @@ pub fn judge_unused(root: &Table, report: &Report) {
     }
 }
 
-fn table_under<'a>(table: &'a Table, key: &str) -> Option<&'a Table> {
+fn table_under<'a>(table: &'a Table<'a>, key: &str) -> Option<&'a Table<'a>> {
     match &table.get(key)?.node.value {
         Value::Table(table) => Some(table),
         _ => None,
@@ -141,8 +141,10 @@ fn table_under<'a>(table: &'a Table, key: &str) -> Option<&'a Table> {
 }
 
 /// Adds the limits that a value refers to, be it as `$limits.name` or as `{limits.name}` in a sentence.
-fn referred<'a>(node: &'a Node, used: &mut BTreeSet<&'a str>) {
+fn referred<'a>(node: &'a Node<'a>, used: &mut BTreeSet<&'a str>) {
     match &node.value {
+        // Nearly every text says nothing of limits, which is quickly seen.
+        Value::Text(text) if !text.contains("limits.") => {}
         Value::Text(text) => {
             used.extend(text.strip_prefix("$limits."));
             let holes = text.split('{').skip(1).filter_map(|rest| rest.strip_prefix("limits.")?.split_once('}'));
@@ -158,29 +160,33 @@ fn referred<'a>(node: &'a Node, used: &mut BTreeSet<&'a str>) {
 type Use = (Kind, Option<&'static str>);
 
 /// Where limits are used that a fact is compared with, by name.
-fn uses(root: &Table) -> BTreeMap<&str, Vec<Use>> {
+fn uses<'a>(root: &'a Table<'a>) -> BTreeMap<&'a str, Vec<Use>> {
     let mut uses = BTreeMap::from(REQUIRED.map(|name| (name, vec![(Kind::Duration, None)])));
     for rules in ["gates", "transitions", "progress"] {
         if let Some(entry) = root.get(rules) {
-            note_uses(&entry.node, None, &mut uses);
+            note_uses(&entry.node, &mut Vec::new(), &mut uses);
         }
     }
     uses
 }
 
-fn note_uses<'a>(node: &'a Node, fact: Option<(&'static str, Kind)>, uses: &mut BTreeMap<&'a str, Vec<Use>>) {
+/// `keys` lead to the node; the innermost that is a fact is what a limit in it is compared with.
+fn note_uses<'a>(node: &'a Node<'a>, keys: &mut Vec<&'a str>, uses: &mut BTreeMap<&'a str, Vec<Use>>) {
     match &node.value {
         Value::Text(text) => {
-            if let (Some((fact, kind)), Written::Reference(path)) = (fact, written(text))
+            if let Written::Reference(path) = written(text)
                 && let Some(name) = path.strip_prefix("limits.")
+                && let Some((fact, kind)) = keys.iter().rev().find_map(|key| quantity_fact(key))
             {
                 uses.entry(name).or_default().push((kind, Some(fact)));
             }
         }
-        Value::List(nodes) => nodes.iter().for_each(|node| note_uses(node, fact, uses)),
+        Value::List(nodes) => nodes.iter().for_each(|node| note_uses(node, keys, uses)),
         Value::Table(table) => {
             for (key, entry) in table.iter() {
-                note_uses(&entry.node, quantity_fact(key).or(fact), uses);
+                keys.push(key);
+                note_uses(&entry.node, keys, uses);
+                keys.pop();
             }
         }
         _ => {}

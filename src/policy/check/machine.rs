@@ -20,7 +20,7 @@ const MAX_ACTIONS: usize = 256;
 const MAX_EFFECTS: usize = 16;
 
 /// A table of the policy, whether or not what it holds is sound.
-fn table_of<'a>(root: &'a Table, name: &str) -> Option<&'a Table> {
+fn table_of<'a>(root: &'a Table<'a>, name: &str) -> Option<&'a Table<'a>> {
     match &root.get(name)?.node.value {
         Value::Table(table) => Some(table),
         _ => None,
@@ -165,7 +165,7 @@ pub fn effect(root: &Table, field: &Field<'_>) -> Option<Effect> {
         Value::Text(word) if word == "interrupt" => return Some(Effect::Interrupt),
         Value::Text(word) => {
             let message = format!("{} is not an effect on its own", quoted(word));
-            let label = if KEYS.contains(&word.as_str()) {
+            let label = if KEYS.contains(&word.as_ref()) {
                 format!("write {{ {word} = … }}")
             } else {
                 suggestion(report, word, &WORDS)
@@ -225,7 +225,7 @@ fn named(root: &Table, field: &Field<'_>, table: &str, code: Code) -> Option<Str
 
 /// What rows may refer to. States in error count as existing, and are asked nothing.
 struct Places<'a> {
-    table: Option<&'a Table>,
+    table: Option<&'a Table<'a>>,
     states: Option<&'a [State]>,
 }
 
@@ -254,7 +254,7 @@ fn row<'a>(
     scope: Scope<'a>,
     field: &Field<'a>,
     places: &Places<'_>,
-    names: &mut Names<'_>,
+    names: &mut Names<'a>,
     conditions: &Conditions<'a>,
 ) -> Option<Transition> {
     let report = field.report;
@@ -369,7 +369,7 @@ fn state_name<'a>(field: &Field<'a>, places: &Places<'_>) -> Option<&'a str> {
 }
 
 /// For each name under `effect` ("comment", "notify"), a row without a reason that leads there.
-pub fn rows_without_reason<'a>(root: &'a Table, effect: &str) -> BTreeMap<&'a str, &'a str> {
+pub fn rows_without_reason<'a>(root: &'a Table<'a>, effect: &str) -> BTreeMap<&'a str, &'a str> {
     let mut found = BTreeMap::new();
     let Some(Value::List(rows)) = root.get("transitions").map(|entry| &entry.node.value) else {
         return found;
@@ -380,7 +380,7 @@ pub fn rows_without_reason<'a>(root: &'a Table, effect: &str) -> BTreeMap<&'a st
     for row in rows.iter().take(MAX_TRANSITIONS) {
         let Value::Table(row) = &row.value else { continue };
         let text = |key: &str| match row.get(key).map(|entry| &entry.node.value) {
-            Some(Value::Text(text)) => Some(text.as_str()),
+            Some(Value::Text(text)) => Some(text.as_ref()),
             _ => None,
         };
         if row.get("reason").is_some() {
@@ -395,7 +395,7 @@ pub fn rows_without_reason<'a>(root: &'a Table, effect: &str) -> BTreeMap<&'a st
                 && table.len() == 1
                 && let Some(Value::Text(name)) = table.get(effect).map(|entry| &entry.node.value)
             {
-                found.insert(name.as_str(), text("name").unwrap_or("without a name"));
+                found.insert(name.as_ref(), text("name").unwrap_or("without a name"));
             }
         }
     }

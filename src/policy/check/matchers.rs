@@ -29,7 +29,7 @@ pub struct FactReader<'c, 'a> {
 }
 
 impl<'a> FactReader<'_, 'a> {
-    pub fn matchers(&self, node: &'a Node) -> Option<Vec<Matcher>> {
+    pub fn matchers(&self, node: &'a Node<'a>) -> Option<Vec<Matcher>> {
         match &node.value {
             Value::Broken => None,
             Value::Table(table) => self.table(table, node.span),
@@ -37,7 +37,7 @@ impl<'a> FactReader<'_, 'a> {
         }
     }
 
-    fn equality(&self, node: &'a Node) -> Option<Matcher> {
+    fn equality(&self, node: &'a Node<'a>) -> Option<Matcher> {
         let value = self.resolve(node)?;
         let is_list = matches!(value.node.value, Value::List(_));
         match self.kind {
@@ -66,7 +66,7 @@ impl<'a> FactReader<'_, 'a> {
         }
     }
 
-    fn table(&self, table: &'a Table, span: Span) -> Option<Vec<Matcher>> {
+    fn table(&self, table: &'a Table<'a>, span: Span) -> Option<Vec<Matcher>> {
         if table.len() == 0 {
             self.wrong(span, format!("`{}` is compared with nothing", self.name), &self.how());
             return None;
@@ -76,7 +76,7 @@ impl<'a> FactReader<'_, 'a> {
         matchers.into_iter().collect()
     }
 
-    fn matcher(&self, key: &str, entry: &'a Entry) -> Option<Matcher> {
+    fn matcher(&self, key: &str, entry: &'a Entry<'a>) -> Option<Matcher> {
         let known = self.taken();
         if !known.contains(&key) {
             let elsewhere = COMPARISONS.iter().any(|(name, _)| *name == key)
@@ -154,7 +154,7 @@ impl<'a> FactReader<'_, 'a> {
         format!("{article} {kind}")
     }
 
-    fn patterns(&self, key: &str, node: &'a Node) -> Option<RepoList> {
+    fn patterns(&self, key: &str, node: &'a Node<'a>) -> Option<RepoList> {
         let value = self.resolve(node)?;
         let is_allowlist = value.reference == Some("$allowlist");
         let is_denylist = value.reference == Some("$denylist");
@@ -190,7 +190,7 @@ impl<'a> FactReader<'_, 'a> {
     }
 
     /// The one text that `has` and `lacks` take.
-    fn single_member(&self, key: &str, for_lists: &str, node: &'a Node) -> Option<String> {
+    fn single_member(&self, key: &str, for_lists: &str, node: &'a Node<'a>) -> Option<String> {
         let value = self.resolve(node)?;
         if matches!(value.node.value, Value::List(_)) {
             let message = format!("`{key}` takes one text; {}", described(&value));
@@ -201,7 +201,7 @@ impl<'a> FactReader<'_, 'a> {
     }
 
     /// The list that `has_any`, `has_all` and `has_none` take.
-    fn member_list(&self, key: &str, node: &'a Node) -> Option<Vec<String>> {
+    fn member_list(&self, key: &str, node: &'a Node<'a>) -> Option<Vec<String>> {
         let value = self.resolve(node)?;
         if !matches!(value.node.value, Value::List(_)) {
             let message = format!("`{key}` takes a list; {}", described(&value));

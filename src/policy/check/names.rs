@@ -7,7 +7,7 @@ use super::report::{Report, quoted};
 /// Names of one kind that the operator chose: kebab-case and unique.
 pub struct Names<'a> {
     what: &'static str,
-    seen: Vec<String>,
+    seen: Vec<&'a str>,
     report: &'a Report,
 }
 
@@ -17,15 +17,15 @@ impl<'a> Names<'a> {
     }
 
     /// Takes a name in; `false` when it is wrong and has been reported.
-    pub fn add(&mut self, name: &str, span: Span) -> bool {
-        check_kebab_case(self.what, name, span, self.report);
-        if self.seen.iter().any(|seen| seen == name) {
+    pub fn add(&mut self, name: &'a str, span: Span) -> bool {
+        let sound = check_kebab_case(self.what, name, span, self.report);
+        if self.seen.contains(&name) {
             let message = format!("two {}s are called {}", self.what, quoted(name));
             self.report.error(Code::Duplicate, span, message, "rename one of them");
             return false;
         }
-        self.seen.push(name.to_owned());
-        is_kebab_case(name)
+        self.seen.push(name);
+        sound
     }
 }
 
@@ -35,16 +35,19 @@ fn is_kebab_case(name: &str) -> bool {
 }
 
 /// Checks a key that the operator chooses: snake_case, not too long.
-pub fn is_snake_case(name: &str) -> bool {
+fn is_snake_case(name: &str) -> bool {
     is_cased(name, '_')
 }
 
 fn is_cased(name: &str, joint: char) -> bool {
+    let mut before = joint;
     name.len() <= 64
         && name.starts_with(|letter: char| letter.is_ascii_lowercase())
-        && name.split(joint).all(|part| {
-            !part.is_empty() && part.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
+        && name.chars().all(|letter| {
+            let after_joint = std::mem::replace(&mut before, letter) == joint;
+            letter.is_ascii_lowercase() || letter.is_ascii_digit() || (letter == joint && !after_joint)
         })
+        && before != joint
 }
 
 /// The name in the usual writing, as a suggestion.
@@ -65,18 +68,22 @@ fn recased(name: &str, joint: char) -> String {
     words.join(&joint.to_string())
 }
 
-/// Reports a name that is not kebab-case.
-fn check_kebab_case(what: &str, name: &str, span: Span, report: &Report) {
-    if !is_kebab_case(name) {
+/// Reports a name that is not kebab-case; whether it is.
+fn check_kebab_case(what: &str, name: &str, span: Span, report: &Report) -> bool {
+    let sound = is_kebab_case(name);
+    if !sound {
         not_cased(what, name, span, report, "kebab-case", '-', is_kebab_case);
     }
+    sound
 }
 
-/// Reports a key that is not snake_case.
-pub fn check_snake_case(what: &str, name: &str, span: Span, report: &Report) {
-    if !is_snake_case(name) {
+/// Reports a key that is not snake_case; whether it is.
+pub fn check_snake_case(what: &str, name: &str, span: Span, report: &Report) -> bool {
+    let sound = is_snake_case(name);
+    if !sound {
         not_cased(what, name, span, report, "snake_case", '_', is_snake_case);
     }
+    sound
 }
 
 fn not_cased(what: &str, name: &str, span: Span, report: &Report, case: &str, joint: char, fits: fn(&str) -> bool) {

@@ -14,7 +14,7 @@ use super::tree::{Node, Value};
 /// A value of a condition with its reference followed.
 pub struct Resolved<'a> {
     /// The value itself.
-    pub node: &'a Node,
+    pub node: &'a Node<'a>,
     /// A literal without its doubled dollar sign, where it is a text.
     pub text: Option<&'a str>,
     /// Where the condition writes it.
@@ -25,7 +25,7 @@ pub struct Resolved<'a> {
 
 impl<'a> FactReader<'_, 'a> {
     /// Follows a reference.
-    pub fn resolve(&self, node: &'a Node) -> Option<Resolved<'a>> {
+    pub fn resolve(&self, node: &'a Node<'a>) -> Option<Resolved<'a>> {
         let Value::Text(text) = &node.value else {
             return match node.value {
                 Value::Broken => None,
@@ -42,7 +42,7 @@ impl<'a> FactReader<'_, 'a> {
                         Value::Text(text) if !self.conditions.scope.spend(text.len().div_euclid(32), node.span) => {
                             return None;
                         }
-                        Value::Text(text) => Some(text.as_str()),
+                        Value::Text(text) => Some(text.as_ref()),
                         _ => None,
                     };
                     Some(Resolved { node: target, text: literal, span: node.span, reference: Some(text) })
@@ -71,7 +71,7 @@ impl<'a> FactReader<'_, 'a> {
                 // What a reference leads to is meant as it stands, and reported where the reference is.
                 Some(_) => Some(Resolved {
                     node,
-                    text: if let Value::Text(text) = &node.value { Some(text.as_str()) } else { None },
+                    text: if let Value::Text(text) = &node.value { Some(text.as_ref()) } else { None },
                     span: value.span,
                     reference: value.reference,
                 }),

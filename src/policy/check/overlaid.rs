@@ -20,7 +20,7 @@ pub(crate) struct Overlaid<'a> {
     policy: &'a Source,
     test: &'a Source,
     surroundings: &'a Surroundings<'a>,
-    root: Table,
+    root: Table<'a>,
     /// How often reading the policy reads it again.
     overrides: usize,
     left: Cell<usize>,

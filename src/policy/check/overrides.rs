@@ -16,19 +16,19 @@ const MAX_NAMES: usize = 500;
 const KEYS: [&str; 9] = ["limits", "dispatch", "priority", "agent", "ci", "prompts", "notify", "protect", "paused"];
 
 /// One override: which repositories, and the whole policy as it holds for them.
-pub struct Override {
+pub struct Override<'t> {
     pub pattern: RepoPattern,
-    pub root: Table,
+    pub root: Table<'t>,
     pub paused: Option<Located<String>>,
 }
 
 struct Raw<'a> {
     pattern: RepoPattern,
-    table: &'a Table,
+    table: &'a Table<'a>,
 }
 
 /// Reads `[repos]`: exact names before patterns.
-pub fn read(root: &Table, policy_bytes: usize, report: &Report) -> Vec<Override> {
+pub fn read<'a>(root: &'a Table<'a>, policy_bytes: usize, report: &'a Report) -> Vec<Override<'a>> {
     let Some(entry) = root.get("repos") else { return Vec::new() };
     let field = Field { name: Name::of("repos"), node: &entry.node, span: entry.span(), report };
     let Some(table) = field.table() else { return Vec::new() };
@@ -74,7 +74,7 @@ pub fn read(root: &Table, policy_bytes: usize, report: &Report) -> Vec<Override>
             merged.overlay(one.table);
             // `paused` stands beside the tables in an override, and nowhere else.
             let paused = merged.remove("paused").and_then(|entry| match entry.node.value {
-                Value::Text(value) => Some(Located { value, span: entry.node.span }),
+                Value::Text(value) => Some(Located { value: value.into_owned(), span: entry.node.span }),
                 _ => None,
             });
             Override { pattern: one.pattern.clone(), root: merged, paused }
@@ -108,7 +108,7 @@ fn key_span(table: &Table, raw: &Raw<'_>) -> Span {
         .map_or(Span::default(), |entry| entry.key)
 }
 
-fn one<'a>(name: &'a str, entry: &'a Entry, report: &'a Report) -> Option<Raw<'a>> {
+fn one<'a>(name: &'a str, entry: &'a Entry<'a>, report: &'a Report) -> Option<Raw<'a>> {
     let field = Field { name: Name::under("repos", name), node: &entry.node, span: entry.span(), report };
     let table = field.table()?;
     if let Some((inner, below)) = unquoted(name, table) {
@@ -147,7 +147,7 @@ fn one<'a>(name: &'a str, entry: &'a Entry, report: &'a Report) -> Option<Raw<'a
     parsed(name, entry, table, report)
 }
 
-fn parsed<'a>(name: &str, entry: &Entry, table: &'a Table, report: &Report) -> Option<Raw<'a>> {
+fn parsed<'a>(name: &str, entry: &Entry, table: &'a Table<'a>, report: &Report) -> Option<Raw<'a>> {
     match RepoPattern::parse(name) {
         Ok(pattern) if pattern.is_exact() || pattern.to_string().ends_with("/*") => Some(Raw { pattern, table }),
         Ok(_) => {
@@ -164,7 +164,7 @@ fn parsed<'a>(name: &str, entry: &Entry, table: &'a Table, report: &Report) -> O
 }
 
 /// `[repos.acme.app]`: what was meant as one name became two keys.
-fn unquoted<'a>(name: &str, table: &'a Table) -> Option<(&'a str, &'a Entry)> {
+fn unquoted<'a>(name: &str, table: &'a Table<'a>) -> Option<(&'a str, &'a Entry<'a>)> {
     let strange = |(key, entry): &(&str, &Entry)| {
         !ROOT_KEYS.contains(key) && matches!(entry.node.value, Value::Table(_)) && !name.contains('/')
     };

@@ -46,7 +46,7 @@ const HOMES: &[(&str, &[&str])] = &[
 pub struct Reader<'a> {
     /// How messages call it: "`[limits]`", "this gate".
     pub what: &'a str,
-    pub table: &'a Table,
+    pub table: &'a Table<'a>,
     /// Where a missing key is reported.
     pub span: Span,
     pub report: &'a Report,
@@ -54,7 +54,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads a table that may only have the keys `known`; complains about every other.
-    pub fn new(what: &'a str, table: &'a Table, span: Span, known: &[&str], report: &'a Report) -> Self {
+    pub fn new(what: &'a str, table: &'a Table<'a>, span: Span, known: &[&str], report: &'a Report) -> Self {
         let reader = Self { what, table, span, report };
         for (key, entry) in table.iter() {
             if !known.contains(&key) {
@@ -142,7 +142,7 @@ impl fmt::Display for Name<'_> {
 pub struct Field<'a> {
     /// What messages call it.
     pub name: Name<'a>,
-    pub node: &'a Node,
+    pub node: &'a Node<'a>,
     /// Key and value.
     pub span: Span,
     pub report: &'a Report,
@@ -174,7 +174,7 @@ impl<'a> Field<'a> {
     }
 
     /// An element of this list.
-    fn element(&self, node: &'a Node) -> Field<'a> {
+    fn element(&self, node: &'a Node<'a>) -> Field<'a> {
         let name = Name { lists: self.name.lists.saturating_add(1), ..self.name };
         Field { name, node, span: node.span, report: self.report }
     }
@@ -246,7 +246,7 @@ impl<'a> Field<'a> {
         count
     }
 
-    pub fn table(&self) -> Option<&'a Table> {
+    pub fn table(&self) -> Option<&'a Table<'a>> {
         match &self.node.value {
             Value::Table(table) => Some(table),
             _ => {

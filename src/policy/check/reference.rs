@@ -16,7 +16,7 @@ pub const MAX_VALUES: usize = 500_000;
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
     /// The whole policy, overrides of the repository at hand laid over it.
-    pub root: &'a Table,
+    pub root: &'a Table<'a>,
     /// The text, for pointing into sentences.
     pub text: &'a str,
     pub report: &'a Report,
@@ -67,7 +67,7 @@ impl<'a> Scope<'a> {
     ///
     /// # Errors
     /// What is wrong with it, and what to write instead.
-    pub fn resolve(&self, path: &str) -> Result<&'a Node, Lost> {
+    pub fn resolve(&self, path: &str) -> Result<&'a Node<'a>, Lost> {
         let here = |what: &str, label: String| {
             Err(Lost::Here { message: format!("{} {what}", quoted(&format!("${path}"))), label })
         };

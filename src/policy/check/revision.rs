@@ -1,5 +1,7 @@
 //! The revision of a policy: one hash over its text and its prompts.
 
+use std::fmt::Write;
+
 use sha2::{Digest, Sha256};
 
 /// SHA-256 in lower-case hex. Each text is preceded by its length, so that no two sets of texts look alike.
@@ -15,7 +17,11 @@ pub fn revision<'t>(policy: &str, prompts: impl Iterator<Item = (&'t str, &'t st
         add(path);
         add(text);
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::with_capacity(64);
+    for byte in hasher.finalize() {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 #[cfg(test)]

@@ -152,15 +152,15 @@ impl Reader<'_, '_> {
 /// A value of the policy in words.
 fn constant(node: &Node) -> Option<String> {
     match &node.value {
-        Value::Text(text) => Some(text.clone()),
+        Value::Text(text) => Some(text.to_string()),
         Value::Int(number) => Some(number.to_string()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(value) => Some((if *value { "yes" } else { "no" }).to_owned()),
         Value::List(nodes) if nodes.is_empty() => Some("none".to_owned()),
         Value::List(nodes) => {
-            let words: Option<Vec<String>> = nodes
+            let words: Option<Vec<&str>> = nodes
                 .iter()
-                .map(|node| if let Value::Text(text) = &node.value { Some(text.clone()) } else { None })
+                .map(|node| if let Value::Text(text) = &node.value { Some(text.as_ref()) } else { None })
                 .collect();
             words.map(|words| words.join(", "))
         }

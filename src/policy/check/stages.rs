@@ -23,7 +23,7 @@ pub fn names(root: &Table) -> Vec<String> {
 }
 
 /// What `name = "…"` says in a table.
-pub fn name_of(value: &Value) -> Option<&str> {
+pub fn name_of<'a>(value: &'a Value<'a>) -> Option<&'a str> {
     let Value::Table(table) = value else { return None };
     match &table.get("name")?.node.value {
         Value::Text(name) => Some(name),
@@ -46,7 +46,7 @@ pub fn read(scope: Scope<'_>, field: &Field<'_>) -> Option<Vec<Stage>> {
     stages.into_iter().collect()
 }
 
-fn stage(scope: Scope<'_>, field: &Field<'_>, names: &mut Names<'_>) -> Option<Stage> {
+fn stage<'a>(scope: Scope<'_>, field: &Field<'a>, names: &mut Names<'a>) -> Option<Stage> {
     #[derive(Clone, Copy)]
     enum Source {
         Checks,

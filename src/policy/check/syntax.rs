@@ -21,14 +21,14 @@ const CONFLICT: &str = "<<<<<<< ";
 pub const LISTS: [&str; 4] = ["gates", "transitions", "waivers", "ci.stages"];
 
 /// A file as a tree.
-pub struct Parsed {
-    pub root: Table,
+pub struct Parsed<'t> {
+    pub root: Table<'t>,
     /// Whether the tree is what the file says; otherwise it is what could be saved of it.
     pub sound: bool,
 }
 
 /// Parses; `None` when the text cannot be parsed at all.
-pub fn parse(text: &str, report: &Report) -> Option<Parsed> {
+pub fn parse<'t>(text: &'t str, report: &Report) -> Option<Parsed<'t>> {
     if text.len() > MAX_POLICY_BYTES {
         let message = format!("the file has {} bytes; this build takes at most {MAX_POLICY_BYTES}", text.len());
         report.error(Code::TooLarge, Span::default(), message, "it is read by people; shorten it");
@@ -156,7 +156,7 @@ fn is_header(line: &str, name: &str) -> bool {
 }
 
 /// What stands where a list of tables should.
-fn list_of_tables<'a>(root: &'a Table, name: &str) -> Option<&'a Value> {
+fn list_of_tables<'a>(root: &'a Table<'a>, name: &str) -> Option<&'a Value<'a>> {
     let (table, key) = match name.split_once('.') {
         Some((table, key)) => (root.table(table)?, key),
         None => (root, name),

@@ -1,43 +1,45 @@
 //! The policy file as a tree of values that know where they stand, and how one tree is laid over another.
 
+use std::borrow::Cow;
+
 use toml::de::{DeTable, DeValue};
 
 use super::super::finding::Code;
 use super::super::source::Span;
 use super::report::{Report, quoted};
 
-/// A value and where it stands.
+/// A value and where it stands, in the text `'t`, whose words it borrows.
 #[derive(Debug, Clone)]
-pub struct Node {
+pub struct Node<'t> {
     pub span: Span,
-    pub value: Value,
+    pub value: Value<'t>,
 }
 
 /// What TOML can hold.
 #[derive(Debug, Clone)]
-pub enum Value {
-    Text(String),
+pub enum Value<'t> {
+    Text(Cow<'t, str>),
     Int(i64),
     Number(f64),
     Bool(bool),
     Date,
-    List(Vec<Node>),
-    Table(Table),
+    List(Vec<Node<'t>>),
+    Table(Table<'t>),
     /// Could not be read, and has been reported.
     Broken,
 }
 
 /// Values by key. Most tables have one to five, and there are hundreds: a list is the smallest thing that holds them.
 #[derive(Debug, Clone, Default)]
-pub struct Table {
+pub struct Table<'t> {
     /// In the order of the keys, each there once.
-    entries: Vec<(String, Entry)>,
+    entries: Vec<(Cow<'t, str>, Entry<'t>)>,
 }
 
-impl FromIterator<(String, Entry)> for Table {
+impl<'t> FromIterator<(Cow<'t, str>, Entry<'t>)> for Table<'t> {
     /// Of two entries under one key the first stays.
-    fn from_iter<I: IntoIterator<Item = (String, Entry)>>(entries: I) -> Self {
-        let mut entries: Vec<(String, Entry)> = entries.into_iter().collect();
+    fn from_iter<I: IntoIterator<Item = (Cow<'t, str>, Entry<'t>)>>(entries: I) -> Self {
+        let mut entries: Vec<(Cow<'t, str>, Entry<'t>)> = entries.into_iter().collect();
         entries.sort_by(|one, other| one.0.cmp(&other.0));
         entries.dedup_by(|later, earlier| later.0 == earlier.0);
         Self { entries }
@@ -46,25 +48,25 @@ impl FromIterator<(String, Entry)> for Table {
 
 /// A value under a key.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct Entry<'t> {
     /// Where the key stands.
     pub key: Span,
-    pub node: Node,
+    pub node: Node<'t>,
 }
 
-impl Entry {
+impl<'t> Entry<'t> {
     /// Key and value.
     pub fn span(&self) -> Span {
         Span { start: self.key.start.min(self.node.span.start), end: self.node.end().max(self.key.end) }
     }
 
     /// The value, where it is a table.
-    pub fn table(&self) -> Option<&Table> {
+    pub fn table(&self) -> Option<&Table<'t>> {
         if let Value::Table(table) = &self.node.value { Some(table) } else { None }
     }
 }
 
-impl Table {
+impl<'t> Table<'t> {
     /// How many entries it has.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -72,58 +74,58 @@ impl Table {
 
     /// Where a key is, or where it belongs.
     fn place(&self, key: &str) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(known, _)| known.as_str().cmp(key))
+        self.entries.binary_search_by(|(known, _)| known.as_ref().cmp(key))
     }
 
-    pub fn get(&self, key: &str) -> Option<&Entry> {
+    pub fn get(&self, key: &str) -> Option<&Entry<'t>> {
         self.entries.get(self.place(key).ok()?).map(|(_, entry)| entry)
     }
 
-    fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
+    fn get_mut(&mut self, key: &str) -> Option<&mut Entry<'t>> {
         let place = self.place(key).ok()?;
         self.entries.get_mut(place).map(|(_, entry)| entry)
     }
 
     /// Puts an entry under a key where there is none.
-    pub fn insert_missing(&mut self, key: &str, entry: Entry) {
+    pub fn insert_missing(&mut self, key: &'t str, entry: Entry<'t>) {
         if let Err(place) = self.place(key) {
-            self.entries.insert(place, (key.to_owned(), entry));
+            self.entries.insert(place, (Cow::Borrowed(key), entry));
         }
     }
 
-    pub fn remove(&mut self, key: &str) -> Option<Entry> {
+    pub fn remove(&mut self, key: &str) -> Option<Entry<'t>> {
         let place = self.place(key).ok()?;
         Some(self.entries.remove(place).1)
     }
 
     /// The table under a key.
-    pub fn table(&self, key: &str) -> Option<&Table> {
+    pub fn table(&self, key: &str) -> Option<&Table<'t>> {
         self.get(key)?.table()
     }
 
     /// The table under a key.
-    pub fn table_mut(&mut self, key: &str) -> Option<&mut Table> {
+    pub fn table_mut(&mut self, key: &str) -> Option<&mut Table<'t>> {
         if let Value::Table(table) = &mut self.get_mut(key)?.node.value { Some(table) } else { None }
     }
 
     /// The entries in the order of their keys.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
-        self.entries.iter().map(|(key, entry)| (key.as_str(), entry))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry<'t>)> {
+        self.entries.iter().map(|(key, entry)| (key.as_ref(), entry))
     }
 
     /// The entries without their keys.
-    pub fn values(&self) -> impl Iterator<Item = &Entry> {
+    pub fn values(&self) -> impl Iterator<Item = &Entry<'t>> {
         self.entries.iter().map(|(_, entry)| entry)
     }
 
     /// The entries without their keys.
-    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Entry<'t>> {
         self.entries.iter_mut().map(|(_, entry)| entry)
     }
 
     /// The entries as the file has them.
-    pub fn in_order(&self) -> Vec<(&str, &Entry)> {
-        let mut entries: Vec<(&str, &Entry)> = self.iter().collect();
+    pub fn in_order(&self) -> Vec<(&str, &Entry<'t>)> {
+        let mut entries: Vec<(&str, &Entry<'t>)> = self.iter().collect();
         entries.sort_by_key(|(_, entry)| entry.key);
         entries
     }
@@ -142,23 +144,23 @@ impl Table {
     }
 
     /// Whether both hold the same, wherever it stands.
-    pub fn says_the_same(&self, other: &Table) -> bool {
-        let same = |(one, other): ((&str, &Entry), (&str, &Entry))| {
+    pub fn says_the_same(&self, other: &Table<'_>) -> bool {
+        let same = |(one, other): ((&str, &Entry<'_>), (&str, &Entry<'_>))| {
             one.0 == other.0 && one.1.node.says_the_same(&other.1.node)
         };
         self.len() == other.len() && self.iter().zip(other.iter()).all(same)
     }
 
     /// Lays another table over this one: tables merge deeply, everything else is replaced.
-    pub fn overlay(&mut self, over: &Table) {
+    pub fn overlay(&mut self, over: &Table<'t>) {
         let mut missing = Vec::new();
-        for (key, entry) in over.iter() {
+        for (key, entry) in &over.entries {
             match (self.get_mut(key), &entry.node.value) {
                 (Some(Entry { node: Node { value: Value::Table(below), .. }, .. }), Value::Table(above)) => {
                     below.overlay(above);
                 }
                 (Some(below), _) => *below = entry.clone(),
-                (None, _) => missing.push((key.to_owned(), entry.clone())),
+                (None, _) => missing.push((key.clone(), entry.clone())),
             }
         }
         // All at once: a hostile file has many.
@@ -167,8 +169,8 @@ impl Table {
     }
 }
 
-impl Node {
-    fn says_the_same(&self, other: &Node) -> bool {
+impl Node<'_> {
+    fn says_the_same(&self, other: &Node<'_>) -> bool {
         match (&self.value, &other.value) {
             (Value::Text(one), Value::Text(other)) => one == other,
             (Value::Int(one), Value::Int(other)) => one == other,
@@ -229,21 +231,21 @@ fn span(range: std::ops::Range<usize>) -> Span {
 }
 
 /// The tree of a parsed document. Its depth was bounded before it was parsed.
-pub fn read(table: DeTable<'_>, report: &Report) -> Table {
+pub fn read<'t>(table: DeTable<'t>, report: &Report) -> Table<'t> {
     table
         .into_iter()
         .map(|(key, value)| {
             let place = span(key.span());
             let node = node(value.span(), value.into_inner(), report);
-            (key.into_inner().into_owned(), Entry { key: place, node })
+            (key.into_inner(), Entry { key: place, node })
         })
         .collect()
 }
 
-fn node(range: std::ops::Range<usize>, value: DeValue<'_>, report: &Report) -> Node {
+fn node<'t>(range: std::ops::Range<usize>, value: DeValue<'t>, report: &Report) -> Node<'t> {
     let span = span(range);
     let value = match value {
-        DeValue::String(text) => Value::Text(text.into_owned()),
+        DeValue::String(text) => Value::Text(text),
         DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(number) => Value::Int(number),
             Err(_) => {
