@@ -79,6 +79,25 @@ fn a_stop_is_taken_back_once() {
 }
 
 #[test]
+fn a_stop_counts_although_nobody_can_tell_whose_the_agents_are() {
+    let (afk, _) = at_work();
+    let identity = afk.path("data/installation.json");
+    let written = fs::read(&identity).expect("an identity");
+    fs::write(&identity, "nonsense").expect("a file");
+    let stopped = afk.afk(&["stop"]);
+    assert_eq!(stopped.code, 3, "{}{}", stopped.stdout, stopped.stderr);
+    assert!(stopped.stdout.starts_with("stopped: no new runs"), "{}", stopped.stdout);
+    assert!(stopped.stderr.contains("the agents at work were not asked to end: "), "{}", stopped.stderr);
+
+    fs::write(&identity, written).expect("the identity");
+    afk.watch();
+    let ended = afk.explained("1");
+    assert!(ended.to_string().contains("afk stop"), "{ended}");
+    let again = afk.afk(&["stop"]);
+    assert_eq!(again.code, 0, "{}{}", again.stdout, again.stderr);
+}
+
+#[test]
 fn a_policy_that_cannot_be_used_stands_in_nobodys_way_who_wants_to_stop() {
     for all in [true, false] {
         let (afk, run) = at_work();

@@ -8,11 +8,12 @@ use super::exit::{ExitStatus, Failure};
 use super::output::{Output, WARN, printable};
 use super::wiring::{self, Access};
 use super::{Installed, issue, tick};
-use crate::adapters::installation::Orders;
+use crate::adapters::clock::SystemClock;
+use crate::adapters::installation::{Installation, Orders};
 use crate::adapters::policy_file;
 use crate::engine::identity::RunId;
 use crate::policy::InstalledNames;
-use crate::ports::IssueRef;
+use crate::ports::{Clock, IssueRef};
 use crate::ticks::world::World;
 
 /// Turn the kill switch of this installation on and end the live agents, or end one run
@@ -38,10 +39,14 @@ pub struct Arguments {
 /// When the settings or the orders of this installation cannot be read, or there is no such run.
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
     let settings = wiring::settings(&arguments.installed.settings.settings)?;
-    let world = wiring::world(&settings, &arguments.installed.policy.policy, Access::Beside)?;
+    let world = || wiring::world(&settings, &arguments.installed.policy.policy, Access::Beside);
     match &arguments.issue {
-        None => stop_all(&world, arguments.undo, out),
+        None => {
+            let installation = wiring::installation(&settings, Access::Beside)?;
+            if arguments.undo { undo(&installation, out) } else { stop_all(&installation, world, out) }
+        }
         Some(issue) => {
+            let world = world()?;
             // A broken policy must not stand in the way of stopping.
             let loaded = policy_file::load(&arguments.installed.policy.policy, &InstalledNames::default());
             let policy = loaded.checked.policy.as_ref();
@@ -51,23 +56,35 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     }
 }
 
-/// The order first, so that a tick at work sees it before its next dispatch or turn; then the agents.
-fn stop_all(world: &World, undo: bool, out: &mut Output) -> Result<ExitStatus, Failure> {
-    if undo {
-        let was = world.installation.orders()?.stopped_at;
-        order(world, |orders| orders.stopped_at = None)?;
-        let rest = "agents that a stop ended stay ended, and the kill switch of the policy is what it is";
-        out.line(match was {
-            Some(_) => format!("the stop is taken back; {rest}"),
-            None => format!("no `afk stop` is in force, so there is nothing to take back; {rest}"),
-        });
-        return Ok(ExitStatus::Done);
-    }
-    let now = world.clock.now();
-    order(world, |orders| orders.stopped_at = Some(orders.stopped_at.unwrap_or(now)))?;
+/// The order first, so that a tick at work sees it before its next dispatch or turn, and that nothing that is broken here
+/// stands in its way; then the agents.
+fn stop_all(
+    installation: &Installation,
+    world: impl FnOnce() -> Result<World, Failure>,
+    out: &mut Output,
+) -> Result<ExitStatus, Failure> {
+    let now = SystemClock.now();
+    order(installation, |orders| orders.stopped_at = Some(orders.stopped_at.unwrap_or(now)))?;
     out.line("stopped: no new runs and no further turns, until `afk stop --undo`");
-    let status = tick::runtime()?.block_on(interrupt(world, |_| true, out));
-    Ok(status)
+    match world() {
+        Ok(world) => Ok(tick::runtime()?.block_on(interrupt(&world, |_| true, out))),
+        Err(Failure { message, help, .. }) => {
+            let message = format!("the agents at work were not asked to end: {message}");
+            Err(Failure { status: ExitStatus::Partial, message, help }
+                .help("once that is mended, the next `afk watch` asks them"))
+        }
+    }
+}
+
+fn undo(installation: &Installation, out: &mut Output) -> Result<ExitStatus, Failure> {
+    let was = installation.orders()?.stopped_at;
+    order(installation, |orders| orders.stopped_at = None)?;
+    let rest = "agents that a stop ended stay ended, and the kill switch of the policy is what it is";
+    out.line(match was {
+        Some(_) => format!("the stop is taken back; {rest}"),
+        None => format!("no `afk stop` is in force, so there is nothing to take back; {rest}"),
+    });
+    Ok(ExitStatus::Done)
 }
 
 fn stop_one(world: &World, issue: &IssueRef, undo: bool, out: &mut Output) -> Result<ExitStatus, Failure> {
@@ -78,7 +95,7 @@ fn stop_one(world: &World, issue: &IssueRef, undo: bool, out: &mut Output) -> Re
         );
     }
     for run in &runs {
-        order(world, |orders| {
+        order(&world.installation, |orders| {
             if undo {
                 orders.stopped_runs.remove(run)
             } else {
@@ -176,8 +193,8 @@ async fn interrupt(world: &World, wanted: impl Fn(RunId) -> bool, out: &mut Outp
     status
 }
 
-fn order(world: &World, change: impl FnOnce(&mut Orders)) -> Result<(), Failure> {
-    Ok(tick::runtime()?.block_on(world.installation.give_orders(change))?)
+fn order(installation: &Installation, change: impl FnOnce(&mut Orders)) -> Result<(), Failure> {
+    Ok(tick::runtime()?.block_on(installation.give_orders(change))?)
 }
 
 const AFTER_HELP: &str = "\

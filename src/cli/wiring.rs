@@ -93,6 +93,18 @@ pub fn doorbells(settings: &Settings) -> InstalledNames {
     InstalledNames { doorbells: Some(settings.doorbells.keys().cloned().collect()), ..InstalledNames::default() }
 }
 
+/// The data directory.
+///
+/// # Errors
+/// When it is another installation's.
+pub fn installation(settings: &Settings, access: Access) -> Result<Installation, Failure> {
+    let installation = Installation::new(&settings.data);
+    if let Some(file) = &settings.file {
+        installation.belongs_to(file, access != Access::ReadOnly)?;
+    }
+    Ok(installation)
+}
+
 /// Puts a world together. `policy` is the file that the kill switch is read from again and again.
 ///
 /// # Errors
@@ -108,10 +120,7 @@ pub fn world(settings: &Settings, policy: &Path, access: Access) -> Result<World
     let guard = Guard::new(settings.call_timeout, calls.clone(), read_only);
     // Fetching and cloning a large repository takes its time, and has to leave some of the tick to the others.
     let patient = Guard::new(settings.tick_deadline / 2, calls.clone(), read_only);
-    let installation = Installation::new(&settings.data);
-    if let Some(file) = &settings.file {
-        installation.belongs_to(file, !read_only)?;
-    }
+    let installation = installation(settings, access)?;
     // Who agents work for: one installation never takes another's for its own.
     let controller = installation.identity(!read_only)?.to_string();
     let remotes = settings.repos.iter().map(|(name, repo)| (name.clone(), repo.git.clone())).collect();
