@@ -14,8 +14,10 @@ use crate::policy::{Condition, Test};
 /// How many alternatives have bits.
 const BITS: usize = 64;
 
-/// How many alternatives of one row are told apart.
+/// How many alternatives of one row are told apart, and of how many tests each. A row beyond that is left to the
+/// evaluator, so that no policy takes long to make ready.
 const MOST: usize = 16;
+const LONGEST: usize = 32;
 
 /// Rows, in the order in which they are tried.
 #[derive(Debug, Clone)]
@@ -99,7 +101,7 @@ fn bit(index: usize) -> u64 {
     u32::try_from(index).ok().and_then(|index| 1_u64.checked_shl(index)).unwrap_or(0)
 }
 
-/// The ways in which a condition may hold; `None` where they are too many.
+/// The ways in which a condition may hold; `None` where they are too many or too long.
 fn ways(condition: &Condition<RunFact>, negated: bool) -> Option<Vec<Tests<'_>>> {
     let (parts, every) = match condition {
         Condition::Test(test) => return Some(vec![vec![(test, negated)]]),
@@ -117,7 +119,7 @@ fn ways(condition: &Condition<RunFact>, negated: bool) -> Option<Vec<Tests<'_>>>
         } else {
             all.extend(ways);
         }
-        if all.len() > MOST {
+        if all.len() > MOST || all.iter().any(|way| way.len() > LONGEST) {
             return None;
         }
     }

@@ -67,9 +67,10 @@ impl<M: Copy + Default> Marks for Column<M> {
     }
 }
 
-/// Whether a test can stand in a table: those of words, flags and quantities can, and whether a set is empty.
+/// Whether a test can stand in a table: those of words, flags and a few quantities can, and whether a set is empty.
 pub(super) fn fits<N: FactName>(test: &Test<N>) -> bool {
     match test.fact.spec().kind {
+        Kind::Int | Kind::Number | Kind::Duration if turning_points(&test.matcher).len() > PLACES => false,
         Kind::Bool | Kind::Enum(_) | Kind::Int | Kind::Number | Kind::Duration => true,
         Kind::Set(_) => matches!(test.matcher, Matcher::Empty(_)),
         Kind::Repo | Kind::Login => false,

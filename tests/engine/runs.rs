@@ -1,9 +1,11 @@
 //! §5: the next row of a run.
 
+use std::time::Duration;
+
 use afk::engine::evaluate::{Verdict, describe};
 use afk::engine::step::*;
 use afk::policy::facts::{AgentStatus, CiStatus, IssueStatus, RunFact, RunFacts};
-use afk::policy::{Comparison, Matcher, Quantity, Rules, State, Transition};
+use afk::policy::{Comparison, Condition, Matcher, Quantity, Rules, State, Transition};
 use pretty_assertions::assert_eq;
 
 use crate::builder::*;
@@ -168,6 +170,32 @@ fn rows_without_effects_in_a_circle_are_noticed() {
         let advance = Machine::new(&machine).advance("a", &run(), ON);
         assert_eq!((advance.path.len(), advance.end), (targets.len(), End::Circle));
         assert_eq!(Some(&advance.state.as_str()), targets.last());
+    }
+}
+
+/// None of it may take longer than it is long: nobody would wait for the square of it.
+#[test]
+fn conditions_of_many_thousand_parts_are_decided_like_short_ones() {
+    let seconds = |count: u64| Quantity::Duration(Duration::from_secs(count));
+    let reached = |count| at_least(RunFact::Quiet, Duration::from_secs(count));
+    let each = || (1..=20_000).map(reached).collect::<Vec<_>>();
+    let one_of = |counts: &mut dyn Iterator<Item = u64>| {
+        test(RunFact::Quiet, Matcher::OneOfQuantities(counts.map(seconds).collect()))
+    };
+    let long = [
+        ("all", all(each()), 20_000),
+        ("even", one_of(&mut (2..40_000).step_by(2)), 10),
+        ("any", Condition::Any(each()), 1),
+        ("none", crate::builder::not(Condition::Any(each())), 0),
+    ];
+    let transitions =
+        long.iter().map(|(name, when, _)| row(name, &["working"], when.clone(), "working", None)).collect();
+    let rules = Rules { transitions, ..machine() };
+    let machine = Machine::new(&rules);
+    for (name, _, quiet) in long {
+        let facts = RunFacts { quiet: Duration::from_secs(quiet), ..run() };
+        let Step::Row(row) = step(&machine, "working", &facts, ON) else { panic!("no row at {quiet} s") };
+        assert_eq!(row.name, name);
     }
 }
 
