@@ -117,6 +117,16 @@ fn lists_cannot_be_multiplied_by_references() {
 }
 
 #[test]
+fn many_limits_deep_down_are_looked_at_once() {
+    let (deep, ends) = ("abcdefgh = { ".repeat(60), " }".repeat(60));
+    let limits = "\"$limits.stall\", ".repeat(45_000);
+    let row = format!("[[transitions]]\nname = \"deep\"\nwhen = {{ {deep}z = [{limits}]{ends} }}\n\n");
+    let text = shipped().replacen("[[transitions]]", &format!("{row}[[transitions]]"), 1);
+    assert!(text.len() < 1024 * 1024, "{}", text.len());
+    refused(text);
+}
+
+#[test]
 fn overrides_cannot_multiply_a_large_policy() {
     let overrides: String = (0..250).map(|n| format!("[repos.\"acme/r{n}\"]\npaused = 'x'\n")).collect();
     let sound = format!("{}\n{overrides}", shipped());

@@ -36,7 +36,8 @@ pub struct Arguments {
 /// Runs it.
 ///
 /// # Errors
-/// When the settings or the orders of this installation cannot be read, or there is no such run.
+/// When the settings or the orders of this installation cannot be read, the data directory is another installation's, or
+/// there is no such run; and when the order stands, but the agents cannot be asked.
 pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failure> {
     let settings = wiring::settings(&arguments.installed.settings.settings)?;
     let world = || wiring::world(&settings, &arguments.installed.policy.policy, Access::Beside);
@@ -56,8 +57,8 @@ pub fn run(arguments: &Arguments, out: &mut Output) -> Result<ExitStatus, Failur
     }
 }
 
-/// The order first, so that a tick at work sees it before its next dispatch or turn, and that nothing that is broken here
-/// stands in its way; then the agents.
+/// The order first, so that a tick at work sees it before its next dispatch or turn, and that neither policy nor servers
+/// stand in its way; then the agents.
 fn stop_all(
     installation: &Installation,
     world: impl FnOnce() -> Result<World, Failure>,
@@ -201,7 +202,7 @@ const AFTER_HELP: &str = "\
 Exit codes:
   0  done
   2  the command line is wrong, or there is no such run
-  3  some agents could not be asked to stop; they are named
+  3  the order stands, and agents could not be asked to end: those named, or all
   4  could not run
 
 Examples:

@@ -96,7 +96,7 @@ pub fn doorbells(settings: &Settings) -> InstalledNames {
 /// The data directory.
 ///
 /// # Errors
-/// When it is another installation's.
+/// When it is another installation's, or nobody can tell whose it is.
 pub fn installation(settings: &Settings, access: Access) -> Result<Installation, Failure> {
     let installation = Installation::new(&settings.data);
     if let Some(file) = &settings.file {

@@ -2,7 +2,7 @@
 //! repository, those that are one plain test by a table, the others one by one.
 
 use super::evaluate;
-use super::table::{self, Column};
+use super::table::{self, Column, Room};
 use super::trace::GateTrace;
 use crate::policy::facts::{Facts, IssueFact, IssueFacts, Reading};
 use crate::policy::{Condition, Policy, Rules};
@@ -51,12 +51,12 @@ impl<'p> Plan<'p> {
             columns: [const { None }; IssueFacts::COUNT],
             of_issue: Vec::new(),
         };
-        let mut tests = Vec::new();
+        let (mut tests, mut room) = (Vec::new(), Room::default());
         for (gate, require) in rules.gates.iter().map(|gate| &gate.require).enumerate() {
             let bit = GateTrace::bit(gate);
             match require {
                 require if reads_only_repo(require) => plan.of_repo.push((bit, require)),
-                Condition::Test(test) if table::fits(test) => tests.push((test, bit)),
+                Condition::Test(test) if room.take(std::iter::once(test)) => tests.push((test, bit)),
                 _ => plan.of_issue.push((bit, require)),
             }
         }

@@ -7,16 +7,17 @@
 
 use super::evaluate::{self, Verdict};
 use super::step::Row;
-use super::table::{self, Column};
+use super::table::{self, Column, Room};
 use crate::policy::facts::{RunFact, RunFacts};
 use crate::policy::{Condition, Test};
 
 /// How many alternatives have bits.
 const BITS: usize = 64;
 
-/// How many alternatives of one row are told apart, and of how many tests each. A row beyond that is left to the
-/// evaluator, so that no policy takes long to make ready.
+/// How many alternatives of one row are told apart.
 const MOST: usize = 16;
+
+/// How many tests an alternative may have.
 const LONGEST: usize = 32;
 
 /// Rows, in the order in which they are tried.
@@ -43,9 +44,10 @@ impl<'p> Rows<'p> {
     /// Makes them ready.
     pub(super) fn new(mut rows: impl Iterator<Item = Row<'p>>) -> Self {
         let (mut alternatives, mut tests, mut beyond) = (Vec::new(), Vec::new(), Vec::new());
+        let mut room = Room::default();
         for row in rows.by_ref() {
             let ways = ways(&row.row.when, false);
-            let ways = ways.filter(|ways| ways.iter().flatten().all(|(test, _)| table::fits(test)));
+            let ways = ways.filter(|ways| room.take(ways.iter().flatten().map(|(test, _)| *test)));
             let settled = ways.is_some();
             let ways = ways.unwrap_or_else(|| vec![Vec::new()]);
             if alternatives.len().saturating_add(ways.len()) > BITS {

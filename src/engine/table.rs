@@ -14,14 +14,16 @@ use crate::policy::{Comparison, Matcher, Quantity, Test};
 /// How many places of a fact stand in the column itself: more than most facts have.
 const PLACES: usize = 16;
 
-/// What the tests of one fact come to together, for every place of it; as made, nothing for all of them.
+/// What the tests of one fact come to together, for every place of it. The default is a column of a fact without tests.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Column<M> {
-    /// The [`rank`]s at which places of a quantity begin, rising; of those that are missing the largest.
+    /// The [`rank`]s at which places of a quantity begin, rising; the largest rank where there are fewer.
     bounds: [u64; 2],
+    /// Those behind, in the same way.
     further: Vec<[u64; 4]>,
-    /// The last one stands for what is missing.
+    /// By place; the mark of the last place where there are fewer.
     marks: [M; PLACES],
+    /// Those behind.
     more: Vec<M>,
 }
 
@@ -67,13 +69,42 @@ impl<M: Copy + Default> Marks for Column<M> {
     }
 }
 
-/// Whether a test can stand in a table: those of words, flags and a few quantities can, and whether a set is empty.
-pub(super) fn fits<N: FactName>(test: &Test<N>) -> bool {
+/// The room for tests in a table. Making one takes the square of what its tests weigh, and no policy may take long to make
+/// ready: what finds no room is left to the evaluator.
+#[derive(Debug)]
+pub(super) struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(1024)
+    }
+}
+
+impl Room {
+    /// Takes room for tests, if all of them can stand in a table and there is enough.
+    pub(super) fn take<'t, N: FactName>(&mut self, tests: impl Iterator<Item = &'t Test<N>>) -> bool {
+        let left = tests
+            .map(|test| fits(test).then(|| weight(test)))
+            .try_fold(self.0, |left, weight| left.checked_sub(weight?));
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
+}
+
+/// Whether a test can stand in a table: those of words, flags and quantities can, and whether a set is empty.
+fn fits<N: FactName>(test: &Test<N>) -> bool {
     match test.fact.spec().kind {
-        Kind::Int | Kind::Number | Kind::Duration if turning_points(&test.matcher).len() > PLACES => false,
         Kind::Bool | Kind::Enum(_) | Kind::Int | Kind::Number | Kind::Duration => true,
         Kind::Set(_) => matches!(test.matcher, Matcher::Empty(_)),
         Kind::Repo | Kind::Login => false,
+    }
+}
+
+fn weight<N>(test: &Test<N>) -> usize {
+    match &test.matcher {
+        Matcher::OneOf(words) => words.len(),
+        Matcher::OneOfQuantities(quantities) => quantities.len().saturating_mul(2),
+        _ => 2,
     }
 }
 
@@ -122,13 +153,13 @@ fn readings<N: FactName>(fact: N, bounds: &[Quantity]) -> Vec<Reading<'static>> 
 
 /// The least values from which on one of these tests may come to something else, rising.
 fn bounds<'t, N: FactName>(tests: impl Iterator<Item = &'t Test<N>>) -> Vec<Quantity> {
-    let mut bounds: Vec<Quantity> = tests.flat_map(|test| turning_points(&test.matcher)).collect();
+    let mut bounds: Vec<Quantity> = tests.flat_map(|test| first_values(&test.matcher)).collect();
     bounds.sort_by(order);
     bounds.dedup();
     bounds
 }
 
-fn turning_points(matcher: &Matcher) -> Vec<Quantity> {
+fn first_values(matcher: &Matcher) -> Vec<Quantity> {
     let both = |value: &Quantity| std::iter::once(*value).chain(next(*value)).collect::<Vec<_>>();
     match matcher {
         Matcher::Compare(Comparison::Lt | Comparison::Gte, bound) => vec![*bound],

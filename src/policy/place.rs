@@ -73,20 +73,20 @@ pub mod rank {
     }
 
     #[inline(always)]
-    pub(in super::super) fn of_int(value: i64) -> u64 {
+    pub(in crate::policy) fn of_int(value: i64) -> u64 {
         value.cast_unsigned() ^ SIGN
     }
 
     /// Of one that is a number.
     #[inline(always)]
-    pub(in super::super) fn of_number(value: f64) -> u64 {
+    pub(in crate::policy) fn of_number(value: f64) -> u64 {
         // Adding makes -0 what it equals.
         let bits = (value + 0.0).to_bits();
         bits ^ ((bits.cast_signed() >> 63).cast_unsigned() | SIGN)
     }
 
     #[inline(always)]
-    pub(in super::super) fn of_duration(value: Duration) -> u64 {
+    pub(in crate::policy) fn of_duration(value: Duration) -> u64 {
         value.as_secs()
     }
 }

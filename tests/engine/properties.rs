@@ -311,6 +311,14 @@ fn machines() -> impl Strategy<Value = Rules> {
     })
 }
 
+/// One to three ways for a row to hold, none of them for most runs.
+fn red_and_few_attempts() -> impl Strategy<Value = Condition<RunFact>> {
+    prop::collection::vec(0_i64..4, 1..4).prop_map(|bounds| {
+        let way = |bound| Condition::All(vec![one_of(RunFact::Ci, &["red"]), below(RunFact::Attempts, bound)]);
+        Condition::Any(bounds.into_iter().map(way).collect())
+    })
+}
+
 /// Conditions of every kind of test, some of which no table can hold.
 fn run_condition() -> impl Strategy<Value = Condition<RunFact>> {
     let comparison = || {
@@ -354,18 +362,29 @@ proptest! {
     fn a_machine_finds_the_first_row_that_holds_by_its_condition(
         mut rules in machines(),
         conditions in prop::collection::vec(run_condition(), 0..40),
+        before in prop::collection::vec(red_and_few_attempts(), 0..80),
+        bounds in prop::collection::vec(0_u64..40, 0..40),
         runs in prop::collection::vec((
             prop::sample::select(vec!["working", "verifying", "fixing", "done", "frozen", "dropped"]),
             run_facts(),
             observed(prop::sample::select(vec![-1.0, -0.0, 0.0, 0.5, 1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY])),
             prop_oneof![9 => 0_i64..7, 1 => prop::sample::select(vec![i64::MIN, i64::MAX])],
-            (0_u64..3600, 0_u32..2).prop_map(|(seconds, half)| Duration::new(seconds, half * 500_000_000)),
+            (prop_oneof![0_u64..42, 0_u64..3600], prop::sample::select(vec![0, 1, 500_000_000, 999_999_999]))
+                .prop_map(|(seconds, nanoseconds)| Duration::new(seconds, nanoseconds)),
             observed(prop_oneof![Just(vec![]), Just(vec!["paused".to_owned()])]),
             circumstances(),
         ), 1..60),
     ) {
-        let further = conditions.into_iter().enumerate().map(|(number, when)| {
-            row(&format!("further-{number}"), &["working", "verifying"], when, "frozen", Some("fix-forward"))
+        // More than a table has bits for, and more bounds of one fact than a column has places for.
+        let quiet = bounds.into_iter().map(|at| {
+            let quiet = Matcher::OneOfQuantities(vec![Quantity::Duration(Duration::from_secs(at))]);
+            Condition::All(vec![is(RunFact::Told, true), test(RunFact::Quiet, quiet)])
+        });
+        let conditions = before.into_iter().chain(quiet).chain(conditions);
+        let further = conditions.enumerate().map(|(number, when)| {
+            let from: &[&str] = if number % 3 == 0 { &["working", "fixing"] } else { &["verifying"] };
+            let action = if number % 2 == 0 { "fix-forward" } else { "close" };
+            row(&format!("further-{number}"), from, when, "frozen", Some(action))
         });
         rules.transitions.splice(0..0, further);
         let machine = Machine::new(&rules);
@@ -379,7 +398,7 @@ proptest! {
                     && (circumstances.enrolled || row.action.as_deref() != Some("fix-forward"))
                     && evaluate(&row.when, &facts) == Verdict::Holds
             });
-            let found = match step(&machine, state, &facts, circumstances) {
+            let found = match machine.step(state, &facts, circumstances) {
                 Step::Wait => None,
                 Step::Row(row) | Step::Held(row, _) => Some(row),
             };
@@ -400,7 +419,7 @@ proptest! {
             let turn = row.row.action.as_deref() == Some("fix-forward");
             row.applies && row.verdict == Verdict::Holds && (circumstances.enrolled || !turn)
         });
-        match step(&Machine::new(&rules), state, &facts, circumstances) {
+        match Machine::new(&rules).step(state, &facts, circumstances) {
             Step::Wait => prop_assert!(first.is_none()),
             Step::Row(row) => {
                 prop_assert_eq!(first.map(|first| first.row), Some(row));
@@ -433,7 +452,7 @@ proptest! {
         let advance = machine.advance(state, &facts, circumstances);
         prop_assert!(advance.path.len() <= rules.states.len());
         prop_assert_eq!(advance.restarted, state == "dropped");
-        let next = step(&machine, &advance.state, &facts, circumstances);
+        let next = machine.step(&advance.state, &facts, circumstances);
         match advance.end {
             End::Wait => prop_assert_eq!(next, Step::Wait),
             End::Act(row) => prop_assert_eq!(next, Step::Row(row)),
@@ -441,6 +460,6 @@ proptest! {
             End::Circle => prop_assert!(advance.path.iter().all(|row| row.action.is_none())),
         }
         let due_now = machine.next_due(state, &facts, circumstances).map(|(left, _)| left) == Some(minutes(0));
-        prop_assert_eq!(due_now, step(&machine, state, &facts, circumstances) != Step::Wait);
+        prop_assert_eq!(due_now, machine.step(state, &facts, circumstances) != Step::Wait);
     }
 }

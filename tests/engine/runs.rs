@@ -30,7 +30,7 @@ fn green() -> RunFacts {
 }
 
 fn outcome(state: &str, facts: &RunFacts, circumstances: Circumstances) -> String {
-    match step(&Machine::new(&machine()), state, facts, circumstances) {
+    match Machine::new(&machine()).step(state, facts, circumstances) {
         Step::Wait => "wait".to_owned(),
         Step::Row(row) => row.name.clone(),
         Step::Held(row, why) => format!("held {} by {why:?}", row.name),
@@ -194,15 +194,80 @@ fn conditions_of_many_thousand_parts_are_decided_like_short_ones() {
     let machine = Machine::new(&rules);
     for (name, _, quiet) in long {
         let facts = RunFacts { quiet: Duration::from_secs(quiet), ..run() };
-        let Step::Row(row) = step(&machine, "working", &facts, ON) else { panic!("no row at {quiet} s") };
+        let Step::Row(row) = machine.step("working", &facts, ON) else { panic!("no row at {quiet} s") };
         assert_eq!(row.name, name);
+    }
+}
+
+#[test]
+fn many_rows_of_many_tests_of_one_fact_are_decided_like_few() {
+    let list = |first: i64| Matcher::OneOfQuantities((first..first + 8).map(Quantity::Int).collect());
+    let tests = |number: i64| (0..32).map(|part| test(RunFact::Attempts, list(1_000 * number + 10 * part))).collect();
+    let never =
+        (1..=64).map(|number| row(&format!("never-{number}"), &["working"], all(tests(number)), "working", None));
+    let mut rules = machine();
+    rules.transitions.splice(0..0, never);
+    let stalled = RunFacts { quiet: minutes(45), ..run() };
+    let Step::Row(row) = Machine::new(&rules).step("working", &stalled, ON) else { panic!("no row") };
+    assert_eq!(row.name, "stalled");
+}
+
+#[test]
+fn the_largest_value_reaches_every_bound_however_many_there_are() {
+    let holds = |by, count: i64, attempts| {
+        let compare = |bound| test(RunFact::Attempts, Matcher::Compare(by, Quantity::Int(bound)));
+        let when = all((1..=count).map(compare).collect());
+        let rules = Rules { transitions: vec![row("all", &["working"], when, "working", None)], ..machine() };
+        Machine::new(&rules).step("working", &RunFacts { attempts, ..run() }, ON) != Step::Wait
+    };
+    for count in 1..=32 {
+        assert!(holds(Comparison::Gte, count, count) && holds(Comparison::Gte, count, i64::MAX), "{count}");
+        assert!(!holds(Comparison::Gte, count, count - 1), "{count}");
+        assert!(holds(Comparison::Lt, count, 0), "{count}");
+        assert!(!holds(Comparison::Lt, count, 1) && !holds(Comparison::Lt, count, i64::MAX), "{count}");
+    }
+}
+
+#[test]
+fn a_row_for_more_than_a_limit_is_due_a_whole_second_after_it() {
+    let longer = test(RunFact::Quiet, Matcher::Compare(Comparison::Gt, Quantity::Duration(minutes(45))));
+    let row = row("longer", &["working"], longer, "working", None);
+    for (quiet, left) in [(minutes(45), 1), (minutes(45) + Duration::from_millis(300), 1), (minutes(44), 61)] {
+        assert_eq!(due_in(&row, &RunFacts { quiet, ..run() }), Some(Duration::from_secs(left)), "{quiet:?}");
+    }
+}
+
+#[test]
+fn every_repository_has_the_state_machine_of_its_own_rules() {
+    let named = |name: &str| {
+        let transitions = vec![row(name, &["working"], all(vec![]), "working", Some("fix-forward"))];
+        Rules { transitions, ..machine() }
+    };
+    let mut policy = shipped();
+    policy.base = named("base");
+    let overridden = |(pattern, name)| (patterns(&[pattern]).remove(0), named(name));
+    policy.overrides = [("acme/site", "site"), ("acme/*", "acme")].map(overridden).to_vec();
+    let machines = Machines::new(&policy);
+    for _ in 0..2 {
+        for (repo, expected) in [
+            ("acme/app", "acme"),
+            ("acme/site", "site"),
+            ("ACME/Site", "site"),
+            ("other/x", "base"),
+            ("acme/b", "acme"),
+        ] {
+            match machines.of(repo).step("working", &run(), ON) {
+                Step::Row(row) => assert_eq!(row.name, expected, "{repo}"),
+                other => panic!("{repo}: {other:?}"),
+            }
+        }
     }
 }
 
 #[test]
 fn rules_without_states_wait() {
     assert_eq!(Machine::new(&rules()).advance("working", &red(), ON).end, End::Wait);
-    assert_eq!(step(&Machine::new(&rules()), "working", &red(), ON), Step::Wait);
+    assert_eq!(Machine::new(&rules()).step("working", &red(), ON), Step::Wait);
 }
 
 #[test]

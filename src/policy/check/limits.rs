@@ -1,5 +1,6 @@
 //! `[limits]`: counts, amounts and durations that other rules refer to, and the three that afk itself reads.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -170,13 +171,17 @@ fn uses<'a>(root: &'a Table<'a>) -> BTreeMap<&'a str, Vec<Use>> {
     uses
 }
 
+/// A key, and the fact that it is, once somebody asked.
+type Key<'a> = (&'a str, OnceCell<Option<(&'static str, Kind)>>);
+
 /// `keys` lead to the node; the innermost that is a fact is what a limit in it is compared with.
-fn note_uses<'a>(node: &'a Node<'a>, keys: &mut Vec<&'a str>, uses: &mut BTreeMap<&'a str, Vec<Use>>) {
+fn note_uses<'a>(node: &'a Node<'a>, keys: &mut Vec<Key<'a>>, uses: &mut BTreeMap<&'a str, Vec<Use>>) {
     match &node.value {
         Value::Text(text) => {
             if let Written::Reference(path) = written(text)
                 && let Some(name) = path.strip_prefix("limits.")
-                && let Some((fact, kind)) = keys.iter().rev().find_map(|key| quantity_fact(key))
+                && let Some((fact, kind)) =
+                    keys.iter().rev().find_map(|(key, fact)| *fact.get_or_init(|| quantity_fact(key)))
             {
                 uses.entry(name).or_default().push((kind, Some(fact)));
             }
@@ -184,7 +189,7 @@ fn note_uses<'a>(node: &'a Node<'a>, keys: &mut Vec<&'a str>, uses: &mut BTreeMa
         Value::List(nodes) => nodes.iter().for_each(|node| note_uses(node, keys, uses)),
         Value::Table(table) => {
             for (key, entry) in table.iter() {
-                keys.push(key);
+                keys.push((key, OnceCell::new()));
                 note_uses(&entry.node, keys, uses);
                 keys.pop();
             }
