@@ -7,7 +7,7 @@ use afk::engine::select::{Candidate, Outcome, select};
 use afk::engine::step::{Circumstances, Machine, Step};
 use afk::policy::facts::AgentStatus;
 use allocation_counter::measure;
-use builder::{Known, hours, issue, machine, run, shipped, strings, with};
+use builder::{Known, hours, issue, machine, run, shipped, step, strings, with};
 use pretty_assertions::assert_eq;
 
 /// Issues of two repositories, each denied by another gate than the last.
@@ -45,7 +45,7 @@ fn the_next_row_of_a_run_is_found_without_an_allocation() {
         let mut overdue = run();
         (overdue.agent, overdue.age, overdue.quiet) = (AgentStatus::Idle, hours(25), hours(3));
         let mut found = Step::Wait;
-        let measured = measure(|| found = machine.step(state, &overdue, circumstances));
+        let measured = measure(|| found = step(&machine, state, &overdue, circumstances));
         assert_eq!(found == Step::Wait, state == "done");
         assert_eq!(measured.count_total, 0);
     }

@@ -71,6 +71,10 @@ pub struct Machine<'p> {
     rows: Rows<'p>,
 }
 
+/// A state of the [`Machine`] that was asked for it, found by its name once for many steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateIndex(usize);
+
 /// A row, and what it does.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'p> {
@@ -102,51 +106,57 @@ impl<'p> Machine<'p> {
         Self { rules, states: states.collect(), rows }
     }
 
-    /// The next row of a run in `state`, or in the initial state where the policy does not have it.
-    #[inline]
-    pub fn step(&self, state: &str, facts: &RunFacts, circumstances: Circumstances) -> Step<'p> {
-        self.ready(state).map_or(Step::Wait, |ready| self.first(ready, facts, self.rows.closed(facts), circumstances))
+    /// The state of a run by its name, or the initial one where the policy does not have it.
+    pub fn state(&self, name: &str) -> Option<StateIndex> {
+        let named = self.states.iter().position(|ready| ready.state.name == name);
+        named.or_else(|| self.states.iter().position(|ready| ready.state.initial)).map(StateIndex)
     }
 
-    fn ready(&self, state: &str) -> Option<&Ready<'p>> {
-        let mut states = self.states.iter();
-        states.find(|ready| ready.state.name == state).or_else(|| self.states.iter().find(|ready| ready.state.initial))
+    /// The next row of a run.
+    #[inline]
+    pub fn step(&self, state: StateIndex, facts: &RunFacts, circumstances: Circumstances) -> Step<'p> {
+        self.first(state, facts, self.rows.closed(facts), circumstances)
     }
 
     /// The first row of a state that holds, by the bits of what does not, which are the same in every state.
     #[inline]
-    fn first(&self, ready: &Ready<'p>, facts: &RunFacts, closed: u64, circumstances: Circumstances) -> Step<'p> {
+    fn first(
+        &self,
+        StateIndex(state): StateIndex,
+        facts: &RunFacts,
+        closed: u64,
+        circumstances: Circumstances,
+    ) -> Step<'p> {
+        let Some(ready) = self.states.get(state) else { return Step::Wait };
         let bits = if circumstances.enrolled { ready.enrolled } else { ready.not_enrolled };
         let beyond = |row: &Row<'p>| row.applies(ready.state, circumstances.enrolled);
         self.rows.first(bits & !closed, beyond, facts).map_or(Step::Wait, |row| row.due(facts, circumstances))
     }
 
     /// Takes every row without effects that is due, up to the first row with effects.
-    pub fn advance(&self, state: &str, facts: &RunFacts, circumstances: Circumstances) -> Advance<'p> {
-        let Some(start) = self.ready(state) else {
-            return Advance { path: Vec::new(), state: state.to_owned(), end: End::Wait, restarted: false };
-        };
+    pub fn advance(&self, name: &str, facts: &RunFacts, circumstances: Circumstances) -> Advance<'p> {
         let closed = self.rows.closed(facts);
-        let (mut path, mut ready) = (Vec::new(), start);
-        let mut passed = vec![start.state.name.as_str()];
+        let (mut path, mut passed, mut next) = (Vec::new(), Vec::new(), self.state(name));
         // Every turn of the loop passes a state for the first time, so it ends.
         let end = loop {
-            match self.first(ready, facts, closed, circumstances) {
+            let Some(state) = next.filter(|state| !passed.contains(state)) else {
+                break if passed.is_empty() { End::Wait } else { End::Circle };
+            };
+            passed.push(state);
+            match self.first(state, facts, closed, circumstances) {
                 Step::Wait => break End::Wait,
                 Step::Held(row, why) => break End::Held(row, why),
                 Step::Row(row) if !self.rules.effects(row).is_empty() => break End::Act(row),
                 Step::Row(row) => {
                     path.push(row);
-                    if passed.contains(&row.to.as_str()) {
-                        break End::Circle;
-                    }
-                    passed.push(row.to.as_str());
-                    ready = self.ready(&row.to).unwrap_or(start);
+                    next = self.state(&row.to);
                 }
             }
         };
-        let last = path.last().map_or(start.state.name.as_str(), |row| row.to.as_str()).to_owned();
-        Advance { path, state: last, end, restarted: start.state.name != state }
+        let start = passed.first().and_then(|StateIndex(index)| self.states.get(*index));
+        let start = start.map_or(name, |ready| ready.state.name.as_str());
+        let state = path.last().map_or(start, |row| row.to.as_str()).to_owned();
+        Advance { path, state, end, restarted: start != name }
     }
 
     /// The next thing to happen to a run, if only time passes, and how long until then. `Duration::ZERO`: it is due now.
@@ -156,6 +166,7 @@ impl<'p> Machine<'p> {
         facts: &RunFacts,
         circumstances: Circumstances,
     ) -> Option<(Duration, Step<'p>)> {
+        let state = self.state(state)?;
         let mut moments = vec![Duration::ZERO];
         for row in &self.rules.transitions {
             turning_points(&row.when, facts, &mut moments);

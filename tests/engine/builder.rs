@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use afk::engine::select::Candidate;
+use afk::engine::step::{Circumstances, Machine, Step};
 use afk::policy::facts::{
     AgentStatus, CiStatus, FactName, IssueFact, IssueFacts, IssueStatus, Observed, PullRequestStatus, RunFact, RunFacts,
 };
@@ -13,6 +14,11 @@ use afk::policy::sentence::{Part, Placeholder, Sentence};
 use afk::policy::*;
 
 pub use Observed::{Known, NotRead, Unknown};
+
+/// The next row of a run in a state of that name.
+pub fn step<'p>(machine: &Machine<'p>, state: &str, facts: &RunFacts, circumstances: Circumstances) -> Step<'p> {
+    machine.state(state).map_or(Step::Wait, |state| machine.step(state, facts, circumstances))
+}
 
 pub fn minutes(count: u64) -> Duration {
     Duration::from_secs(count * 60)

@@ -398,7 +398,7 @@ proptest! {
                     && (circumstances.enrolled || row.action.as_deref() != Some("fix-forward"))
                     && evaluate(&row.when, &facts) == Verdict::Holds
             });
-            let found = match machine.step(state, &facts, circumstances) {
+            let found = match step(&machine, state, &facts, circumstances) {
                 Step::Wait => None,
                 Step::Row(row) | Step::Held(row, _) => Some(row),
             };
@@ -419,7 +419,7 @@ proptest! {
             let turn = row.row.action.as_deref() == Some("fix-forward");
             row.applies && row.verdict == Verdict::Holds && (circumstances.enrolled || !turn)
         });
-        match Machine::new(&rules).step(state, &facts, circumstances) {
+        match step(&Machine::new(&rules), state, &facts, circumstances) {
             Step::Wait => prop_assert!(first.is_none()),
             Step::Row(row) => {
                 prop_assert_eq!(first.map(|first| first.row), Some(row));
@@ -452,7 +452,7 @@ proptest! {
         let advance = machine.advance(state, &facts, circumstances);
         prop_assert!(advance.path.len() <= rules.states.len());
         prop_assert_eq!(advance.restarted, state == "dropped");
-        let next = machine.step(&advance.state, &facts, circumstances);
+        let next = step(&machine, &advance.state, &facts, circumstances);
         match advance.end {
             End::Wait => prop_assert_eq!(next, Step::Wait),
             End::Act(row) => prop_assert_eq!(next, Step::Row(row)),
@@ -460,6 +460,6 @@ proptest! {
             End::Circle => prop_assert!(advance.path.iter().all(|row| row.action.is_none())),
         }
         let due_now = machine.next_due(state, &facts, circumstances).map(|(left, _)| left) == Some(minutes(0));
-        prop_assert_eq!(due_now, machine.step(state, &facts, circumstances) != Step::Wait);
+        prop_assert_eq!(due_now, step(&machine, state, &facts, circumstances) != Step::Wait);
     }
 }

@@ -30,7 +30,7 @@ fn green() -> RunFacts {
 }
 
 fn outcome(state: &str, facts: &RunFacts, circumstances: Circumstances) -> String {
-    match Machine::new(&machine()).step(state, facts, circumstances) {
+    match step(&Machine::new(&machine()), state, facts, circumstances) {
         Step::Wait => "wait".to_owned(),
         Step::Row(row) => row.name.clone(),
         Step::Held(row, why) => format!("held {} by {why:?}", row.name),
@@ -194,7 +194,7 @@ fn conditions_of_many_thousand_parts_are_decided_like_short_ones() {
     let machine = Machine::new(&rules);
     for (name, _, quiet) in long {
         let facts = RunFacts { quiet: Duration::from_secs(quiet), ..run() };
-        let Step::Row(row) = machine.step("working", &facts, ON) else { panic!("no row at {quiet} s") };
+        let Step::Row(row) = step(&machine, "working", &facts, ON) else { panic!("no row at {quiet} s") };
         assert_eq!(row.name, name);
     }
 }
@@ -208,7 +208,7 @@ fn many_rows_of_many_tests_of_one_fact_are_decided_like_few() {
     let mut rules = machine();
     rules.transitions.splice(0..0, never);
     let stalled = RunFacts { quiet: minutes(45), ..run() };
-    let Step::Row(row) = Machine::new(&rules).step("working", &stalled, ON) else { panic!("no row") };
+    let Step::Row(row) = step(&Machine::new(&rules), "working", &stalled, ON) else { panic!("no row") };
     assert_eq!(row.name, "stalled");
 }
 
@@ -218,7 +218,7 @@ fn the_largest_value_reaches_every_bound_however_many_there_are() {
         let compare = |bound| test(RunFact::Attempts, Matcher::Compare(by, Quantity::Int(bound)));
         let when = all((1..=count).map(compare).collect());
         let rules = Rules { transitions: vec![row("all", &["working"], when, "working", None)], ..machine() };
-        Machine::new(&rules).step("working", &RunFacts { attempts, ..run() }, ON) != Step::Wait
+        step(&Machine::new(&rules), "working", &RunFacts { attempts, ..run() }, ON) != Step::Wait
     };
     for count in 1..=32 {
         assert!(holds(Comparison::Gte, count, count) && holds(Comparison::Gte, count, i64::MAX), "{count}");
@@ -256,7 +256,7 @@ fn every_repository_has_the_state_machine_of_its_own_rules() {
             ("other/x", "base"),
             ("acme/b", "acme"),
         ] {
-            match machines.of(repo).step("working", &run(), ON) {
+            match step(machines.of(repo), "working", &run(), ON) {
                 Step::Row(row) => assert_eq!(row.name, expected, "{repo}"),
                 other => panic!("{repo}: {other:?}"),
             }
@@ -267,7 +267,7 @@ fn every_repository_has_the_state_machine_of_its_own_rules() {
 #[test]
 fn rules_without_states_wait() {
     assert_eq!(Machine::new(&rules()).advance("working", &red(), ON).end, End::Wait);
-    assert_eq!(Machine::new(&rules()).step("working", &red(), ON), Step::Wait);
+    assert_eq!(step(&Machine::new(&rules()), "working", &red(), ON), Step::Wait);
 }
 
 #[test]

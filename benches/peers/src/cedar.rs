@@ -127,7 +127,7 @@ impl Engine for Cedar {
         (issues, requests)
     }
 
-    fn runs(runs: Vec<(&'static str, RunFacts)>) -> Self::Runs {
+    fn runs(&mut self, runs: Vec<(&'static str, RunFacts)>) -> Self::Runs {
         runs.into_iter().map(run).collect()
     }
 

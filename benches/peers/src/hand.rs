@@ -56,7 +56,7 @@ impl Engine for Short {
         issues
     }
 
-    fn runs(runs: Self::Runs) -> Self::Runs {
+    fn runs(&mut self, runs: Self::Runs) -> Self::Runs {
         runs
     }
 
@@ -86,7 +86,7 @@ impl Engine for Traced {
         issues
     }
 
-    fn runs(runs: Self::Runs) -> Self::Runs {
+    fn runs(&mut self, runs: Self::Runs) -> Self::Runs {
         runs
     }
 

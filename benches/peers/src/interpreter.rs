@@ -2,7 +2,7 @@
 //! place of its row in the policy is noted.
 
 use afk::engine::select::{Candidate, Decision, Outcome, select};
-use afk::engine::step::{Circumstances, Machine, Step};
+use afk::engine::step::{Circumstances, Machine, StateIndex, Step};
 use afk::policy::facts::RunFacts;
 use afk::policy::{InstalledNames, Policy, Surroundings, check};
 
@@ -16,7 +16,7 @@ pub struct Afk {
 
 impl Engine for Afk {
     type Issues = Vec<Candidate>;
-    type Runs = Vec<(&'static str, RunFacts)>;
+    type Runs = Vec<(StateIndex, RunFacts)>;
     type Decisions = Vec<Decision>;
 
     fn prepare() -> Self {
@@ -48,8 +48,9 @@ impl Engine for Afk {
         issues
     }
 
-    fn runs(runs: Self::Runs) -> Self::Runs {
-        runs
+    fn runs(&mut self, runs: Vec<(&'static str, RunFacts)>) -> Self::Runs {
+        let machine = self.machine.get_or_insert_with(|| Machine::new(&self.policy.base));
+        runs.into_iter().map(|(state, facts)| (machine.state(state).expect("a state"), facts)).collect()
     }
 
     fn select(&mut self, issues: &Self::Issues, in_flight: &[String]) -> Vec<Decision> {
@@ -64,7 +65,7 @@ impl Engine for Afk {
         let circumstances = Circumstances { kill_switch: false, enrolled: true };
         let machine = self.machine.get_or_insert_with(|| Machine::new(&self.policy.base));
         runs.iter()
-            .map(|(state, facts)| match machine.step(state, facts, circumstances) {
+            .map(|(state, facts)| match machine.step(*state, facts, circumstances) {
                 Step::Wait => None,
                 Step::Row(row) | Step::Held(row, _) => Some(row.span.start),
             })

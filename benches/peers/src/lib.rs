@@ -31,7 +31,7 @@ pub trait Engine: Sized {
     /// Brings issues into its form.
     fn issues(issues: Vec<Candidate>) -> Self::Issues;
     /// Brings runs into its form.
-    fn runs(runs: Vec<(&'static str, RunFacts)>) -> Self::Runs;
+    fn runs(&mut self, runs: Vec<(&'static str, RunFacts)>) -> Self::Runs;
     /// Decides on every issue.
     fn select(&mut self, issues: &Self::Issues, in_flight: &[String]) -> Self::Decisions;
     /// What it decided.
@@ -58,7 +58,7 @@ pub fn run<E: Engine>() {
             report(number(2), &words, || engine.select(black_box(&issues), black_box(&busy)));
         }
         Some("step") => {
-            let runs = E::runs(world::runs(number(1)));
+            let runs = engine.runs(world::runs(number(1)));
             let steps = engine.step(&runs);
             let rows: Vec<_> = steps.into_iter().map(|step| step.map(|step| engine.row(step))).collect();
             report(number(2), &rows, || engine.step(black_box(&runs)));

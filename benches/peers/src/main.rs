@@ -27,7 +27,7 @@ const BUILDS: [&[&str]; 3] = [
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 /// For how many decisions instructions are counted: they are the same for each.
 const COUNTED: usize = 1_000;
-const STARTS: usize = 101;
+const STARTS: usize = 300;
 
 #[derive(Clone)]
 struct Measured {
@@ -132,22 +132,19 @@ fn measure(program: &Path, work: &str, size: usize, rounds: usize) -> Measured {
     Measured { time, kilobytes, digest: words.next().expect("a digest").to_owned() }
 }
 
-/// From the start of a process that prepares the policy and takes one decision until it has ended; the median of each
-/// program. In turns, so that a busy moment of the machine meets every one.
+/// What a process that prepares the policy and takes one decision spends, from its start until it has ended; the least of
+/// each program. In turns, so that a busy moment of the machine meets every one.
 fn starts(programs: &Path) -> HashMap<&'static str, Duration> {
-    let mut times: HashMap<&str, Vec<Duration>> = HashMap::new();
+    let mut least: HashMap<&str, Duration> = HashMap::new();
     for _ in 0..STARTS {
         for program in ENGINES.iter().map(|(program, ..)| *program).chain(["nothing"]) {
             let before = spent_by_children();
             assert!(Command::new(programs.join(program)).stdout(Stdio::null()).status().expect("it starts").success());
-            times.entry(program).or_default().push(spent_by_children() - before);
+            let spent = spent_by_children() - before;
+            least.entry(program).and_modify(|least| *least = spent.min(*least)).or_insert(spent);
         }
     }
-    let median = |mut times: Vec<Duration>| {
-        times.sort_unstable();
-        times[STARTS / 2]
-    };
-    times.into_iter().map(|(program, times)| (program, median(times))).collect()
+    least
 }
 
 /// Processor time, of the programs and of the system for them.

@@ -116,7 +116,7 @@ impl Engine for Interpreter {
         (issues, values)
     }
 
-    fn runs(runs: Vec<(&'static str, RunFacts)>) -> Self::Runs {
+    fn runs(&mut self, runs: Vec<(&'static str, RunFacts)>) -> Self::Runs {
         runs.into_iter().map(run).collect()
     }
 
@@ -148,7 +148,7 @@ impl Engine for Machine {
         Interpreter::issues(issues)
     }
 
-    fn runs(runs: Vec<(&'static str, RunFacts)>) -> Self::Runs {
+    fn runs(&mut self, runs: Vec<(&'static str, RunFacts)>) -> Self::Runs {
         runs.into_iter().map(run).collect()
     }
 
