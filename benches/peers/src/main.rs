@@ -1,7 +1,6 @@
 //! Builds and runs every engine as a program of its own, holds their decisions against each other, and prints one table.
 //! See docs/performance.md of afk.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -62,15 +61,13 @@ fn main() {
         }
     }
 
-    let starts = starts(&programs);
-    let nothing = starts["nothing"];
     let nothing_counted = instructions(&programs.join("nothing"), &[], false);
     println!(
         "\n| engine | size, stripped | process time of a start and one decision | the same, instructions | select, an item | step, an item |"
     );
     println!("| --- | --- | --- | --- | --- | --- |");
     for (program, name, trace) in ENGINES {
-        let start = starts[program].saturating_sub(nothing);
+        let start = start(&programs, program);
         let program = programs.join(program);
         let counted = |work| match instructions(&program, &[work, &COUNTED.to_string(), "1"], true) {
             Some(counted) => format!("{}", counted / COUNTED as u64),
@@ -88,7 +85,6 @@ fn main() {
             counted("step"),
         );
     }
-    println!("\na program that does nothing takes {:.2} ms, which is taken off", nothing.as_secs_f64() * 1e3);
 }
 
 /// The folder of the programs. Each engine is built apart: in one build cargo gives a crate that two engines use, such as
@@ -132,19 +128,17 @@ fn measure(program: &Path, work: &str, size: usize, rounds: usize) -> Measured {
     Measured { time, kilobytes, digest: words.next().expect("a digest").to_owned() }
 }
 
-/// What a process that prepares the policy and takes one decision spends, from its start until it has ended; the least of
-/// each program. In turns, so that a busy moment of the machine meets every one.
-fn starts(programs: &Path) -> HashMap<&'static str, Duration> {
-    let mut least: HashMap<&str, Duration> = HashMap::new();
-    for _ in 0..STARTS {
-        for program in ENGINES.iter().map(|(program, ..)| *program).chain(["nothing"]) {
-            let before = spent_by_children();
-            assert!(Command::new(programs.join(program)).stdout(Stdio::null()).status().expect("it starts").success());
-            let spent = spent_by_children() - before;
-            least.entry(program).and_modify(|least| *least = spent.min(*least)).or_insert(spent);
-        }
-    }
-    least
+/// What a process that prepares the policy and takes one decision spends over one that does nothing, from its start until
+/// it has ended: the least of each, in turns, so that a busy moment of the machine meets both.
+fn start(programs: &Path, program: &str) -> Duration {
+    let least = |program: &str, least: Duration| {
+        let before = spent_by_children();
+        assert!(Command::new(programs.join(program)).stdout(Stdio::null()).status().expect("it starts").success());
+        least.min(spent_by_children() - before)
+    };
+    let all = (0..STARTS)
+        .fold((Duration::MAX, Duration::MAX), |(one, nothing), _| (least(program, one), least("nothing", nothing)));
+    all.0.saturating_sub(all.1)
 }
 
 /// Processor time, of the programs and of the system for them.
